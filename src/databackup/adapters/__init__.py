@@ -1,0 +1,1 @@
+"""Repositories over kinds of stores."""

@@ -1,0 +1,40 @@
+"""The digest of a collection: a sum of hashes that depends on neither order nor store."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from databackup.archive.text import check_float_layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MODULUS = 1 << 256
+
+
+class Digest:
+    """Counts records and sums the SHA-256 of each canonical record, modulo 2^256."""
+
+    def __init__(self, collection: str) -> None:
+        check_float_layout()
+        self._prefix = collection.encode() + b"\n"
+        self._sum = 0
+        self.count = 0
+
+    def add(self, canonical_records: Iterable[bytes]) -> None:
+        """Add records, each as the bytes of its canonical form."""
+        prefix = self._prefix
+        sha256 = hashlib.sha256
+        hashes = [sha256(prefix + record).digest() for record in canonical_records]
+        self._sum = (self._sum + sum(map(_number, hashes))) % _MODULUS
+        self.count += len(hashes)
+
+    @property
+    def hex(self) -> str:
+        """The sum as 64 hexadecimal digits."""
+        return f"{self._sum:064x}"
+
+
+def _number(digest: bytes) -> int:
+    return int.from_bytes(digest, "big")

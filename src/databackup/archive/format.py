@@ -1,0 +1,298 @@
+"""The fixed parts of an archive, format 1: its header, its end, its seal.
+
+Each part has one layout in bytes; docs/reference/archive-format.md is the normative text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from databackup.archive import text
+from databackup.errors import ArchiveInvalid, NewerFormat, NotAnArchive, SchemaError
+from databackup.schema import Collection, Exclusion
+from databackup.schema.document import described_collection, description_digest
+from databackup.schema.kind import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+FORMAT: Final = "databackup"
+FORMAT_VERSION: Final = 1
+FIRST_BYTES: Final = b'{"format":"databackup",'
+DATA_LINE: Final = b'"data":{'
+END_START: Final = b'"end":{"collections":'
+SEAL_LENGTH: Final = 83
+_SEAL = re.compile(rb'"seal":"sha256:([0-9a-f]{64})"\}\}\n')
+_DIGEST = re.compile("sha256:[0-9a-f]{64}")
+_SUM = re.compile("[0-9a-f]{64}")
+_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z")
+
+
+@attrs.frozen(kw_only=True)
+class Header:
+    """What an archive says of itself before its data.
+
+    `created_at` is UTC as ISO 8601; `schema` describes the collections, each with its `order`.
+    """
+
+    archive_id: str
+    created_at: str
+    app: str | None
+    schema_version: int
+    schema_digest: str
+    producer: Mapping[str, str]
+    consistency: str
+    schema: Mapping[str, Any]
+    selection: tuple[str, ...] | None = None
+    secrets: str = "included"
+    excluded: tuple[Exclusion, ...] = ()
+    extensions: Mapping[str, Any] = attrs.field(factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def collections(self) -> tuple[str, ...]:
+        """The names of the collections, in the order they are written."""
+        return tuple(self.schema["collections"])
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """By collection, the last number that the store gave out as a key."""
+        return dict(self.extensions.get("counters", {}))
+
+    def in_key_order(self, collection: str) -> bool:
+        """Whether the records of a collection are strictly increasing by key."""
+        return bool(self.schema["collections"][collection]["order"] == "key")
+
+    def to_bytes(self) -> bytes:
+        """The header's four lines and the line that opens the data."""
+        excluded = [attrs.asdict(exclusion) for exclusion in self.excluded]
+        selection = None if self.selection is None else list(self.selection)
+        lines: list[dict[str, Any]] = [
+            {
+                "format": FORMAT,
+                "format_version": self.format_version,
+                "archive_id": self.archive_id,
+                "created_at": self.created_at,
+                "app": self.app,
+                "schema_version": self.schema_version,
+            },
+            {
+                "schema_digest": self.schema_digest,
+                "producer": dict(self.producer),
+                "consistency": self.consistency,
+            },
+            {
+                "selection": selection,
+                "secrets": self.secrets,
+                "excluded": excluded,
+                "extensions": dict(self.extensions),
+            },
+            {"schema": dict(self.schema)},
+        ]
+        members = b",\n".join(text.dump(line)[1:-1] for line in lines)
+        return b"{" + members + b",\n" + DATA_LINE + b"\n"
+
+
+def _is(kind: type) -> Callable[[Any], bool]:
+    return lambda value: type(value) is kind
+
+
+def _is_excluded(value: Any) -> bool:
+    return type(value) is list and all(
+        type(item) is dict
+        and set(item) == {"name", "reason"}
+        and all(type(part) is str for part in item.values())
+        for item in value
+    )
+
+
+def _is_extensions(value: Any) -> bool:
+    counters = value.get("counters", {}) if type(value) is dict else None
+    return type(counters) is dict and all(type(last) is int for last in counters.values())
+
+
+def _is_schema(value: Any) -> bool:
+    return (
+        type(value) is dict
+        and set(value) == {"collections"}
+        and type(value["collections"]) is dict
+        and all(type(item) is dict for item in value["collections"].values())
+    )
+
+
+# Each member of the header: what is expected of it, and whether a value is that.
+_MEMBERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "format": ("databackup", lambda value: value == FORMAT),
+    "format_version": ("an integer from 1 on", lambda v: type(v) is int and v >= 1),
+    "archive_id": ("text", _is(str)),
+    "created_at": (
+        "a time in UTC",
+        lambda value: type(value) is str and bool(_TIMESTAMP.fullmatch(value)),
+    ),
+    "app": ("text or null", lambda value: value is None or (type(value) is str and value != "")),
+    "schema_version": ("an integer from 1 on", lambda v: type(v) is int and v >= 1),
+    "schema_digest": (
+        "sha256: and 64 digits",
+        lambda value: type(value) is str and bool(_DIGEST.fullmatch(value)),
+    ),
+    "producer": (
+        "an object of texts",
+        lambda value: type(value) is dict and all(type(v) is str for v in value.values()),
+    ),
+    "consistency": ("snapshot or none", lambda value: value in ("snapshot", "none")),
+    "selection": (
+        "null or an array of names",
+        lambda v: v is None or (type(v) is list and all(type(name) is str for name in v)),
+    ),
+    "secrets": ("included or omitted", lambda value: value in ("included", "omitted")),
+    "excluded": ("an array of names with reasons", _is_excluded),
+    "extensions": ("an object; counters in it of integers", _is_extensions),
+    "schema": ("an object with collections", _is_schema),
+    "data": ("an object", _is(dict)),
+}
+
+
+def read_header(lines: bytes) -> Header:
+    """The header from its lines, up to the one that opens the data.
+
+    Raises `NotAnArchive`, `NewerFormat`, `ArchiveInvalid`.
+    """
+    try:
+        members = text.load(lines + b"}}")
+    except text.JsonTextError as error:
+        raise ArchiveInvalid(f"the header cannot be read: {error}") from error
+    version = members.get("format_version")
+    if type(version) is int and version > FORMAT_VERSION:
+        raise NewerFormat(
+            f"the archive has format {version}, this databackup reads up to {FORMAT_VERSION}",
+            None,
+            version,
+            FORMAT_VERSION,
+        )
+    for name in members:
+        if name not in _MEMBERS:
+            raise ArchiveInvalid(f"the header has an unknown member {shown(name)}")
+    for name, (expected, holds) in _MEMBERS.items():
+        if name not in members:
+            raise ArchiveInvalid(f"the header has no member {name!r}")
+        if not holds(members[name]):
+            found = shown(members[name])
+            raise ArchiveInvalid(f"the header's {name} is {found}, expected {expected}")
+    return _header(members)
+
+
+def _header(members: dict[str, Any]) -> Header:
+    if description_digest(members["schema"]) != members["schema_digest"]:
+        raise ArchiveInvalid("the header's schema_digest is not that of its schema")
+    selection = members.pop("selection")
+    excluded = members.pop("excluded")
+    del members["format"], members["data"]
+    header = Header(
+        **members,
+        selection=None if selection is None else tuple(selection),
+        excluded=tuple(Exclusion(**item) for item in excluded),
+    )
+    described_collections(header)
+    return header
+
+
+def described_collections(header: Header) -> dict[str, Collection]:
+    """The collections as the header describes them. Raises `ArchiveInvalid`."""
+    collections = {}
+    for name, description in header.schema["collections"].items():
+        order = description.get("order")
+        if order not in ("key", "none") or (order == "key" and not description.get("key")):
+            found = shown(order)
+            raise ArchiveInvalid(f"the header's schema gives {name} the order {found}")
+        try:
+            collections[name] = described_collection(name, description)
+        except SchemaError as error:
+            raise ArchiveInvalid(f"the header's schema is not sound: {error.message}") from error
+    return collections
+
+
+@attrs.frozen
+class CollectionEnd:
+    """The totals of one collection: how many records, and the sum of their hashes."""
+
+    count: int
+    digest: str
+
+
+def end_to_bytes(ends: Mapping[str, CollectionEnd]) -> bytes:
+    """The line with the totals, behind the line that closes the data."""
+    collections = {name: attrs.asdict(end) for name, end in ends.items()}
+    return b"},\n" + text.dump({"end": {"collections": collections}})[1:-2] + b",\n"
+
+
+def read_end(line: bytes, header: Header) -> dict[str, CollectionEnd]:
+    """The totals from their line. Raises `ArchiveInvalid`."""
+    try:
+        end = text.load(b"{" + line.removesuffix(b",") + b"}}")["end"]
+    except (text.JsonTextError, KeyError, TypeError) as error:
+        raise ArchiveInvalid(f"the end cannot be read: {error}") from error
+    totals = end.get("collections")
+    if set(end) != {"collections"} or type(totals) is not dict:
+        raise ArchiveInvalid("the end has members other than collections and seal")
+    if tuple(totals) != header.collections:
+        raise ArchiveInvalid("the end lists other collections than the header")
+    return {name: _collection_end(name, total) for name, total in totals.items()}
+
+
+def _collection_end(name: str, total: Any) -> CollectionEnd:
+    if type(total) is not dict or set(total) != {"count", "digest"}:
+        raise ArchiveInvalid(f"the end gives {name} other members than count and digest")
+    count, digest = total["count"], total["digest"]
+    if type(count) is not int or count < 0:
+        raise ArchiveInvalid(f"the end gives {name} the count {shown(count)}")
+    if type(digest) is not str or not _SUM.fullmatch(digest):
+        raise ArchiveInvalid(f"the end gives {name} the digest {shown(digest)}")
+    return CollectionEnd(count, digest)
+
+
+def seal_to_bytes(hex_digest: str) -> bytes:
+    """The last line, whose form is fixed to the byte."""
+    return b'"seal":"sha256:' + hex_digest.encode() + b'"}}\n'
+
+
+def read_seal(line: bytes) -> str | None:
+    """The hexadecimal digits of the last line, None where it is no seal."""
+    match = _SEAL.fullmatch(line)
+    return None if match is None else match[1].decode()
+
+
+def require_first_bytes(head: bytes) -> None:
+    """See that a file starts as an archive does. Raises `NotAnArchive`, saying what it is."""
+    if head.startswith(FIRST_BYTES):
+        return
+    raise NotAnArchive(_what_it_is(head))
+
+
+_FOREIGN: Final = (
+    (b"SQLite format 3\0", "the file is a SQLite database, not an archive"),
+    (b"\xef\xbb\xbf", "the file starts with a byte order mark, an archive is UTF-8 without one"),
+    (b"\xff\xfe", "the file is UTF-16, an archive is UTF-8"),
+    (b"\xfe\xff", "the file is UTF-16, an archive is UTF-8"),
+    (b"{\0", "the file is UTF-16, an archive is UTF-8"),
+    (b"\0{", "the file is UTF-16, an archive is UTF-8"),
+    (b"PK\x03\x04", "the file is a ZIP file, not an archive"),
+)
+
+
+def _what_it_is(head: bytes) -> str:
+    for start, what in _FOREIGN:
+        if head.startswith(start):
+            return what
+    if FIRST_BYTES.startswith(head):
+        return "the file ends within the header" if head else "the file is empty"
+    if head.lstrip().startswith((b"{", b"[")):
+        changed = b'"databackup"' in head
+        return (
+            "the file was reformatted or edited after it was written"
+            if changed
+            else "the file is JSON, but no databackup archive"
+        )
+    return "the file is no databackup archive"

@@ -1,0 +1,302 @@
+"""Reading an archive: a first pass that checks its seal, a second that yields its records.
+
+Both run in constant memory. The second hashes again, so that a file that was changed in between is
+found before anything rests on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+from typing import IO, TYPE_CHECKING, Final
+
+import attrs
+
+from databackup.archive import compression, files, text
+from databackup.archive.digest import Digest
+from databackup.archive.format import (
+    DATA_LINE,
+    END_START,
+    SEAL_LENGTH,
+    read_end,
+    read_header,
+    read_seal,
+    require_first_bytes,
+)
+from databackup.archive.records import Batch, RecordCodec
+from databackup.errors import (
+    ArchiveInvalid,
+    ArchiveSwapped,
+    ArchiveTruncated,
+    FileError,
+    LimitExceeded,
+    Problem,
+    SealBroken,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from databackup.archive.format import CollectionEnd, Header
+
+_MIB: Final = 1024 * 1024
+
+
+@attrs.frozen
+class Limits:
+    """What a reader accepts at most, in bytes; None is no limit."""
+
+    record: int | None = 1024 * _MIB
+    header: int | None = 64 * _MIB
+
+
+class _Scanner:
+    """Lines and blocks of lines of a stream of chunks; hashes all but the seal."""
+
+    def __init__(self, chunks: Iterator[bytes], limits: Limits) -> None:
+        self._chunks = chunks
+        self._limits = limits
+        self._buffer = b""
+        self._hash = hashlib.sha256()
+        self._tail = b""
+        self.line_number = 0
+        self.size = 0
+
+    def _fill(self) -> bool:
+        chunk = next(self._chunks, b"")
+        if not chunk:
+            return False
+        self.size += len(chunk)
+        held = self._tail + chunk
+        self._hash.update(held[:-SEAL_LENGTH])
+        self._tail = held[-SEAL_LENGTH:]
+        self._buffer += chunk
+        return True
+
+    @property
+    def tail(self) -> bytes:
+        """The last bytes read, not hashed yet."""
+        return self._tail
+
+    @property
+    def hex(self) -> str:
+        """The hash of all bytes read but the tail."""
+        return self._hash.hexdigest()
+
+    def peek(self, size: int) -> bytes:
+        """The next bytes, fewer at the end of the stream."""
+        while len(self._buffer) < size and self._fill():
+            pass
+        return self._buffer[:size]
+
+    def line(self) -> bytes:
+        """The next line, without its line feed. Raises `ArchiveTruncated` at the end."""
+        self._await_line(self._limits.header, "header")
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        self.line_number += 1
+        return line
+
+    def _await_line(self, limit: int | None, name: str) -> None:
+        searched = 0
+        parts = [self._buffer]
+        while b"\n" not in parts[-1]:
+            searched += len(parts[-1])
+            if limit is not None and searched > limit:
+                raise LimitExceeded(
+                    f"a line is longer than {limit} bytes; raise the limit {name!r} to read it",
+                    self.line_number + 1,
+                    name,
+                )
+            self._buffer = b""
+            if not self._fill():
+                raise ArchiveTruncated("the archive ends within a line", self.line_number + 1)
+            parts.append(self._buffer)
+        self._buffer = b"".join(parts)
+
+    def blocks(self) -> Iterator[bytes]:
+        """The record lines up to the line that closes their collection, many at a time.
+
+        Each line is given without its comma, ended by a line feed.
+        """
+        while self.peek(1) != b"]":
+            self._await_line(self._limits.record, "record")
+            close = self._buffer.find(b"\n]")
+            cut = close if close >= 0 else self._buffer.rfind(b"\n")
+            block, self._buffer = self._buffer[: cut + 1], self._buffer[cut + 1 :]
+            lines = block.count(b"\n")
+            separated = lines - 1 if self.peek(1) == b"]" else lines
+            if block.count(b"},\n") != separated:
+                raise ArchiveInvalid(
+                    "the lines of a collection are not one record each, separated by commas",
+                    self.line_number + 1,
+                )
+            yield block.replace(b"},\n", b"}\n")
+            self.line_number += lines
+
+    def skip_to_end(self) -> bytes:
+        """Read to the line of the end, and return it without its line feed."""
+        marker = b"\n" + END_START
+        while (start := self._buffer.find(marker)) < 0:
+            kept = self._buffer[-len(marker) :]
+            self._buffer = b""
+            if not self._fill():
+                raise ArchiveTruncated("the archive has no end")
+            self._buffer = kept + self._buffer
+        self._buffer = self._buffer[start + 1 :]
+        return self.line()
+
+    def drain(self) -> None:
+        """Read what is left."""
+        while self._fill():
+            self._buffer = b""
+
+
+@attrs.frozen(kw_only=True)
+class Archive:
+    """An archive whose seal has been checked: header, totals, and its records on demand."""
+
+    header: Header
+    ends: dict[str, CollectionEnd]
+    seal: str
+    size: int
+    file_size: int
+    compression: compression.Compression | None
+    _open: Callable[[], _Scanner] = attrs.field(repr=False)
+
+    def collections(self) -> Iterator[tuple[str, Callable[[RecordCodec], Iterator[Batch]]]]:
+        """Each collection's name, and a function that reads its records.
+
+        The function takes the codec to read them with; what it has not read when the next
+        collection is asked for is passed over. A count or digest that differs from the totals is a
+        `Problem` of the last batch. After the last collection the seal is checked once more.
+        Raises `ArchiveSwapped` where the file was changed since it was opened.
+        """
+        scanner = self._open()
+        try:
+            yield from self._collections(scanner)
+        except (ArchiveInvalid, ArchiveTruncated) as error:
+            # What the first pass has sealed may be ill-formed; what differs from it was swapped.
+            scanner.drain()
+            if scanner.hex != self.seal:
+                raise _swapped() from error
+            raise
+        scanner.drain()
+        if scanner.hex != self.seal or read_seal(scanner.tail) != self.seal:
+            raise _swapped()
+
+    def _collections(
+        self, scanner: _Scanner
+    ) -> Iterator[tuple[str, Callable[[RecordCodec], Iterator[Batch]]]]:
+        _read_header(scanner)
+        names = self.header.collections
+        for position, name in enumerate(names):
+            _expect(scanner, text.dump(name) + b":[")
+            yield name, functools.partial(self._batches, scanner, name)
+            for _ in scanner.blocks():
+                pass  # records that nobody asked for
+            _expect(scanner, b"]," if position + 1 < len(names) else b"]")
+        _expect(scanner, b"},")
+        if not scanner.line().startswith(END_START):
+            raise ArchiveInvalid("the end is not where it should be", scanner.line_number)
+
+    def _batches(self, scanner: _Scanner, name: str, codec: RecordCodec) -> Iterator[Batch]:
+        digest = Digest(name)
+        number = 1
+        for block in scanner.blocks():
+            batch = codec.batch(block, number)
+            digest.add(batch.canonical)
+            number += block.count(b"\n")
+            yield batch
+        end = self.ends[name]
+        if number - 1 != end.count:
+            yield _only(
+                name, "count", f"the end counts {end.count} records, there are {number - 1}"
+            )
+        elif digest.count == end.count and digest.hex != end.digest:
+            yield _only(name, "digest", "the records are not those the end has the digest of")
+
+
+def _only(collection: str, code: str, message: str) -> Batch:
+    return Batch([], [], [], [Problem(code=code, message=message, collection=collection)])
+
+
+def _swapped() -> ArchiveSwapped:
+    return ArchiveSwapped("the archive was changed while it was read")
+
+
+def _expect(scanner: _Scanner, line: bytes) -> None:
+    found = scanner.line()
+    if found != line:
+        raise ArchiveInvalid(
+            f"expected the line {line[:80]!r}, found {found[:80]!r}", scanner.line_number
+        )
+
+
+def _read_header(scanner: _Scanner) -> Header:
+    lines: list[bytes] = []
+    while not lines or lines[-1] != DATA_LINE:
+        lines.append(scanner.line())
+        if lines[-1].startswith((b"]", b"}")):
+            raise ArchiveInvalid("the header does not open the data", scanner.line_number)
+    return read_header(b"\n".join(lines))
+
+
+@contextlib.contextmanager
+def open_archive(source: files.PathOrFile, limits: Limits | None = None) -> Iterator[Archive]:
+    """Open an archive and check its seal.
+
+    Raises `FileError`, `NotAnArchive`, `NewerFormat`, `ArchiveTruncated`, `SealBroken`,
+    `ArchiveInvalid`, `LimitExceeded`.
+    """
+    limits = limits or Limits()
+    with files.open_source(source) as file:
+        start = file.tell()
+        packing = compression.by_content(_read(file, 4))
+
+        def scan() -> _Scanner:
+            file.seek(start)
+            return _Scanner(compression.decompress(_chunks(file), packing), limits)
+
+        yield _checked(scan, packing, file, start)
+
+
+def _checked(
+    scan: Callable[[], _Scanner],
+    packing: compression.Compression | None,
+    file: IO[bytes],
+    start: int,
+) -> Archive:
+    scanner = scan()
+    require_first_bytes(scanner.peek(256))
+    header = _read_header(scanner)
+    end = scanner.skip_to_end()
+    scanner.drain()
+    sealed = read_seal(scanner.tail)
+    if sealed is None:
+        if b'"seal":"sha256:' in scanner.tail and scanner.tail.rstrip().endswith(b"}}"):
+            raise SealBroken("the archive's last line is not its seal")
+        raise ArchiveTruncated("the archive has no seal at its end")
+    if sealed != scanner.hex:
+        raise SealBroken("the archive was changed after it was written: its seal does not fit")
+    return Archive(
+        header=header,
+        ends=read_end(end, header),
+        seal=sealed,
+        size=scanner.size,
+        file_size=file.seek(0, 2) - start,
+        compression=packing,
+        open=scan,
+    )
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    while chunk := _read(file, compression.CHUNK):
+        yield chunk
+
+
+def _read(file: IO[bytes], size: int) -> bytes:
+    try:
+        return file.read(size)
+    except OSError as error:
+        raise FileError(f"the source cannot be read: {error.strerror or error}") from error

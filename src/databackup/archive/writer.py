@@ -1,0 +1,84 @@
+"""Writing an archive in one pass: header, the records of each collection, totals and seal."""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+from typing import TYPE_CHECKING, Any
+
+from databackup.archive import text
+from databackup.archive.digest import Digest
+from databackup.archive.format import CollectionEnd, end_to_bytes, seal_to_bytes
+from databackup.archive.records import RecordCodec
+from databackup.errors import StoreFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from databackup.archive.format import Header
+    from databackup.schema import Collection
+
+Row = tuple[Any, ...]
+
+
+class ArchiveWriter:
+    """One archive in the making. `chunks` yields its bytes; then `ends` and `seal` are known."""
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._hash = hashlib.sha256()
+        self.ends: dict[str, CollectionEnd] = {}
+        self.seal = ""
+
+    def chunks(
+        self, collections: Iterable[tuple[Collection, Iterable[list[Row]]]]
+    ) -> Iterator[bytes]:
+        """The bytes of the archive, in pieces.
+
+        Takes the header's collections in its order, each with its batches of rows. Raises
+        `InvalidRecords` for values that are not of their kind, `StoreFailed` for rows that are not
+        in the order the header states.
+        """
+        yield self._hashed(self._header.to_bytes())
+        left = len(self._header.collections)
+        for collection, batches in collections:
+            left -= 1
+            yield self._hashed(text.dump(collection.name) + b":[\n")
+            yield from self._records(collection, batches)
+            yield self._hashed(b"],\n" if left else b"]\n")
+        yield self._hashed(end_to_bytes(self.ends))
+        self.seal = self._hash.hexdigest()
+        yield seal_to_bytes(self.seal)
+
+    def _records(self, collection: Collection, batches: Iterable[list[Row]]) -> Iterator[bytes]:
+        codec = RecordCodec(collection)
+        digest = Digest(collection.name)
+        order = _OrderCheck(collection) if self._header.in_key_order(collection.name) else None
+        for rows in batches:
+            lines = codec.lines(rows, digest.count + 1)
+            if order is not None:
+                order.check(rows)
+            separator = b",\n" if digest.count else b""
+            digest.add(codec.canonical_of_lines(rows, lines))
+            yield self._hashed(separator + lines[:-1].replace(b"\n", b",\n"))
+        if digest.count:
+            yield self._hashed(b"\n")
+        self.ends[collection.name] = CollectionEnd(digest.count, digest.hex)
+
+    def _hashed(self, chunk: bytes) -> bytes:
+        self._hash.update(chunk)
+        return chunk
+
+
+class _OrderCheck:
+    """Sees that rows are strictly increasing by key, across batches."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._last: list[Any] = []
+
+    def check(self, rows: list[Row]) -> None:
+        keys = self._last + self._collection.codec.sort_keys(rows)
+        self._last = keys[-1:]
+        if not all(map(operator.lt, keys, keys[1:])):
+            raise StoreFailed(f"the store does not yield {self._collection} in key order")

@@ -1,0 +1,329 @@
+"""Every error databackup raises, and the `Problem` that names one wrong value.
+
+One root, `DatabackupError`. Each class has a stable `code`, its own attributes, a message that
+says what and where, and a remedy that says what to do. All of them pickle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PROBLEM_LIMIT = 100
+_SHOWN = 5  # problems in a message; all that are kept are in the attribute
+
+
+@attrs.frozen(kw_only=True)
+class Problem:
+    """One thing wrong with one value.
+
+    `record` counts from 1 within the collection; `pointer` is an RFC 6901 JSON pointer into the
+    archive. What does not apply is None.
+    """
+
+    code: str
+    message: str
+    collection: str | None = None
+    record: int | None = None
+    key: tuple[Any, ...] | None = None
+    field: str | None = None
+    pointer: str | None = None
+    expected: str | None = None
+
+    def __str__(self) -> str:
+        place = self.collection or "archive"
+        if self.record is not None:
+            place += f", record {self.record}"
+        if self.key is not None:
+            place += f", key {', '.join(_short(part) for part in self.key)}"
+        if self.field is not None:
+            place += f", field {self.field}"
+        return f"{place}: {self.message}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The problem as a JSON object; key parts that JSON cannot hold as text."""
+        members = attrs.asdict(self)
+        if self.key is not None:
+            plain = (str, int, float, bool, type(None))
+            members["key"] = [p if isinstance(p, plain) else str(p) for p in self.key]
+        return members
+
+
+def _short(value: object, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+@attrs.define(slots=False, eq=False)
+class DatabackupError(Exception):
+    """The root of all errors of this library."""
+
+    code: ClassVar[str] = "databackup"
+    remedy: ClassVar[str] = ""
+
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.remedy}".rstrip(". ") + "."
+
+    def as_json(self) -> dict[str, Any]:
+        """The error as a JSON object: code, message, remedy, and the attributes of its class."""
+        own = {
+            field.name: _plain(getattr(self, field.name))
+            for field in attrs.fields(type(self))
+            if field.name != "message"
+        }
+        return {"code": self.code, "message": self.message, "remedy": self.remedy, **own}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Problem):
+        return value.as_json()
+    return value if isinstance(value, str | int | float | bool | type(None)) else str(value)
+
+
+# -- what the host's developer gets wrong ------------------------------------------------------
+
+
+@attrs.define(slots=False, eq=False)
+class SchemaError(DatabackupError):
+    """A schema that cannot be built; `problems` lists all that is wrong with it."""
+
+    code: ClassVar[str] = "schema"
+
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, subject: str, problems: Iterable[str]) -> SchemaError:
+        """The error that lists what is wrong with a subject."""
+        found = tuple(problems)
+        return cls(f"{subject}: " + "; ".join(found), found)
+
+
+@attrs.define(slots=False, eq=False)
+class TargetError(DatabackupError):
+    """A target that names no repository."""
+
+    code: ClassVar[str] = "target"
+    remedy: ClassVar[str] = (
+        "Name the path of a SQLite file, sqlite:///PATH, or package.module:attribute"
+    )
+
+
+@attrs.define(slots=False, eq=False)
+class MissingExtra(DatabackupError):
+    """An optional package is not installed; `extra` brings it."""
+
+    code: ClassVar[str] = "missing-extra"
+
+    extra: str = ""
+
+    @classmethod
+    def of(cls, extra: str, purpose: str) -> MissingExtra:
+        """The error that names the extra a purpose needs."""
+        return cls(
+            f"{purpose} needs the extra {extra!r}: pip install 'databackup[{extra}]'",
+            extra,
+        )
+
+
+# -- files -------------------------------------------------------------------------------------
+
+
+@attrs.define(slots=False, eq=False)
+class FileError(DatabackupError):
+    """A file or folder that cannot be read or written."""
+
+    code: ClassVar[str] = "file"
+
+    path: str = ""
+
+
+# -- archives ----------------------------------------------------------------------------------
+
+
+@attrs.define(slots=False, eq=False)
+class ArchiveError(DatabackupError):
+    """The archive is not sound, or not for this library. `line` counts from 1."""
+
+    code: ClassVar[str] = "archive"
+
+    line: int | None = None
+
+
+@attrs.define(slots=False, eq=False)
+class NotAnArchive(ArchiveError):
+    """The file is something else."""
+
+    code: ClassVar[str] = "not-an-archive"
+    remedy: ClassVar[str] = "Name a file that databackup wrote"
+
+
+@attrs.define(slots=False, eq=False)
+class ArchiveTruncated(ArchiveError):
+    """The archive has no end."""
+
+    code: ClassVar[str] = "archive-truncated"
+    remedy: ClassVar[str] = "Copy or download the file again, or take an older backup"
+
+
+@attrs.define(slots=False, eq=False)
+class SealBroken(ArchiveError):
+    """Bytes of the archive were changed after it was written."""
+
+    code: ClassVar[str] = "seal-broken"
+    remedy: ClassVar[str] = "Copy the original file again, or take another backup"
+
+
+@attrs.define(slots=False, eq=False)
+class ArchiveInvalid(ArchiveError):
+    """The archive breaks its own format."""
+
+    code: ClassVar[str] = "archive-invalid"
+    remedy: ClassVar[str] = "Take another backup; this file was not written by databackup as it is"
+
+
+@attrs.define(slots=False, eq=False)
+class ArchiveSwapped(ArchiveError):
+    """The file changed between the check of its seal and the import."""
+
+    code: ClassVar[str] = "archive-swapped"
+    remedy: ClassVar[str] = "See that nothing else writes the file, then import again"
+
+
+@attrs.define(slots=False, eq=False)
+class LimitExceeded(ArchiveError):
+    """The archive is larger in some way than `limit` allows."""
+
+    code: ClassVar[str] = "limit-exceeded"
+
+    limit: str = ""
+
+
+@attrs.define(slots=False, eq=False)
+class NewerFormat(ArchiveError):
+    """The archive's format is newer than this library."""
+
+    code: ClassVar[str] = "newer-format"
+    remedy: ClassVar[str] = "Upgrade databackup"
+
+    found: int = 0
+    supported: int = 0
+
+
+@attrs.define(slots=False, eq=False)
+class VersionMismatch(ArchiveError):
+    """The archive was made by another version of the app's schema, and no migration leads here."""
+
+    code: ClassVar[str] = "version-mismatch"
+
+    found: int = 0
+    supported: int = 0
+
+
+@attrs.define(slots=False, eq=False)
+class WrongApp(DatabackupError):
+    """The archive belongs to another app."""
+
+    code: ClassVar[str] = "wrong-app"
+    remedy: ClassVar[str] = "If that is meant, say wrong_app='allow' (--wrong-app allow)"
+
+    found: str = ""
+    expected: str = ""
+
+
+@attrs.define(slots=False, eq=False)
+class SchemaMismatch(DatabackupError):
+    """Archive and target hold different collections or fields; `differences` lists them."""
+
+    code: ClassVar[str] = "schema-mismatch"
+    remedy: ClassVar[str] = (
+        "Import into a store of the same collections and fields, or exclude with a reason "
+        "what the archive does not have"
+    )
+
+    differences: tuple[str, ...] = ()
+
+
+# -- records -----------------------------------------------------------------------------------
+
+
+@attrs.define(slots=False, eq=False)
+class InvalidRecords(DatabackupError):
+    """Records that cannot be exported or imported. `problems` has the first 100 of `total`."""
+
+    code: ClassVar[str] = "invalid-records"
+
+    problems: tuple[Problem, ...] = ()
+    total: int = 0
+
+    @classmethod
+    def of(cls, what: str, problems: Iterable[Problem], total: int | None = None) -> InvalidRecords:
+        """The error that says what was refused and shows the first problems."""
+        found = tuple(problems)
+        count = len(found) if total is None else total
+        lines = "".join(f"\n  {problem}" for problem in found[:_SHOWN])
+        more = f"\n  and {count - _SHOWN} more" if count > _SHOWN else ""
+        plural = "problem" if count == 1 else "problems"
+        return cls(f"{what}: {count} {plural}{lines}{more}", found[:PROBLEM_LIMIT], count)
+
+
+# -- stores ------------------------------------------------------------------------------------
+
+
+@attrs.define(slots=False, eq=False)
+class StoreError(DatabackupError):
+    """The store failed, and is as it was before."""
+
+    code: ClassVar[str] = "store"
+
+
+@attrs.define(slots=False, eq=False)
+class StoreMismatch(StoreError):
+    """Schema and store do not fit; `differences` lists tables and columns."""
+
+    code: ClassVar[str] = "store-mismatch"
+    remedy: ClassVar[str] = (
+        "Make the store and the schema agree, or exclude with a reason what is not to be backed up"
+    )
+
+    differences: tuple[str, ...] = ()
+
+
+@attrs.define(slots=False, eq=False)
+class StoreLocked(StoreError):
+    """Another transaction holds the store."""
+
+    code: ClassVar[str] = "store-locked"
+    remedy: ClassVar[str] = "Try again when the other one has ended, or wait longer"
+
+
+@attrs.define(slots=False, eq=False)
+class RecordsRefused(StoreError):
+    """The store refuses the records of one call: a constraint, a range, a type.
+
+    Nothing of that call may be relied on; roll back to the savepoint.
+    """
+
+    code: ClassVar[str] = "records-refused"
+
+
+@attrs.define(slots=False, eq=False)
+class StoreFailed(StoreError):
+    """The store cannot do its work: disk full, connection lost, file damaged."""
+
+    code: ClassVar[str] = "store-failed"
+
+
+@attrs.define(slots=False, eq=False)
+class CommitUnknown(DatabackupError):
+    """The connection was lost during the commit: the import is either whole or absent."""
+
+    code: ClassVar[str] = "commit-unknown"
+    remedy: ClassVar[str] = "Look at the store before anything else is done with it"

@@ -1,0 +1,161 @@
+"""One collection of an import: checked record by record, compared with the store, written."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from databackup.errors import InvalidRecords, Problem
+from databackup.operations import readback
+from databackup.operations.apply import Writer, refusal
+from databackup.operations.compare import Comparison
+from databackup.operations.keys import UniqueKeys
+from databackup.operations.reports import Changes
+from databackup.repository import BATCH_SIZE
+from databackup.schema import StructuringError
+from databackup.schema.compiled import json_pointer
+from databackup.spill import RowQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from databackup.archive.reader import Archive
+    from databackup.archive.records import Batch
+    from databackup.operations.locate import ProblemList
+    from databackup.repository import Transaction
+    from databackup.schema import Collection, Schema
+
+Row = tuple[Any, ...]
+
+
+class CollectionImport:
+    """Makes one collection of a store equal to the archive's, by the smallest set of changes.
+
+    An empty collection takes the bulk path. Without a key, records have no identity: the collection
+    is left alone where it is equal, and replaced as a whole where not.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        collection: Collection,
+        transaction: Transaction,
+        problems: ProblemList,
+        schema: Schema,
+        *,
+        store_in_order: bool,
+    ) -> None:
+        self._collection = collection
+        self._transaction = transaction
+        self._problems = problems
+        self._end = archive.ends[collection.name]
+        name = collection.name
+        described = archive.header.schema["collections"][name]
+        self._has_key = bool(collection.key) and bool(described["key"])
+        same_key = tuple(described["key"]) == collection.key
+        self._in_order = same_key and archive.header.in_key_order(name)
+        self._store_in_order = store_in_order
+        outside = any(e.name.startswith(f"{name}.") for e in schema.excluded)
+        self._writer = Writer(transaction, collection, outside_columns=outside)
+
+    def run(self, batches: Iterable[Batch]) -> Changes:
+        """Read all batches; write what differs unless there are problems."""
+        checked = self._checked(batches)
+        stored = self._transaction.count(self._collection)
+        if stored == 0:
+            return self._insert_all(checked)
+        if self._has_key:
+            return self._change_what_differs(checked)
+        if self._store_equals_archive(stored):
+            unchanged = sum(len(batch.rows) for batch in checked)
+            return Changes(unchanged=unchanged)
+        if not self._problems:
+            self._transaction.clear(self._collection)
+        return attrs.evolve(self._insert_all(checked), deleted=stored)
+
+    def _checked(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches, with what is wrong in them noted: values, keys, what the model refuses."""
+        with UniqueKeys(self._collection, in_order=self._in_order) as keys:
+            for batch in batches:
+                found = [*batch.problems, *self._structured(batch)]
+                if self._has_key:
+                    found += keys.check(batch)
+                self._problems.add(found)
+                yield batch
+
+    def _structured(self, batch: Batch) -> Iterator[Problem]:
+        structurer = self._collection.structurer
+        if not structurer.may_object:
+            return
+        for number, row in zip(batch.numbers, batch.rows, strict=True):
+            try:
+                field = structurer.changed_field(row)
+            except StructuringError as error:
+                yield self._objection(number, row, error.field, error.message)
+            else:
+                if field is not None:
+                    yield self._objection(number, row, field, "the model changes the value")
+
+    def _objection(self, number: int, row: Row, field: str | None, message: str) -> Problem:
+        name = self._collection.name
+        place: list[str | int] = [number - 1] if field is None else [number - 1, field]
+        model = self._collection.model
+        return Problem(
+            code="model-refuses",
+            message=message,
+            collection=name,
+            record=number,
+            key=self._collection.codec.key(row) or None,
+            field=field,
+            pointer=json_pointer(["data", name, *place]),
+            expected=f"what {model.__name__ if model else 'the model'} takes unchanged",
+        )
+
+    def _insert_all(self, batches: Iterable[Batch]) -> Changes:
+        added = 0
+        for batch in batches:
+            if not self._problems and batch.rows:
+                self._note_refused(self._writer.insert(batch.rows))
+            added += len(batch.rows)
+        return Changes(added=added)
+
+    def _change_what_differs(self, batches: Iterable[Batch]) -> Changes:
+        comparison = Comparison(self._collection)
+        new = (comparison.sides(batch.rows, batch.canonical) for batch in batches)
+        old = map(comparison.stored, self._transaction.rows(self._collection))
+        compare = (
+            comparison.by_merging
+            if self._in_order and self._store_in_order
+            else comparison.by_index
+        )
+        with RowQueue() as added, RowQueue() as changed, RowQueue() as deleted:
+            differences = compare(new, old)
+            while chunk := list(itertools.islice(differences, BATCH_SIZE)):
+                key = self._collection.codec.key
+                deleted.put([key(d.old) for d in chunk if d.new is None and d.old is not None])
+                changed.put([d.new for d in chunk if d.new is not None and d.old is not None])
+                added.put([d.new for d in chunk if d.new is not None and d.old is None])
+            if not self._problems:
+                self._note_refused(
+                    self._writer.apply(deleted.batches(), changed.batches(), added.batches())
+                )
+            return Changes(
+                added=added.count,
+                changed=changed.count,
+                deleted=deleted.count,
+                unchanged=comparison.unchanged,
+            )
+
+    def _store_equals_archive(self, stored: int) -> bool:
+        if stored != self._end.count:
+            return False
+        try:
+            return readback.digest_of(self._transaction, self._collection) == self._end
+        except InvalidRecords:
+            return False
+
+    def _note_refused(self, refused: list[tuple[Row, str]]) -> None:
+        for row, reason in refused:
+            self._problems.add_unlocated(refusal(self._collection, row, reason))

@@ -1,0 +1,130 @@
+"""Export: one consistent snapshot of a repository, streamed into an archive."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import uuid
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from databackup._version import __version__
+from databackup.archive import compression, files
+from databackup.archive.format import Header
+from databackup.archive.writer import ArchiveWriter
+from databackup.errors import StoreFailed
+from databackup.operations.reports import ExportReport, Progress, no_progress
+from databackup.schema.document import describe, description_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from databackup.operations.reports import ProgressCallback
+    from databackup.repository import Repository, Row, Snapshot
+    from databackup.schema import Collection
+
+
+def export_all(
+    repository: Repository,
+    destination: str | os.PathLike[str] | IO[bytes],
+    *,
+    progress: ProgressCallback | None = None,
+) -> ExportReport:
+    """Write everything a repository holds to an archive.
+
+    The destination is a path or a file open for writing bytes. The suffixes `.gz` and `.zst` of a
+    path compress. A path names either its old file or the complete new one, whatever happens.
+
+    Raises `FileError`, `StoreError`, `InvalidRecords`, and whatever `progress` raises.
+    """
+    export = _Export(repository, progress or no_progress)
+    if isinstance(destination, str | os.PathLike):
+        path = Path(destination)
+        packing = compression.by_suffix(path.name)
+        written = files.write_file(path, compression.compress(export.chunks(), packing))
+        return export.report(str(path), written)
+    return export.report(None, files.write_stream(destination, export.chunks()))
+
+
+def iter_export(
+    repository: Repository,
+    *,
+    compression: compression.Compression | None = None,
+    progress: ProgressCallback | None = None,
+) -> Iterator[bytes]:
+    """The bytes of an archive of everything a repository holds, for a streaming response.
+
+    Lazy: the snapshot begins with the first chunk and ends with the last. Closing the iterator
+    early ends the snapshot. Raises as `export_all`.
+    """
+    export = _Export(repository, progress or no_progress)
+    return _compress(export.chunks(), compression)
+
+
+_compress = compression.compress
+
+
+class _Export:
+    """One export: its chunks, and then its report."""
+
+    def __init__(self, repository: Repository, progress: ProgressCallback) -> None:
+        self._repository = repository
+        self._progress = progress
+
+    def chunks(self) -> Iterator[bytes]:
+        with self._repository.snapshot() as snapshot:
+            self._header = _header(self._repository, snapshot)
+            self._writer = ArchiveWriter(self._header)
+            yield from self._writer.chunks(
+                (collection, self._batches(snapshot, collection))
+                for collection in self._repository.schema.ordered
+            )
+
+    def _batches(self, snapshot: Snapshot, collection: Collection) -> Iterator[list[Row]]:
+        total = snapshot.count(collection)
+        done = 0
+        for rows in snapshot.rows(collection):
+            yield rows
+            done += len(rows)
+            self._progress(
+                Progress(stage="exporting", collection=collection.name, done=done, total=total)
+            )
+        if done != total:
+            raise StoreFailed(f"the store counts {total} records of {collection}, but gave {done}")
+
+    def report(self, path: str | None, written: files.Written) -> ExportReport:
+        counts = {name: end.count for name, end in self._writer.ends.items()}
+        return ExportReport(
+            path=path,
+            archive_id=self._header.archive_id,
+            created_at=self._header.created_at,
+            collections=counts,
+            records=sum(counts.values()),
+            size=written.size,
+            seal=self._writer.seal,
+            excluded=self._header.excluded,
+            warnings=written.warnings,
+        )
+
+
+def _header(repository: Repository, snapshot: Snapshot) -> Header:
+    schema, capabilities = repository.schema, repository.capabilities
+    description = describe(schema)
+    digest = description_digest(description)
+    for name, collection in description["collections"].items():
+        collection["order"] = "key" if name in capabilities.ordered_rows else "none"
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    counters = dict(snapshot.counters())
+    extensions: dict[str, Any] = {"counters": counters} if counters else {}
+    return Header(
+        archive_id=str(uuid.uuid4()),
+        created_at=now.isoformat().replace("+00:00", "Z"),
+        app=schema.app,
+        schema_version=schema.version,
+        schema_digest=digest,
+        producer={"library": f"databackup {__version__}", "adapter": capabilities.name},
+        consistency="snapshot" if capabilities.consistent_snapshot else "none",
+        schema=description,
+        excluded=schema.excluded,
+        extensions=extensions,
+    )

@@ -1,0 +1,214 @@
+"""Import: an archive into a repository, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+import attrs
+
+from databackup.archive.reader import Archive, Limits, open_archive
+from databackup.archive.records import RecordCodec
+from databackup.errors import InvalidRecords, Problem, StoreError
+from databackup.operations import readback
+from databackup.operations.collection import CollectionImport
+from databackup.operations.locate import ProblemList
+from databackup.operations.reports import Changes, ImportReport, Progress, no_progress
+from databackup.operations.targets import WrongAppChoice, require_fit
+
+if TYPE_CHECKING:
+    from databackup.operations.reports import ProgressCallback
+    from databackup.repository import Repository, Transaction
+    from databackup.schema import Collection, Schema
+
+Mode = Literal["replace"]
+Dangling = Literal["refuse", "keep"]
+
+
+@attrs.frozen(kw_only=True)
+class ImportOptions:
+    """How an import is to go.
+
+    mode
+        "replace" makes the store equal to the archive.
+    read_back
+        Read everything back before the commit and compare digests.
+    wrong_app
+        "allow" imports the archive of another app.
+    dangling
+        "keep" lets references point nowhere, as they did when the archive was made.
+    allow_cascade
+        Let the store's own cascade carry off records outside the schema that refer to deleted ones.
+    wait
+        Seconds to wait for another transaction.
+    limits
+        What is read at most.
+    """
+
+    mode: Mode = attrs.field(default="replace", validator=attrs.validators.in_(["replace"]))
+    read_back: bool = True
+    wrong_app: WrongAppChoice = attrs.field(
+        default="refuse", validator=attrs.validators.in_(["refuse", "allow"])
+    )
+    dangling: Dangling = attrs.field(
+        default="refuse", validator=attrs.validators.in_(["refuse", "keep"])
+    )
+    allow_cascade: bool = False
+    wait: float = 5.0
+    limits: Limits = attrs.field(factory=Limits)
+
+
+def import_all(
+    repository: Repository,
+    source: str | os.PathLike[str] | IO[bytes],
+    *,
+    mode: Mode = "replace",
+    read_back: bool = True,
+    wrong_app: WrongAppChoice = "refuse",
+    dangling: Dangling = "refuse",
+    allow_cascade: bool = False,
+    wait: float = 5.0,
+    limits: Limits | None = None,
+    progress: ProgressCallback = no_progress,
+) -> ImportReport:
+    """Make a repository equal to an archive; `ImportOptions` explains the options.
+
+    The store is as the archive says, or as it was before. The archive's seal is checked before the
+    store is touched; every record is validated; references must hold; what was written is read back
+    and compared before the commit.
+
+    Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `StoreError`;
+    `InvalidRecords` with up to 100 problems; `CommitUnknown`; and whatever `progress` raises.
+    """
+    chosen = ImportOptions(
+        mode=mode,
+        read_back=read_back,
+        wrong_app=wrong_app,
+        dangling=dangling,
+        allow_cascade=allow_cascade,
+        wait=wait,
+        limits=limits or Limits(),
+    )
+    if not repository.capabilities.atomic:
+        raise StoreError(
+            f"a store of the adapter {repository.capabilities.name!r} cannot undo a failed import"
+        )
+    with open_archive(source, chosen.limits) as archive:
+        require_fit(archive.header, repository.schema, chosen.wrong_app)
+        with repository.transaction(wait=chosen.wait) as transaction:
+            running = _Import(archive, repository, transaction, chosen, progress)
+            running.write_collections()
+            running.check_references()
+            running.finish()
+            running.read_back()
+        return running.report()
+
+
+class _Import:
+    """One import within its transaction, step by step."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        repository: Repository,
+        transaction: Transaction,
+        options: ImportOptions,
+        progress: ProgressCallback,
+    ) -> None:
+        self._archive = archive
+        self._schema: Schema = repository.schema
+        self._ordered_rows = repository.capabilities.ordered_rows
+        self._transaction = transaction
+        self._options = options
+        self._progress = progress
+        self._problems = ProblemList()
+        self._warnings: list[str] = []
+        self._changes: dict[str, Changes] = {}
+
+    def write_collections(self) -> None:
+        """Parse, validate and write every collection; reading goes on after the first problem."""
+        for name, read in self._archive.collections():
+            target = self._schema[name]
+            step = CollectionImport(
+                self._archive,
+                target,
+                self._transaction,
+                self._problems,
+                self._schema,
+                store_in_order=name in self._ordered_rows,
+            )
+            self._changes[name] = step.run(self._counted(name, read(RecordCodec(target))))
+        self._raise_problems()
+
+    def _counted(self, name: str, batches: Any) -> Any:
+        total = self._archive.ends[name].count
+        done = 0
+        for batch in batches:
+            yield batch
+            done += len(batch.rows)
+            self._progress(Progress(stage="writing", collection=name, done=done, total=total))
+
+    def check_references(self) -> None:
+        """See that every reference points at a record, whether the store enforces it or not."""
+        for found in readback.dangling(self._schema, self._transaction):
+            if self._options.dangling == "keep":
+                self._warnings.append(str(found.problem))
+            else:
+                self._problems.add_unlocated(found)
+        self._raise_problems()
+
+    def finish(self) -> None:
+        """Counters, triggers, and what refers to the schema from outside."""
+        counters = {
+            name: last
+            for name, last in self._archive.header.counters.items()
+            if name in self._schema
+        }
+        self._transaction.finish(counters, allow_cascade=self._options.allow_cascade)
+
+    def read_back(self) -> None:
+        """Compare what the store now holds with the archive."""
+        for collection in self._schema.ordered:
+            end = self._archive.ends[collection.name]
+            count = self._transaction.count(collection)
+            same = count == end.count
+            if same and self._options.read_back:
+                digest = readback.digest_of(self._transaction, collection, self._progress, count)
+                same = digest == end
+            if not same:
+                self._note_read_back(collection)
+        self._raise_problems()
+
+    def _note_read_back(self, collection: Collection) -> None:
+        if collection.key:
+            for found in readback.differences(self._archive, collection, self._transaction):
+                self._problems.add_unlocated(found)
+        if not self._problems:
+            message = "the store gives back other records than it was given"
+            problem = Problem(code="read-back", message=message, collection=collection.name)
+            self._problems.add([problem])
+
+    def _raise_problems(self) -> None:
+        if self._problems:
+            raise InvalidRecords.of(
+                "the import was refused and nothing was changed",
+                self._problems.locate(self._archive, self._schema),
+                self._problems.total,
+            )
+
+    def report(self) -> ImportReport:
+        """What was committed."""
+        changes = self._changes.values()
+        return ImportReport(
+            archive_id=self._archive.header.archive_id,
+            mode=self._options.mode,
+            collections=self._changes,
+            records=sum(change.records for change in changes),
+            added=sum(change.added for change in changes),
+            changed=sum(change.changed for change in changes),
+            deleted=sum(change.deleted for change in changes),
+            unchanged=sum(change.unchanged for change in changes),
+            read_back=self._options.read_back,
+            seal=self._archive.seal,
+            warnings=tuple(self._warnings),
+        )

@@ -1,0 +1,175 @@
+"""Keys and references of an archive's records, checked in constant memory."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from typing import TYPE_CHECKING, Any, Self
+
+from databackup.archive import text
+from databackup.errors import Problem
+from databackup.schema.compiled import json_pointer
+from databackup.spill import KeyIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from databackup.archive.records import Batch
+    from databackup.schema import Collection, Field, Schema
+
+Row = tuple[Any, ...]
+
+
+def key_bytes(fields: Sequence[Field], values: Sequence[Any]) -> bytes:
+    """Values of a key in their canonical form: equal keys give equal bytes."""
+    return text.dump([f.form.canonical(v) for f, v in zip(fields, values, strict=True)])
+
+
+def key_fields(collection: Collection) -> list[Field]:
+    """The fields of a collection's key."""
+    return [collection.field(name) for name in collection.key]
+
+
+class UniqueKeys:
+    """Sees that no two records of a collection have one key.
+
+    Where the archive states key order, the order proves it; otherwise an index on disk does.
+    """
+
+    def __init__(self, collection: Collection, *, in_order: bool) -> None:
+        self._collection = collection
+        self._fields = key_fields(collection)
+        self._index = None if in_order or not collection.key else KeyIndex()
+        self._in_order = in_order and bool(collection.key)
+        self._last: list[Any] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._index is not None:
+            self._index.close()
+
+    def check(self, batch: Batch) -> list[Problem]:
+        """The problems of a batch with the keys of records before it, and within it."""
+        if self._in_order:
+            return self._check_order(batch)
+        if self._index is None:
+            return []
+        keys = (key_bytes(self._fields, self._collection.codec.key(row)) for row in batch.rows)
+        taken = self._index.add((key, b"") for key in keys)
+        return [self._problem(batch, position, "duplicate-key") for position in taken]
+
+    def _check_order(self, batch: Batch) -> list[Problem]:
+        keys = self._last + self._collection.codec.sort_keys(batch.rows)
+        before = len(self._last)
+        self._last = keys[-1:]
+        if all(map(operator.lt, keys, keys[1:])):
+            return []
+        pairs = enumerate(itertools.pairwise(keys), 1 - before)
+        return [
+            self._problem(batch, position, "duplicate-key" if one == two else "key-order")
+            for position, (one, two) in pairs
+            if not one < two
+        ]
+
+    def _problem(self, batch: Batch, position: int, code: str) -> Problem:
+        name = self._collection.name
+        number = batch.numbers[position]
+        same = code == "duplicate-key"
+        return Problem(
+            code=code,
+            message="another record has the same key" if same else "not in the order of the key",
+            collection=name,
+            record=number,
+            key=self._collection.codec.key(batch.rows[position]),
+            field=self._collection.key[0] if len(self._collection.key) == 1 else None,
+            pointer=json_pointer(("data", name, number - 1)),
+            expected="a key of its own" if same else "records in strictly increasing key order",
+        )
+
+
+class References:
+    """Sees that every reference of a schema points at a record, without a store."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._links = []
+        for collection in schema.collections:
+            for reference in collection.references:
+                target = schema[reference.collection]
+                to = reference.to or target.key
+                self._links.append((collection, reference, target, to))
+        self._present = {(target.name, to): KeyIndex() for _, _, target, to in self._links}
+        self._wanted = [KeyIndex() for _ in self._links]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for index in (*self._present.values(), *self._wanted):
+            index.close()
+
+    def add(self, collection: Collection, batch: Batch) -> None:
+        """Note what the records of a batch are pointed at by, and what they point at."""
+        for (name, to), index in self._present.items():
+            if name == collection.name:
+                values = _values(collection, to, batch)
+                index.add((found, b"") for _, found in values)
+        for (source, reference, _, _), index in zip(self._links, self._wanted, strict=True):
+            if source.name == collection.name:
+                values = _values(collection, reference.fields, batch)
+                index.add((found, str(number).encode()) for number, found in values)
+
+    def dangling(self) -> Iterator[Problem]:
+        """A problem for each value that points at no record, with the first record that has it."""
+        for (source, reference, target, to), wanted in zip(self._links, self._wanted, strict=True):
+            present = self._present[target.name, to]
+            for found, number in wanted.items():
+                if found not in present:
+                    values = tuple(text.load(found))
+                    yield dangling_problem(source, reference.fields, target, values, int(number))
+
+
+def _values(
+    collection: Collection, names: Sequence[str], batch: Batch
+) -> Iterator[tuple[int, bytes]]:
+    fields = [collection.field(name) for name in names]
+    positions = [collection.field_names.index(name) for name in names]
+    for number, row in zip(batch.numbers, batch.rows, strict=True):
+        values = [row[position] for position in positions]
+        if None not in values:
+            yield number, key_bytes(fields, values)
+
+
+def dangling_problem(  # noqa: PLR0917 - the parts of one sentence
+    source: Collection,
+    fields: Sequence[str],
+    target: Collection,
+    values: tuple[Any, ...],
+    number: int | None,
+    key: tuple[Any, ...] | None = None,
+) -> Problem:
+    """The problem of a reference that points at no record."""
+    shown = ", ".join(map(repr, values))
+    place: list[str | int] = [] if number is None else [number - 1, fields[0]]
+    return Problem(
+        code="dangling-reference",
+        message=f"points at {target.name} {shown}, which is not there",
+        collection=source.name,
+        record=number,
+        key=key,
+        field=", ".join(fields),
+        pointer=json_pointer(["data", source.name, *place]),
+        expected=f"a record of {target.name}",
+    )

@@ -1,0 +1,106 @@
+"""Problems, and where in the archive the record of each stands."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from databackup.archive.records import RecordCodec
+from databackup.errors import PROBLEM_LIMIT, Problem
+from databackup.operations.keys import key_bytes
+from databackup.schema.compiled import json_pointer
+from databackup.schema.kind import KindError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from databackup.archive.reader import Archive
+    from databackup.schema import Collection, Schema
+
+
+Row = tuple[Any, ...]
+_Wanted = dict[tuple[str, ...], dict[bytes | None, list[int]]]
+
+
+@attrs.frozen
+class Unlocated:
+    """A problem of the first record that has these values in these fields."""
+
+    problem: Problem
+    fields: tuple[str, ...]
+    values: tuple[Any, ...]
+
+
+class ProblemList:
+    """The first problems, and how many there were in all."""
+
+    def __init__(self) -> None:
+        self.located: list[Problem] = []
+        self._unlocated: list[Unlocated] = []
+        self.total = 0
+
+    def __bool__(self) -> bool:
+        return self.total > 0
+
+    def add(self, problems: Sequence[Problem]) -> None:
+        """Add problems, of which as many are kept as one answer names."""
+        self.located += problems[: PROBLEM_LIMIT - len(self.located)]
+        self.total += len(problems)
+
+    def add_unlocated(self, found: Unlocated) -> None:
+        """Add a problem whose record is to be looked up."""
+        if len(self._unlocated) < PROBLEM_LIMIT:
+            self._unlocated.append(found)
+        self.total += 1
+
+    def locate(self, archive: Archive, schema: Schema) -> list[Problem]:
+        """The problems kept, each with the number of its record in the archive."""
+        if self._unlocated:
+            self.located += locate(archive, schema, self._unlocated)
+            self._unlocated = []
+        return self.located[:PROBLEM_LIMIT]
+
+
+def locate(archive: Archive, schema: Schema, found: Sequence[Unlocated]) -> list[Problem]:
+    """The problems, with number, key and pointer of their records, by reading the archive again."""
+    wanted: dict[str, _Wanted] = defaultdict(lambda: defaultdict(dict))
+    for position, item in enumerate(found):
+        collection = schema[str(item.problem.collection)]
+        form = _form(collection, item.fields, item.values)
+        wanted[collection.name][item.fields].setdefault(form, []).append(position)
+    located = {position: item.problem for position, item in enumerate(found)}
+    for name, read in archive.collections():
+        if name not in wanted:
+            continue
+        collection = schema[name]
+        for batch in read(RecordCodec(collection)):
+            for number, row in zip(batch.numbers, batch.rows, strict=True):
+                for position in _matches(collection, row, wanted[name]):
+                    located[position] = _placed(collection, located[position], number, row)
+    return list(located.values())
+
+
+def _matches(collection: Collection, row: Row, wanted: _Wanted) -> Iterator[int]:
+    """The problems that this row is the first to match; they are looked for no longer."""
+    for fields, by_form in wanted.items():
+        values = tuple(row[collection.field_names.index(name)] for name in fields)
+        yield from by_form.pop(_form(collection, fields, values), ())
+
+
+def _form(collection: Collection, fields: Sequence[str], values: Row) -> bytes | None:
+    try:
+        return key_bytes([collection.field(name) for name in fields], values)
+    except KindError:
+        return None
+
+
+def _placed(collection: Collection, problem: Problem, number: int, row: Row) -> Problem:
+    known = [problem.field] if problem.field in collection.field_names else []
+    return attrs.evolve(
+        problem,
+        record=number,
+        key=collection.codec.key(row) or None,
+        pointer=json_pointer(("data", collection.name, number - 1, *known)),
+    )

@@ -1,0 +1,143 @@
+"""What the operations return, and how they tell of their progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from databackup.archive.format import Header
+from databackup.schema import Exclusion
+
+
+@attrs.frozen(kw_only=True)
+class Progress:
+    """How far an operation is: `done` of `total` records of one collection in one stage."""
+
+    stage: str
+    collection: str
+    done: int
+    total: int
+
+
+ProgressCallback = Callable[[Progress], object]
+
+
+def no_progress(_progress: Progress) -> None:
+    """Take no notice."""
+
+
+class _Report:
+    """What all reports can do."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as a JSON object."""
+        return attrs.asdict(self, value_serializer=_serialize)  # type: ignore[arg-type]
+
+
+def _serialize(_instance: Any, _field: Any, value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+@attrs.frozen(kw_only=True)
+class ExportReport(_Report):
+    """What an export wrote: records by collection, size of the file in bytes, its seal."""
+
+    path: str | None
+    archive_id: str
+    created_at: str
+    collections: Mapping[str, int]
+    records: int
+    size: int
+    seal: str
+    excluded: tuple[Exclusion, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Changes:
+    """How many records of a collection an import added, changed, deleted and left as they were."""
+
+    added: int = 0
+    changed: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+
+    @property
+    def records(self) -> int:
+        """How many records the collection has afterwards."""
+        return self.added + self.changed + self.unchanged
+
+
+@attrs.frozen(kw_only=True)
+class ImportReport(_Report):
+    """What an import did, taken from what was committed."""
+
+    archive_id: str
+    mode: str
+    collections: Mapping[str, Changes]
+    records: int
+    added: int
+    changed: int
+    deleted: int
+    unchanged: int
+    read_back: bool
+    seal: str
+    warnings: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class CollectionInfo:
+    """One collection of an archive: its records, fields, key and digest."""
+
+    records: int
+    fields: tuple[str, ...]
+    key: tuple[str, ...]
+    order: str
+    digest: str
+
+
+@attrs.frozen(kw_only=True)
+class ArchiveInfo(_Report):
+    """What an archive says of itself. Its seal has been checked, its records have not.
+
+    `size` is the bytes of the archive, `file_size` those of the file, compressed or not.
+    """
+
+    format_version: int
+    archive_id: str
+    created_at: str
+    app: str | None
+    schema_version: int
+    schema_digest: str
+    producer: Mapping[str, str]
+    consistency: str
+    selection: tuple[str, ...] | None
+    secrets: str
+    excluded: tuple[Exclusion, ...]
+    collections: Mapping[str, CollectionInfo]
+    records: int
+    compression: str | None
+    size: int
+    file_size: int
+    seal: str
+
+    @classmethod
+    def of(cls, header: Header, **facts: Any) -> ArchiveInfo:
+        """The info of a header and what else is known of the archive."""
+        shared = attrs.fields_dict(cls).keys() & attrs.fields_dict(Header).keys()
+        return cls(**{name: getattr(header, name) for name in shared - facts.keys()}, **facts)
+
+
+@attrs.frozen(kw_only=True)
+class VerifyReport(_Report):
+    """What a verification saw: every record read, counts, digests, keys and references right."""
+
+    archive_id: str
+    app: str | None
+    schema_version: int
+    collections: Mapping[str, int]
+    records: int
+    seal: str
+    warnings: tuple[str, ...] = ()

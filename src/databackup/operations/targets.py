@@ -1,0 +1,69 @@
+"""Whether an archive and a schema are for each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from databackup.errors import SchemaMismatch, VersionMismatch, WrongApp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from databackup.archive.format import Header
+    from databackup.schema import Schema
+
+WrongAppChoice = Literal["refuse", "allow"]
+
+
+def require_fit(header: Header, schema: Schema, wrong_app: WrongAppChoice) -> None:
+    """See that an archive's app, version, collections and fields are those of a schema.
+
+    Raises `WrongApp`, `VersionMismatch`, `SchemaMismatch`.
+    """
+    if header.app is not None and schema.app is not None and header.app != schema.app:
+        if wrong_app == "refuse":
+            raise WrongApp(
+                f"the archive belongs to the app {header.app!r}, this is {schema.app!r}",
+                header.app,
+                schema.app,
+            )
+    elif (header.app is None) == (schema.app is None):
+        _require_version(header.schema_version, schema.version)
+    differences = tuple(_differences(header, schema))
+    if differences:
+        raise SchemaMismatch("archive and target differ: " + "; ".join(differences), differences)
+
+
+def _require_version(found: int, supported: int) -> None:
+    if found == supported:
+        return
+    age = "newer" if found > supported else "older"
+    remedy = (
+        "upgrade the app"
+        if found > supported
+        else "import it with the app of that version; no migration leads from there to here"
+    )
+    raise VersionMismatch(
+        f"the archive has schema version {found}, {age} than this app's {supported}: {remedy}",
+        None,
+        found,
+        supported,
+    )
+
+
+def _differences(header: Header, schema: Schema) -> Iterator[str]:
+    described = header.schema["collections"]
+    for name in described:
+        if name not in schema:
+            yield f"the archive has the collection {name!r}, the target does not"
+    for collection in schema.collections:
+        if collection.name not in described:
+            yield f"the target has the collection {collection.name!r}, the archive does not"
+            continue
+        fields = described[collection.name]["fields"]
+        for name in fields:
+            if name not in collection.field_names:
+                yield f"the archive has the field {collection}.{name}, the target does not"
+        for name in collection.field_names:
+            if name not in fields:
+                yield f"the target has the field {collection}.{name}, the archive does not"

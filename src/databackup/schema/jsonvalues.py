@@ -1,0 +1,239 @@
+"""Values of the json kind: what may stand in them, numbers by value, and the `$json` escape.
+
+A JSON number is held as an int, as a float where the float's shortest form has the number's exact
+value, and as a Decimal otherwise, so that no digit is lost.
+"""
+
+from __future__ import annotations
+
+import decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from databackup.schema.kind import KindError, shown
+from databackup.schema.kinds import encodable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+MAX_DEPTH: Final = 256
+MAX_NUMBER_LENGTH: Final = 1000
+_LARGEST = decimal.Decimal("1.7976931348623157e308")
+# The integers next to those whose text is still short enough; a sign counts.
+_TOO_SMALL, _TOO_LARGE = -(10 ** (MAX_NUMBER_LENGTH - 1)), 10**MAX_NUMBER_LENGTH
+# Numbers of the longest text lose nothing here, whatever the host's own context does.
+_EXACT = decimal.Context(
+    prec=2 * MAX_NUMBER_LENGTH, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN, capitals=1
+)
+
+
+class JsonNull:
+    """The JSON value null in a nullable json field, where None means that there is no value."""
+
+    __slots__ = ()
+    _only: JsonNull | None = None
+
+    def __new__(cls) -> JsonNull:
+        if cls._only is None:
+            cls._only = super().__new__(cls)
+        return cls._only
+
+    def __repr__(self) -> str:
+        return "JSON_NULL"
+
+    def __reduce__(self) -> str:
+        return "JSON_NULL"
+
+
+JSON_NULL: Final = JsonNull()
+
+
+def number(text: str) -> int | float | decimal.Decimal:
+    """A JSON number's text as a Python number of the same value. Raises `KindError`."""
+    if len(text) > MAX_NUMBER_LENGTH:
+        raise _too_long(f"{len(text)} characters")
+    if not any(mark in text for mark in ".eE"):
+        return -0.0 if text == "-0" else int(text)
+    double = float(text)
+    try:
+        exact = _EXACT.create_decimal(text)
+    except (decimal.InvalidOperation, decimal.Overflow):
+        raise _out_of_range(text) from None
+    if exact.copy_abs() > _LARGEST:
+        raise _out_of_range(text)
+    return double if decimal.Decimal(repr(double)) == exact else exact
+
+
+def number_layout(value: decimal.Decimal) -> str:
+    """The canonical text of a number that is neither an int nor a double: its digits as a float's.
+
+    Plain notation where the first digit's exponent is from −5 to 15, otherwise scientific with `e`,
+    no plus sign and no padding.
+    """
+    sign, digits, exponent = value.normalize(_EXACT).as_tuple()
+    text = "".join(map(str, digits))
+    first = len(text) + int(exponent) - 1
+    if first < -5 or first > 15:
+        fraction = f".{text[1:]}" if len(text) > 1 else ""
+        body = f"{text[0]}{fraction}e{first}"
+    elif first < 0:
+        body = "0." + "0" * (-first - 1) + text
+    else:
+        body = f"{text[: first + 1]}.{text[first + 1 :]}"
+    return "-" + body if sign else body
+
+
+def escape(value: Any, depth: int = 0) -> Any:
+    """The form of a JSON value: checked, Decimals as numbers, `{"$…": …}` wrapped in `$json`."""
+    kind = type(value)
+    if kind is list:
+        return _items(escape, value, depth)
+    if kind is dict:
+        return wrap(_members(escape, value, value, depth))
+    if kind is decimal.Decimal:
+        return msgspec.Raw(_decimal_text(value).encode())
+    return _scalar(value)
+
+
+def canonical(value: Any, depth: int = 0) -> Any:
+    """The canonical form of a JSON value: keys sorted, numbers by value, `$json` as in `escape`."""
+    kind = type(value)
+    if kind is list:
+        return _items(canonical, value, depth)
+    if kind is dict:
+        return wrap(_members(canonical, value, sorted(map(_key, value)), depth))
+    if kind is float:
+        return _canonical_float(_finite(value))
+    if kind is decimal.Decimal:
+        return _canonical_decimal(value)
+    return _scalar(value)
+
+
+def unescape(form: Any, depth: int = 0) -> Any:
+    """The JSON value of a form: the inverse of `escape`. Raises `KindError`."""
+    kind = type(form)
+    if kind is list:
+        return _items(unescape, form, depth)
+    if kind is dict:
+        members = unwrap(form)
+        return _members(unescape, members, members, depth)
+    if kind is decimal.Decimal:
+        _decimal_text(form)
+        return form
+    return _scalar(form)
+
+
+# A level of JSON is two calls, no comprehension between them: the deepest value has to stay far
+# from Python's recursion limit.
+
+
+def _items(walk: Callable[[Any, int], Any], value: list[Any], depth: int) -> list[Any]:
+    _check_depth(depth)
+    items = []
+    for step, item in enumerate(value):
+        try:
+            items.append(walk(item, depth + 1))
+        except KindError as error:
+            raise error.under(step) from None
+    return items
+
+
+def _members(
+    walk: Callable[[Any, int], Any], value: dict[str, Any], names: Iterable[str], depth: int
+) -> dict[str, Any]:
+    _check_depth(depth)
+    members = {}
+    for name in names:
+        key = _key(name)
+        try:
+            members[key] = walk(value[name], depth + 1)
+        except KindError as error:
+            raise error.under(key) from None
+    return members
+
+
+def _check_depth(depth: int) -> None:
+    if depth >= MAX_DEPTH:
+        raise KindError(f"JSON at most {MAX_DEPTH} levels deep", "a deeper value")
+
+
+def wrap(form: dict[str, Any]) -> dict[str, Any]:
+    """An object, inside `$json` where it could be mistaken for a tagged value."""
+    return {"$json": form} if is_tag(form) else form
+
+
+def unwrap(form: dict[str, Any]) -> dict[str, Any]:
+    """The object that `wrap` was given. Raises `KindError` where nothing was wrapped right."""
+    if not is_tag(form):
+        return form
+    inner = form.get("$json")
+    if type(inner) is not dict or not is_tag(inner):
+        raise KindError('an object, {"$json": …} around one whose only key starts with $', shown(form))
+    return inner
+
+
+def is_tag(form: Any) -> bool:
+    """Whether a form is an object whose only key starts with `$`."""
+    return type(form) is dict and len(form) == 1 and next(iter(form)).startswith("$")
+
+
+def _key(key: Any) -> str:
+    if type(key) is not str:
+        raise KindError("text as the key of a JSON object", shown(key))
+    return encodable(key)
+
+
+def _scalar(value: Any) -> Any:
+    kind = type(value)
+    if kind is str:
+        return encodable(value)
+    if kind is int:
+        if not _TOO_SMALL < value < _TOO_LARGE:
+            raise _too_long("a longer one")
+        return value
+    if kind is float:
+        return _finite(value)
+    if value is None or kind is bool:
+        return value
+    raise KindError("a JSON value", shown(value))
+
+
+def _finite(value: float) -> float:
+    if value - value != 0.0:
+        raise KindError("a finite number in JSON", shown(value))
+    return value
+
+
+def _decimal_text(value: decimal.Decimal) -> str:
+    if not value.is_finite() or value.copy_abs() > _LARGEST:
+        raise _out_of_range(value)
+    text = _EXACT.to_sci_string(value)
+    if len(text) > MAX_NUMBER_LENGTH:
+        raise _too_long(f"{len(text)} characters")
+    return text
+
+
+def _too_long(found: str) -> KindError:
+    return KindError(f"a number of at most {MAX_NUMBER_LENGTH} characters", found)
+
+
+def _out_of_range(value: object) -> KindError:
+    return KindError("a number in the range of a double", shown(value))
+
+
+def _canonical_float(value: float) -> int | float:
+    if not value.is_integer():
+        return value
+    # 1e300 stands for the number its text names, not for the nearest binary fraction.
+    return int(value) if abs(value) < 2**53 else int(decimal.Decimal(repr(value)))
+
+
+def _canonical_decimal(value: decimal.Decimal) -> Any:
+    _decimal_text(value)
+    if value == value.to_integral_value(context=_EXACT):
+        return int(value)
+    double = float(value)
+    if decimal.Decimal(repr(double)) == value:
+        return double
+    return msgspec.Raw(number_layout(value).encode())

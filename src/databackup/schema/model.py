@@ -1,0 +1,336 @@
+"""What an app backs up: `Schema`, `Collection`, `Field`, `Reference`. All frozen."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+
+from databackup.errors import SchemaError
+from databackup.schema import classes, compiled, structuring
+from databackup.schema.composite import Optional
+from databackup.schema.kind import Kind
+from databackup.schema.offkind import Keep
+
+if TYPE_CHECKING:
+    import cattrs
+
+OffKind = Literal["refuse", "keep"]
+
+
+@attrs.frozen
+class Field:
+    """A named value of a record and its kind.
+
+    `off_kind="keep"` takes values that are not of the kind and writes them under a tag.
+    """
+
+    name: str
+    kind: Kind
+    off_kind: OffKind = "refuse"
+
+    def __attrs_post_init__(self) -> None:
+        problems = []
+        if self.name != "" and not _is_name(self.name):
+            problems.append("its name is not text that UTF-8 can hold")
+        if not isinstance(self.kind, Kind):
+            problems.append(f"its kind is {self.kind!r}, which is no Kind")
+        if self.off_kind not in ("refuse", "keep"):
+            problems.append(f"off_kind is 'refuse' or 'keep', not {self.off_kind!r}")
+        if problems:
+            raise SchemaError.of(f"the field {self.name!r}", problems)
+
+    @property
+    def form(self) -> Kind:
+        """The kind that encodes this field: its own, or its own with tags."""
+        return Keep(self.kind) if self.off_kind == "keep" else self.kind
+
+    @property
+    def nullable(self) -> bool:
+        """Whether the value may be absent."""
+        return isinstance(self.kind, Optional)
+
+    @property
+    def value_kind(self) -> Kind:
+        """The kind of a value that is there."""
+        return self.kind.inner if isinstance(self.kind, Optional) else self.kind
+
+
+def _names(value: str | Iterable[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+@attrs.frozen
+class Reference:
+    """Fields of one collection that point at a record of another, or of the same.
+
+    They point at its key, or at the unique fields named in `to`.
+    """
+
+    fields: tuple[str, ...] = attrs.field(converter=_names)
+    collection: str
+    to: tuple[str, ...] = attrs.field(default=(), converter=_names)
+
+
+@attrs.frozen
+class Exclusion:
+    """Something a store holds that is not backed up, and why."""
+
+    name: str
+    reason: str
+
+
+@attrs.frozen(init=False, slots=False)
+class Collection:
+    """One kind of record: name, fields, key, references, and the class that models it.
+
+    `fields` maps names to types or kinds. Without a `key`, records have no identity and the
+    collection is compared and replaced as a whole.
+    """
+
+    name: str
+    fields: tuple[Field, ...]
+    key: tuple[str, ...]
+    references: tuple[Reference, ...]
+    model: type[Any] | None = attrs.field(eq=False)
+    converter: cattrs.Converter | None = attrs.field(eq=False, repr=False)
+    excluded: tuple[Exclusion, ...]
+
+    def __init__(  # noqa: PLR0913 - the members of a collection
+        self,
+        name: str,
+        *,
+        fields: Mapping[str, Any] | Iterable[Field],
+        key: str | Iterable[str] = (),
+        references: Iterable[Reference] = (),
+        exclude: Mapping[str, str] | None = None,
+        model: type[Any] | None = None,
+        converter: cattrs.Converter | None = None,
+    ) -> None:
+        if isinstance(fields, Mapping):
+            kinds = classes.kinds_of_mapping(str(name), fields)
+            fields = [Field(*item) for item in kinds.items()]
+        self.__attrs_init__(  # type: ignore[attr-defined]
+            name=name,
+            fields=tuple(fields),
+            key=_names(key),
+            references=tuple(references),
+            model=model,
+            converter=converter,
+            excluded=tuple(Exclusion(f"{name}.{n}", why) for n, why in (exclude or {}).items()),
+        )
+
+    @classmethod
+    def of(  # noqa: PLR0913 - the members of a collection
+        cls,
+        model: type[Any],
+        name: str,
+        *,
+        key: str | Iterable[str] = (),
+        references: Iterable[Reference] = (),
+        exclude: Mapping[str, str] | None = None,
+        kinds: Mapping[type[Any], Any] | None = None,
+        converter: cattrs.Converter | None = None,
+    ) -> Collection:
+        """The collection that an attrs class or a dataclass models.
+
+        `converter` structures types of the host's own; `kinds` says which type or kind such a type
+        is stored as (by default what its unstructure hook is annotated to return, else any JSON).
+        `exclude` maps fields that are not backed up to the reason. Raises `SchemaError` for every
+        field whose type is not supported.
+        """
+        found = classes.kinds_of_class(
+            model, converter=converter, own=kinds or {}, exclude=exclude or {}
+        )
+        return cls(
+            name,
+            fields=[Field(*item) for item in found.items()],
+            key=key,
+            references=references,
+            exclude=exclude,
+            model=model,
+            converter=converter,
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @functools.cached_property
+    def field_names(self) -> tuple[str, ...]:
+        """The names of the fields, in order."""
+        return tuple(field.name for field in self.fields)
+
+    @functools.cached_property
+    def key_positions(self) -> tuple[int, ...]:
+        """Where in a row the parts of the key stand."""
+        return tuple(self.field_names.index(name) for name in self.key)
+
+    def field(self, name: str) -> Field:
+        """The field of a name. Raises KeyError."""
+        return self._by_name[name]
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, Field]:
+        return {field.name: field for field in self.fields}
+
+    @functools.cached_property
+    def codec(self) -> compiled.Codec:
+        """The compiled functions between rows and JSON forms."""
+        return compiled.Codec(self)
+
+    @functools.cached_property
+    def structurer(self) -> structuring.Structurer:
+        """The compiled functions between rows and instances of the model."""
+        return structuring.Structurer(self)
+
+
+@attrs.frozen(init=False, slots=False)
+class Schema:
+    """What an app backs up. Built whole or refused whole: `SchemaError` lists all that is wrong."""
+
+    collections: tuple[Collection, ...]
+    app: str | None
+    version: int
+    excluded: tuple[Exclusion, ...]
+
+    def __init__(
+        self,
+        *,
+        collections: Sequence[Collection],
+        app: str | None = None,
+        version: int = 1,
+        exclude: Mapping[str, str] | None = None,
+    ) -> None:
+        stated = {n: Exclusion(n, why) for n, why in (exclude or {}).items()}
+        stated |= {exclusion.name: exclusion for c in collections for exclusion in c.excluded}
+        self.__attrs_init__(  # type: ignore[attr-defined]
+            collections=tuple(collections),
+            app=app,
+            version=version,
+            excluded=tuple(stated.values()),
+        )
+        problems = list(_schema_problems(self))
+        if problems:
+            raise SchemaError.of("the schema is not sound", problems)
+
+    def __getitem__(self, name: str) -> Collection:
+        return self._by_name[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def excluding(self, more: Mapping[str, str]) -> Schema:
+        """This schema with more that a store holds and that is not backed up, each with a reason.
+
+        What is excluded already keeps its own reason.
+        """
+        known = {exclusion.name: exclusion.reason for exclusion in self.excluded}
+        return Schema(
+            collections=self.collections,
+            app=self.app,
+            version=self.version,
+            exclude={**more, **known},
+        )
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, Collection]:
+        return {collection.name: collection for collection in self.collections}
+
+    @functools.cached_property
+    def ordered(self) -> tuple[Collection, ...]:
+        """The collections, each after those it refers to where no cycle forbids it."""
+        ordered: dict[str, Collection] = {}
+        met: set[str] = set()
+        for first in self.collections:
+            # Depth first, on a stack of its own: chains may be longer than Python's recursion.
+            stack = [] if first.name in met else [(first, iter(first.references))]
+            met.add(first.name)
+            while stack:
+                collection, references = stack[-1]
+                name = next((r.collection for r in references if r.collection not in met), None)
+                if name is None:
+                    ordered[collection.name] = collection
+                    stack.pop()
+                else:
+                    met.add(name)
+                    stack.append((self[name], iter(self[name].references)))
+        return tuple(ordered.values())
+
+
+def _schema_problems(schema: Schema) -> Iterable[str]:
+    if schema.app is not None and not _is_name(schema.app):
+        yield f"the app's name is text that is not empty, not {schema.app!r}"
+    if type(schema.version) is not int or schema.version < 1:
+        yield f"the version is an integer from 1 on, not {schema.version!r}"
+    for exclusion in schema.excluded:
+        if not _is_name(exclusion.name) or not _is_name(exclusion.reason):
+            yield f"what is excluded has a name and a reason, not {exclusion!r}"
+    seen: set[str] = set()
+    for collection in schema.collections:
+        if collection.name in seen:
+            yield f"two collections are named {collection.name!r}"
+        seen.add(collection.name)
+        yield from _collection_problems(collection)
+        for reference in collection.references:
+            yield from _reference_problems(schema, collection, reference)
+
+
+def _collection_problems(collection: Collection) -> Iterable[str]:
+    name = collection.name
+    if not _is_name(name):
+        yield f"a collection's name is text that is not empty, not {name!r}"
+    if not collection.fields:
+        yield f"{name} has no fields"
+    for exclusion in collection.excluded:
+        if exclusion.name.removeprefix(f"{name}.") in collection.field_names:
+            yield f"{exclusion.name} is a field and excluded"
+    for repeated in _repeated(collection.field_names):
+        yield f"{name} has two fields named {repeated!r}"
+    for repeated in _repeated(collection.key):
+        yield f"the key of {name} names {repeated!r} twice"
+    for part in collection.key:
+        if part not in collection.field_names:
+            yield f"the key of {name} names {part!r}, which is no field of it"
+        elif collection.field(part).nullable:
+            yield f"the key of {name} names {part!r}, which may be null"
+        elif not collection.field(part).kind.can_be_key:
+            kind = collection.field(part).value_kind.name
+            yield f"the key of {name} names {part!r}, whose kind {kind} has no order"
+
+
+def _is_name(value: object) -> bool:
+    """Whether a value is text that is not empty and that UTF-8 can hold."""
+    return type(value) is str and value != "" and value.encode(errors="replace").decode() == value
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
+
+
+def _reference_problems(schema: Schema, source: Collection, reference: Reference) -> Iterable[str]:
+    what = f"the reference of {source.name} ({', '.join(reference.fields)})"
+    missing = [name for name in reference.fields if name not in source.field_names]
+    for name in missing:
+        yield f"{what} names {name!r}, which is no field of it"
+    target = next((c for c in schema.collections if c.name == reference.collection), None)
+    if target is None:
+        yield f"{what} points at {reference.collection!r}, which is no collection"
+        return
+    to = reference.to or target.key
+    absent = [name for name in to if name not in target.field_names]
+    for name in absent if reference.to else ():
+        yield f"{what} points at {name!r}, which is no field of {target.name}"
+    if not to:
+        yield f"{what} points at {target.name}, which has no key"
+    elif len(to) != len(reference.fields):
+        yield f"{what} has {len(reference.fields)} fields, what it points at has {len(to)}"
+    elif not missing and not absent:
+        for own, other in zip(reference.fields, to, strict=True):
+            here, there = source.field(own).value_kind, target.field(other).value_kind
+            if type(here) is not type(there):
+                yield (
+                    f"{what} is of the kind {here.name}, but {target.name}.{other} "
+                    f"of the kind {there.name}"
+                )

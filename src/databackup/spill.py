@@ -1,0 +1,123 @@
+"""What does not fit in memory: temporary files that vanish by themselves.
+
+`KeyIndex` is a set of byte strings with a value each, kept in a temporary SQLite file.
+`RowQueue` holds batches of rows, first in, first out.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sqlite3
+import tempfile
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+_CACHE_KIB = 2 * 1024
+_MEMORY = 1024 * 1024
+
+
+class KeyIndex:
+    """Byte keys, each with a byte value, in constant memory.
+
+    An empty path makes SQLite keep a private file that is deleted when the index is closed, or
+    when the process ends in any way.
+    """
+
+    def __init__(self) -> None:
+        self._connection = sqlite3.connect("", isolation_level=None)
+        self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        self._connection.execute("PRAGMA journal_mode = OFF")
+        self._connection.execute("PRAGMA synchronous = OFF")
+        self._connection.execute(
+            "CREATE TABLE entries (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
+        )
+        self._connection.execute("BEGIN")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Delete the index."""
+        self._connection.close()
+
+    def add(self, entries: Iterable[tuple[bytes, bytes]]) -> list[int]:
+        """Add keys with values; the positions of those whose key was there already are returned.
+
+        The first value of a key stays.
+        """
+        taken = []
+        for position, entry in enumerate(entries):
+            cursor = self._connection.execute("INSERT OR IGNORE INTO entries VALUES (?, ?)", entry)
+            if cursor.rowcount == 0:
+                taken.append(position)
+        return taken
+
+    def __contains__(self, key: bytes) -> bool:
+        found = self._connection.execute("SELECT 1 FROM entries WHERE key = ?", (key,))
+        return found.fetchone() is not None
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values, in the order of the keys."""
+        for key, value in self._connection.execute("SELECT key, value FROM entries ORDER BY key"):
+            yield bytes(key), bytes(value)
+
+    def pop(self, key: bytes) -> bytes | None:
+        """Remove a key and return its value, None where the key is not there."""
+        row = self._connection.execute(
+            "DELETE FROM entries WHERE key = ? RETURNING value", (key,)
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
+
+class RowQueue:
+    """Batches of rows, first in, first out; a file past 1 MiB.
+
+    The file has no name and nobody else reads or writes it, so rows are pickled as they are.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=_MEMORY)  # noqa: SIM115 - see close()
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Delete the queue."""
+        self._file.close()
+
+    def put(self, rows: list[tuple[Any, ...]]) -> None:
+        """Append a batch; an empty one is left out."""
+        if not rows:
+            return
+        self.count += len(rows)
+        self._file.seek(0, 2)
+        pickle.dump(rows, self._file, pickle.HIGHEST_PROTOCOL)
+
+    def batches(self) -> Iterator[list[tuple[Any, ...]]]:
+        """The batches from the first on."""
+        self._file.seek(0)
+        while True:
+            try:
+                yield pickle.load(self._file)  # noqa: S301 - this process's own file
+            except EOFError:
+                return
