@@ -20,7 +20,7 @@ help:
 	@echo 'make clean      remove what these made, .venv too'
 
 demo: $(VENV)/.installed
-	@$(BIN)/python examples/catering/demo.py
+	@$(BIN)/python -m examples.catering.demo
 
 test: lint
 	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term $(PYTEST_ARGS)

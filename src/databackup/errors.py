@@ -6,14 +6,16 @@ says what and where, and a remedy that says what to do. All of them pickle.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 PROBLEM_LIMIT = 100
+_LARGEST_PLAIN_INT = 2**53
 _SHOWN = 5  # problems in a message; all that are kept are in the attribute
 
 
@@ -46,16 +48,24 @@ class Problem:
 
     def as_json(self) -> dict[str, Any]:
         """The problem as a JSON object; key parts that JSON cannot hold as text."""
-        members = attrs.asdict(self)
-        if self.key is not None:
-            plain = (str, int, float, bool, type(None))
-            members["key"] = [p if isinstance(p, plain) else str(p) for p in self.key]
-        return members
+        return {field.name: _plain(getattr(self, field.name)) for field in attrs.fields(Problem)}
 
 
 def _short(value: object, limit: int = 60) -> str:
-    text = repr(value)
+    text = _text(value, repr)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _text(value: object, form: Callable[[object], str]) -> str:
+    try:
+        return form(value)
+    except ValueError:
+        # Python writes no integer of more than 4,300 digits.
+        return f"a very long {type(value).__name__}"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…")) else text + "."
 
 
 @attrs.define(slots=False, eq=False)
@@ -68,7 +78,7 @@ class DatabackupError(Exception):
     message: str
 
     def __str__(self) -> str:
-        return f"{self.message}. {self.remedy}".rstrip(". ") + "."
+        return " ".join(_sentence(part) for part in (self.message, self.remedy) if part)
 
     def as_json(self) -> dict[str, Any]:
         """The error as a JSON object: code, message, remedy, and the attributes of its class."""
@@ -81,11 +91,17 @@ class DatabackupError(Exception):
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     if isinstance(value, Problem):
         return value.as_json()
-    return value if isinstance(value, str | int | float | bool | type(None)) else str(value)
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, int) and abs(value) < _LARGEST_PLAIN_INT:
+        return value
+    if value is None or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return _plain(_text(value, str))
 
 
 # -- what the host's developer gets wrong ------------------------------------------------------
@@ -106,7 +122,6 @@ class SchemaError(DatabackupError):
         return cls(f"{subject}: " + "; ".join(found), found)
 
 
-@attrs.define(slots=False, eq=False)
 class TargetError(DatabackupError):
     """A target that names no repository."""
 
@@ -157,7 +172,6 @@ class ArchiveError(DatabackupError):
     line: int | None = None
 
 
-@attrs.define(slots=False, eq=False)
 class NotAnArchive(ArchiveError):
     """The file is something else."""
 
@@ -165,7 +179,6 @@ class NotAnArchive(ArchiveError):
     remedy: ClassVar[str] = "Name a file that databackup wrote"
 
 
-@attrs.define(slots=False, eq=False)
 class ArchiveTruncated(ArchiveError):
     """The archive has no end."""
 
@@ -173,7 +186,6 @@ class ArchiveTruncated(ArchiveError):
     remedy: ClassVar[str] = "Copy or download the file again, or take an older backup"
 
 
-@attrs.define(slots=False, eq=False)
 class SealBroken(ArchiveError):
     """Bytes of the archive were changed after it was written."""
 
@@ -181,7 +193,6 @@ class SealBroken(ArchiveError):
     remedy: ClassVar[str] = "Copy the original file again, or take another backup"
 
 
-@attrs.define(slots=False, eq=False)
 class ArchiveInvalid(ArchiveError):
     """The archive breaks its own format."""
 
@@ -189,7 +200,6 @@ class ArchiveInvalid(ArchiveError):
     remedy: ClassVar[str] = "Take another backup; this file was not written by databackup as it is"
 
 
-@attrs.define(slots=False, eq=False)
 class ArchiveSwapped(ArchiveError):
     """The file changed between the check of its seal and the import."""
 
@@ -277,7 +287,6 @@ class InvalidRecords(DatabackupError):
 # -- stores ------------------------------------------------------------------------------------
 
 
-@attrs.define(slots=False, eq=False)
 class StoreError(DatabackupError):
     """The store failed, and is as it was before."""
 
@@ -296,7 +305,6 @@ class StoreMismatch(StoreError):
     differences: tuple[str, ...] = ()
 
 
-@attrs.define(slots=False, eq=False)
 class StoreLocked(StoreError):
     """Another transaction holds the store."""
 
@@ -304,7 +312,6 @@ class StoreLocked(StoreError):
     remedy: ClassVar[str] = "Try again when the other one has ended, or wait longer"
 
 
-@attrs.define(slots=False, eq=False)
 class RecordsRefused(StoreError):
     """The store refuses the records of one call: a constraint, a range, a type.
 
@@ -314,14 +321,12 @@ class RecordsRefused(StoreError):
     code: ClassVar[str] = "records-refused"
 
 
-@attrs.define(slots=False, eq=False)
 class StoreFailed(StoreError):
     """The store cannot do its work: disk full, connection lost, file damaged."""
 
     code: ClassVar[str] = "store-failed"
 
 
-@attrs.define(slots=False, eq=False)
 class CommitUnknown(DatabackupError):
     """The connection was lost during the commit: the import is either whole or absent."""
 

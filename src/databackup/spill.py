@@ -11,6 +11,8 @@ import sqlite3
 import tempfile
 from typing import TYPE_CHECKING, Any, Self
 
+from databackup.errors import FileError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
@@ -23,11 +25,12 @@ class KeyIndex:
     """Byte keys, each with a byte value, in constant memory.
 
     An empty path makes SQLite keep a private file that is deleted when the index is closed, or
-    when the process ends in any way.
+    when the process ends in any way. Threads may take turns with it. Every method raises
+    `FileError` where that file cannot be written.
     """
 
     def __init__(self) -> None:
-        self._connection = sqlite3.connect("", isolation_level=None)
+        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._connection.execute("PRAGMA journal_mode = OFF")
         self._connection.execute("PRAGMA synchronous = OFF")
@@ -58,36 +61,42 @@ class KeyIndex:
         """
         taken = []
         for position, entry in enumerate(entries):
-            cursor = self._connection.execute("INSERT OR IGNORE INTO entries VALUES (?, ?)", entry)
+            cursor = self._execute("INSERT OR IGNORE INTO entries VALUES (?, ?)", entry)
             if cursor.rowcount == 0:
                 taken.append(position)
         return taken
 
     def __contains__(self, key: bytes) -> bool:
-        found = self._connection.execute("SELECT 1 FROM entries WHERE key = ?", (key,))
+        found = self._execute("SELECT 1 FROM entries WHERE key = ?", (key,))
         return found.fetchone() is not None
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Keys and values, in the order of the keys."""
-        for key, value in self._connection.execute("SELECT key, value FROM entries ORDER BY key"):
+        for key, value in self._execute("SELECT key, value FROM entries ORDER BY key"):
             yield bytes(key), bytes(value)
 
     def pop(self, key: bytes) -> bytes | None:
         """Remove a key and return its value, None where the key is not there."""
-        row = self._connection.execute(
-            "DELETE FROM entries WHERE key = ? RETURNING value", (key,)
-        ).fetchone()
+        row = self._execute("DELETE FROM entries WHERE key = ? RETURNING value", (key,)).fetchone()
         return None if row is None else bytes(row[0])
+
+    def _execute(self, statement: str, values: tuple[bytes, ...] = ()) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            raise _unusable(error) from error
 
 
 class RowQueue:
     """Batches of rows, first in, first out; a file past 1 MiB.
 
     The file has no name and nobody else reads or writes it, so rows are pickled as they are.
+    Batches may be put while others are read. Raises `FileError` where the file cannot be written.
     """
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_MEMORY)  # noqa: SIM115 - see close()
+        self._starts: list[int] = []
         self.count = 0
 
     def __enter__(self) -> Self:
@@ -109,15 +118,20 @@ class RowQueue:
         """Append a batch; an empty one is left out."""
         if not rows:
             return
+        try:
+            start = self._file.seek(0, 2)
+            pickle.dump(rows, self._file, pickle.HIGHEST_PROTOCOL)
+        except OSError as error:
+            raise _unusable(error) from error
+        self._starts.append(start)
         self.count += len(rows)
-        self._file.seek(0, 2)
-        pickle.dump(rows, self._file, pickle.HIGHEST_PROTOCOL)
 
-    def batches(self) -> Iterator[list[tuple[Any, ...]]]:
-        """The batches from the first on."""
-        self._file.seek(0)
-        while True:
-            try:
-                yield pickle.load(self._file)  # noqa: S301 - this process's own file
-            except EOFError:
-                return
+    def batches(self, *, backwards: bool = False) -> Iterator[list[tuple[Any, ...]]]:
+        """The batches from the first on, or from the last."""
+        for start in reversed(self._starts) if backwards else self._starts:
+            self._file.seek(start)
+            yield pickle.load(self._file)  # noqa: S301 - this process's own file
+
+
+def _unusable(error: Exception) -> FileError:
+    return FileError(f"a temporary file cannot be written: {error}")

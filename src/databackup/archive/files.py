@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
+import io
 import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -15,10 +19,11 @@ import attrs
 from databackup.errors import FileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 PathOrFile = str | os.PathLike[str] | IO[bytes]
 _TEMPORARY = ".databackup-tmp"
+_PREFIX = 50  # characters of the target's name; with four bytes each, and the rest, still a name
 
 
 def is_path(place: PathOrFile) -> bool:
@@ -28,7 +33,7 @@ def is_path(place: PathOrFile) -> bool:
 
 @contextlib.contextmanager
 def open_source(source: PathOrFile) -> Iterator[IO[bytes]]:
-    """The source as a file that can seek, at its start; what cannot seek is copied first.
+    """The source as a file that can seek, where it stands; what cannot seek is copied first.
 
     Raises `FileError`.
     """
@@ -37,16 +42,16 @@ def open_source(source: PathOrFile) -> Iterator[IO[bytes]]:
             file: IO[bytes] = stack.enter_context(_open(Path(source)))
         else:
             file = source
-        if not isinstance(file.read(0), bytes):
-            raise FileError("the source is open as text: open it in binary mode")
-        if not file.seekable():
-            spool = stack.enter_context(tempfile.TemporaryFile())
-            try:
+        try:
+            if not isinstance(file.read(0), bytes):
+                raise FileError("the source is open as text: open it in binary mode")
+            if not file.seekable():
+                spool = stack.enter_context(tempfile.TemporaryFile())
                 shutil.copyfileobj(file, spool)
-            except OSError as error:
-                raise FileError(f"the source cannot be read: {error.strerror}") from error
-            spool.seek(0)
-            file = spool
+                spool.seek(0)
+                file = spool
+        except (OSError, ValueError) as error:
+            raise FileError(f"the source cannot be read: {_reason(error)}") from error
         yield file
 
 
@@ -82,19 +87,14 @@ def write_file(path: Path, chunks: Iterable[bytes]) -> Written:
     _require_replaceable(path)
     try:
         handle, name = tempfile.mkstemp(
-            prefix=f".{path.name[:100]}.", suffix=_TEMPORARY, dir=path.parent
+            prefix=f".{path.name[:_PREFIX]}.", suffix=_TEMPORARY, dir=path.parent
         )
     except OSError as error:
         raise _cannot_write(path, error) from error
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            size = _write_all(path, file, chunks)
-            try:
-                file.flush()
-                os.fsync(file.fileno())
-            except OSError as error:
-                raise _cannot_write(path, error) from error
+        with _closed_at_once(chunks):
+            size = _write_and_sync(path, handle, chunks)
         try:
             temporary.replace(path)
         except OSError as error:
@@ -106,15 +106,43 @@ def write_file(path: Path, chunks: Iterable[bytes]) -> Written:
     return Written(size, _sync_folder(path.parent))
 
 
-def _write_all(path: Path, file: IO[bytes], chunks: Iterable[bytes]) -> int:
+def _write_and_sync(path: Path, handle: int, chunks: Iterable[bytes]) -> int:
+    # No buffer between: what it holds after a failed write would be tried again on closing.
     size = 0
-    for chunk in chunks:
+    try:
+        for chunk in chunks:
+            try:
+                _write_whole(functools.partial(os.write, handle), chunk)
+            except OSError as error:
+                raise _cannot_write(path, error) from error
+            size += len(chunk)
         try:
-            file.write(chunk)
+            os.fsync(handle)
         except OSError as error:
             raise _cannot_write(path, error) from error
-        size += len(chunk)
+    finally:
+        os.close(handle)
     return size
+
+
+def _write_whole(write: Callable[[bytes], int | None], chunk: bytes) -> None:
+    """Write a chunk, again from where it stopped as long as less than all was taken."""
+    left = chunk
+    while left:
+        count = write(left)
+        if count is None:  # how files that are no `RawIOBase` may say that they took it all
+            return
+        left = left[count:]
+
+
+@contextlib.contextmanager
+def _closed_at_once(chunks: Iterable[bytes]) -> Iterator[None]:
+    """Close a generator that was left early: the snapshot that it reads must not stay open."""
+    try:
+        yield
+    finally:
+        if isinstance(chunks, Generator):
+            chunks.close()
 
 
 def _require_replaceable(path: Path) -> None:
@@ -153,13 +181,30 @@ def _sync_folder(folder: Path) -> tuple[str, ...]:
 
 def write_stream(file: IO[bytes], chunks: Iterable[bytes]) -> Written:
     """Write chunks to an open file. Raises `FileError`."""
+    if isinstance(file, io.TextIOBase):
+        raise FileError("the destination is open as text: open it in binary mode")
     size = 0
-    for chunk in chunks:
-        try:
-            file.write(chunk)
-        except OSError as error:
-            raise FileError(f"the destination cannot be written: {_reason(error)}") from error
-        size += len(chunk)
-    with contextlib.suppress(AttributeError):
-        file.flush()
+    with _closed_at_once(chunks):
+        for chunk in chunks:
+            with _stream_errors():
+                _write_whole(functools.partial(_write, file), chunk)
+            size += len(chunk)
+    with _stream_errors():
+        if hasattr(file, "flush"):
+            file.flush()
     return Written(size)
+
+
+def _write(file: IO[bytes], chunk: bytes) -> int | None:
+    count: int | None = file.write(chunk)
+    if count is None and isinstance(file, io.RawIOBase):
+        raise BlockingIOError(errno.EAGAIN, "it takes no more at once")
+    return count
+
+
+@contextlib.contextmanager
+def _stream_errors() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise FileError(f"the destination cannot be written: {_reason(error)}") from error

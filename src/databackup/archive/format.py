@@ -5,6 +5,7 @@ Each part has one layout in bytes; docs/reference/archive-format.md is the norma
 
 from __future__ import annotations
 
+import datetime
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,12 +23,15 @@ if TYPE_CHECKING:
 FORMAT: Final = "databackup"
 FORMAT_VERSION: Final = 1
 FIRST_BYTES: Final = b'{"format":"databackup",'
+HEADER_LINES: Final = 4
 DATA_LINE: Final = b'"data":{'
 END_START: Final = b'"end":{"collections":'
 SEAL_LENGTH: Final = 83
 _SEAL = re.compile(rb'"seal":"sha256:([0-9a-f]{64})"\}\}\n')
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
 _SUM = re.compile("[0-9a-f]{64}")
+_VERSION = re.compile(rb'"format_version":([0-9]{1,18})[,}]')
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z")
 
 
@@ -104,7 +108,7 @@ def _is_excluded(value: Any) -> bool:
     return type(value) is list and all(
         type(item) is dict
         and set(item) == {"name", "reason"}
-        and all(type(part) is str for part in item.values())
+        and all(type(part) is str and part != "" for part in item.values())
         for item in value
     )
 
@@ -112,6 +116,16 @@ def _is_excluded(value: Any) -> bool:
 def _is_extensions(value: Any) -> bool:
     counters = value.get("counters", {}) if type(value) is dict else None
     return type(counters) is dict and all(type(last) is int for last in counters.values())
+
+
+def _is_timestamp(value: Any) -> bool:
+    if type(value) is not str or not _TIMESTAMP.fullmatch(value):
+        return False
+    try:
+        datetime.datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_schema(value: Any) -> bool:
@@ -127,11 +141,11 @@ def _is_schema(value: Any) -> bool:
 _MEMBERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "format": ("databackup", lambda value: value == FORMAT),
     "format_version": ("an integer from 1 on", lambda v: type(v) is int and v >= 1),
-    "archive_id": ("text", _is(str)),
-    "created_at": (
-        "a time in UTC",
-        lambda value: type(value) is str and bool(_TIMESTAMP.fullmatch(value)),
+    "archive_id": (
+        "a UUID in lower case",
+        lambda value: type(value) is str and bool(_UUID.fullmatch(value)),
     ),
+    "created_at": ("a time in UTC", _is_timestamp),
     "app": ("text or null", lambda value: value is None or (type(value) is str and value != "")),
     "schema_version": ("an integer from 1 on", lambda v: type(v) is int and v >= 1),
     "schema_digest": (
@@ -164,14 +178,7 @@ def read_header(lines: bytes) -> Header:
         members = text.load(lines + b"}}")
     except text.JsonTextError as error:
         raise ArchiveInvalid(f"the header cannot be read: {error}") from error
-    version = members.get("format_version")
-    if type(version) is int and version > FORMAT_VERSION:
-        raise NewerFormat(
-            f"the archive has format {version}, this databackup reads up to {FORMAT_VERSION}",
-            None,
-            version,
-            FORMAT_VERSION,
-        )
+    _require_known(members.get("format_version"))
     for name in members:
         if name not in _MEMBERS:
             raise ArchiveInvalid(f"the header has an unknown member {shown(name)}")
@@ -184,8 +191,22 @@ def read_header(lines: bytes) -> Header:
     return _header(members)
 
 
+def _require_known(version: object) -> None:
+    if type(version) is int and version > FORMAT_VERSION:
+        raise NewerFormat(
+            f"the archive has format {version}, this databackup reads up to {FORMAT_VERSION}",
+            None,
+            version,
+            FORMAT_VERSION,
+        )
+
+
 def _header(members: dict[str, Any]) -> Header:
-    if description_digest(members["schema"]) != members["schema_digest"]:
+    try:
+        digest = description_digest(members["schema"])
+    except RecursionError:
+        raise ArchiveInvalid("the header's schema is nested too deep") from None
+    if digest != members["schema_digest"]:
         raise ArchiveInvalid("the header's schema_digest is not that of its schema")
     selection = members.pop("selection")
     excluded = members.pop("excluded")
@@ -231,12 +252,15 @@ def end_to_bytes(ends: Mapping[str, CollectionEnd]) -> bytes:
 def read_end(line: bytes, header: Header) -> dict[str, CollectionEnd]:
     """The totals from their line. Raises `ArchiveInvalid`."""
     try:
-        end = text.load(b"{" + line.removesuffix(b",") + b"}}")["end"]
-    except (text.JsonTextError, KeyError, TypeError) as error:
+        members = text.load(b"{" + line + b'"seal":""}}')
+    except text.JsonTextError as error:
         raise ArchiveInvalid(f"the end cannot be read: {error}") from error
-    totals = end.get("collections")
-    if set(end) != {"collections"} or type(totals) is not dict:
+    end = members["end"]
+    if set(members) != {"end"} or set(end) != {"collections", "seal"}:
         raise ArchiveInvalid("the end has members other than collections and seal")
+    totals = end["collections"]
+    if type(totals) is not dict:
+        raise ArchiveInvalid(f"the end's collections are {shown(totals)}, expected an object")
     if tuple(totals) != header.collections:
         raise ArchiveInvalid("the end lists other collections than the header")
     return {name: _collection_end(name, total) for name, total in totals.items()}
@@ -265,10 +289,15 @@ def read_seal(line: bytes) -> str | None:
 
 
 def require_first_bytes(head: bytes) -> None:
-    """See that a file starts as an archive does. Raises `NotAnArchive`, saying what it is."""
-    if head.startswith(FIRST_BYTES):
-        return
-    raise NotAnArchive(_what_it_is(head))
+    """See that a file starts as an archive of this format or an older one does.
+
+    Raises `NotAnArchive`, saying what it is; `NewerFormat`, whatever else the new format changed.
+    """
+    if not head.startswith(FIRST_BYTES):
+        raise NotAnArchive(_what_it_is(head))
+    version = _VERSION.match(head, len(FIRST_BYTES))
+    if version is not None:
+        _require_known(int(version[1]))
 
 
 _FOREIGN: Final = (

@@ -18,6 +18,7 @@ from databackup.archive.digest import Digest
 from databackup.archive.format import (
     DATA_LINE,
     END_START,
+    HEADER_LINES,
     SEAL_LENGTH,
     read_end,
     read_header,
@@ -26,6 +27,7 @@ from databackup.archive.format import (
 )
 from databackup.archive.records import Batch, RecordCodec
 from databackup.errors import (
+    ArchiveError,
     ArchiveInvalid,
     ArchiveSwapped,
     ArchiveTruncated,
@@ -124,30 +126,40 @@ class _Scanner:
             close = self._buffer.find(b"\n]")
             cut = close if close >= 0 else self._buffer.rfind(b"\n")
             block, self._buffer = self._buffer[: cut + 1], self._buffer[cut + 1 :]
+            is_last = self.peek(1) == b"]"
             lines = block.count(b"\n")
-            separated = lines - 1 if self.peek(1) == b"]" else lines
-            if block.count(b"},\n") != separated:
-                raise ArchiveInvalid(
-                    "the lines of a collection are not one record each, separated by commas",
-                    self.line_number + 1,
-                )
-            yield block.replace(b"},\n", b"}\n")
+            # As many commas as there should be, and none behind the last: so each is in its place.
+            if block.count(b"},\n") != lines - is_last or (is_last and block.endswith(b"},\n")):
+                raise self._ill_separated(block, is_last=is_last)
             self.line_number += lines
+            yield block.replace(b"},\n", b"}\n")
+
+    def _ill_separated(self, block: bytes, *, is_last: bool) -> ArchiveInvalid:
+        lines = block.split(b"\n")[:-1]
+        last = len(lines) - 1 if is_last else None
+        wrong = (i for i, line in enumerate(lines) if line.endswith(b"},") == (i == last))
+        first = next(wrong)
+        return ArchiveInvalid(
+            "the lines of a collection are not one record each, separated by commas",
+            self.line_number + first + 1,
+        )
 
     def skip_to_end(self) -> bytes:
         """Read to the line of the end, and return it without its line feed."""
         marker = b"\n" + END_START
         while (start := self._buffer.find(marker)) < 0:
-            kept = self._buffer[-len(marker) :]
-            self._buffer = b""
+            passed, kept = self._buffer[: -len(marker)], self._buffer[-len(marker) :]
+            self.line_number += passed.count(b"\n")
+            self._buffer = kept
             if not self._fill():
-                raise ArchiveTruncated("the archive has no end")
-            self._buffer = kept + self._buffer
+                raise ArchiveTruncated("the archive has no end", self.line_number + 1)
+        self.line_number += self._buffer.count(b"\n", 0, start + 1)
         self._buffer = self._buffer[start + 1 :]
         return self.line()
 
     def drain(self) -> None:
         """Read what is left."""
+        self._buffer = b""
         while self._fill():
             self._buffer = b""
 
@@ -173,17 +185,27 @@ class Archive:
         Raises `ArchiveSwapped` where the file was changed since it was opened.
         """
         scanner = self._open()
-        try:
+        with self._noticing_a_swap(scanner):
             yield from self._collections(scanner)
-        except (ArchiveInvalid, ArchiveTruncated) as error:
-            # What the first pass has sealed may be ill-formed; what differs from it was swapped.
-            scanner.drain()
-            if scanner.hex != self.seal:
+        if not self._is_same(scanner):
+            raise _swapped()
+
+    @contextlib.contextmanager
+    def _noticing_a_swap(self, scanner: _Scanner) -> Iterator[None]:
+        """What the first pass has sealed may be ill-formed; what differs from it was swapped."""
+        try:
+            yield
+        except ArchiveError as error:
+            if not self._is_same(scanner):
                 raise _swapped() from error
             raise
-        scanner.drain()
-        if scanner.hex != self.seal or read_seal(scanner.tail) != self.seal:
-            raise _swapped()
+
+    def _is_same(self, scanner: _Scanner) -> bool:
+        try:
+            scanner.drain()
+        except ArchiveError:
+            return False  # the first pass could expand it
+        return scanner.hex == self.seal == read_seal(scanner.tail)
 
     def _collections(
         self, scanner: _Scanner
@@ -203,11 +225,12 @@ class Archive:
     def _batches(self, scanner: _Scanner, name: str, codec: RecordCodec) -> Iterator[Batch]:
         digest = Digest(name)
         number = 1
-        for block in scanner.blocks():
-            batch = codec.batch(block, number)
-            digest.add(batch.canonical)
-            number += block.count(b"\n")
-            yield batch
+        with self._noticing_a_swap(scanner):
+            for block in scanner.blocks():
+                batch = codec.batch(block, number)
+                digest.add(batch.canonical)
+                number += block.count(b"\n")
+                yield batch
         end = self.ends[name]
         if number - 1 != end.count:
             yield _only(
@@ -234,19 +257,16 @@ def _expect(scanner: _Scanner, line: bytes) -> None:
 
 
 def _read_header(scanner: _Scanner) -> Header:
-    lines: list[bytes] = []
-    while not lines or lines[-1] != DATA_LINE:
-        lines.append(scanner.line())
-        if lines[-1].startswith((b"]", b"}")):
-            raise ArchiveInvalid("the header does not open the data", scanner.line_number)
-    return read_header(b"\n".join(lines))
+    lines = [scanner.line() for _ in range(HEADER_LINES)]
+    _expect(scanner, DATA_LINE)
+    return read_header(b"\n".join([*lines, DATA_LINE]))
 
 
 @contextlib.contextmanager
 def open_archive(source: files.PathOrFile, limits: Limits | None = None) -> Iterator[Archive]:
     """Open an archive and check its seal.
 
-    Raises `FileError`, `NotAnArchive`, `NewerFormat`, `ArchiveTruncated`, `SealBroken`,
+    The source is read from where it stands. Raises `FileError`, `NotAnArchive`, `NewerFormat`, `ArchiveTruncated`, `SealBroken`,
     `ArchiveInvalid`, `LimitExceeded`.
     """
     limits = limits or Limits()
@@ -271,12 +291,15 @@ def _checked(
     require_first_bytes(scanner.peek(256))
     header = _read_header(scanner)
     end = scanner.skip_to_end()
-    scanner.drain()
-    sealed = read_seal(scanner.tail)
+    last = scanner.peek(SEAL_LENGTH + 1)
+    number = scanner.line_number + 1
+    if len(last) < SEAL_LENGTH:
+        raise ArchiveTruncated("the archive ends within its last line", number)
+    sealed = read_seal(last[:SEAL_LENGTH])
     if sealed is None:
-        if b'"seal":"sha256:' in scanner.tail and scanner.tail.rstrip().endswith(b"}}"):
-            raise SealBroken("the archive's last line is not its seal")
-        raise ArchiveTruncated("the archive has no seal at its end")
+        raise SealBroken("the line behind the end is not the archive's seal", number)
+    if len(last) > SEAL_LENGTH:
+        raise SealBroken("something follows the archive's last line", number + 1)
     if sealed != scanner.hex:
         raise SealBroken("the archive was changed after it was written: its seal does not fit")
     return Archive(

@@ -9,10 +9,12 @@ import attrs
 from databackup.archive import text
 from databackup.errors import InvalidRecords, Problem
 from databackup.schema.compiled import Codec, json_pointer
+from databackup.schema.composite import List
 from databackup.schema.kind import KindError
+from databackup.schema.kinds import Float
 
 if TYPE_CHECKING:
-    from databackup.schema import Collection
+    from databackup.schema import Collection, Field
 
 Row = tuple[Any, ...]
 
@@ -37,6 +39,7 @@ class RecordCodec:
     def __init__(self, collection: Collection, codec: Codec | None = None) -> None:
         self.collection = collection
         self.codec = codec or collection.codec
+        self._one_form_a_row = not any(map(_has_values_of_two_forms, collection.fields))
 
     def lines(self, rows: list[Row], first: int = 1) -> bytes:
         """The lines of rows, each ended by a line feed.
@@ -76,11 +79,18 @@ class RecordCodec:
         if records is not None:
             try:
                 rows = self.codec.decode(records)
-                canonical = self.canonical_of_lines(rows, block)
+                if self._one_form_a_row and self._in_field_order(records):
+                    canonical = self.canonical_of_lines(rows, block)
+                else:
+                    canonical = self.canonical(rows)
                 return Batch(rows, canonical, range(first, first + len(rows)))
             except (KindError, InvalidRecords):
                 pass
         return self._batch_line_by_line(block, first)
+
+    def _in_field_order(self, records: list[dict[str, Any]]) -> bool:
+        names = self.collection.field_names
+        return all(map(names.__eq__, map(tuple, records)))
 
     def _batch_line_by_line(self, block: bytes, first: int) -> Batch:
         rows: list[Row] = []
@@ -109,3 +119,9 @@ class RecordCodec:
             pointer=json_pointer(("data", name, number - 1)),
             expected="a JSON object on one line",
         )
+
+
+def _has_values_of_two_forms(field: Field) -> bool:
+    """Whether a double may also be read from an integer's form, which is then not canonical."""
+    kind = field.value_kind
+    return isinstance(kind, List) or (isinstance(kind, Float) and field.off_kind != "keep")

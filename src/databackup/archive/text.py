@@ -10,21 +10,23 @@ from __future__ import annotations
 import functools
 import json
 import re
+from collections import Counter
 from typing import Any, Final, NoReturn
 
 import msgspec
 
 from databackup.errors import DatabackupError
 from databackup.schema.jsonvalues import MAX_DEPTH, number
-from databackup.schema.kind import KindError
+from databackup.schema.kind import KindError, shown
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
 # A record holds its fields' values one level further in; tags and $json add two at each level.
 _MAX_BRACKETS: Final = 3 * MAX_DEPTH
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)', re.DOTALL)
-_BRACKETS = re.compile(rb"[\[\]{}]")
+# It matches from every quote on: were it to fail at the end, it would be tried from the next one.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 _FLOATS: Final = (
     (0.0, 1.0, -0.0, 0.00001, 1e-06, 1.5e-07, 123456.789, 1e15, 1e16, 1.5e22, 5e-324, 1e300),
@@ -94,9 +96,9 @@ def load(text: bytes) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise JsonTextError(f"the name {twice!r} stands twice in one object")
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
+        raise JsonTextError(f"the name {shown(twice)} stands twice in one object")
     return members
 
 
@@ -108,7 +110,7 @@ def _check_depth(text: bytes) -> None:
     if text.count(b"[") + text.count(b"{") <= _MAX_BRACKETS:
         return
     depth = 0
-    for bracket in _BRACKETS.findall(_STRING.sub(b"", text)):
+    for bracket in _STRING.sub(b"", text).translate(None, _NO_BRACKETS):
         depth += 1 if bracket in b"[{" else -1
         if depth > _MAX_BRACKETS:
             raise JsonTextError(f"JSON deeper than {MAX_DEPTH} levels")

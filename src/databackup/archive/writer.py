@@ -54,7 +54,7 @@ class ArchiveWriter:
         codec = RecordCodec(collection)
         digest = Digest(collection.name)
         order = _OrderCheck(collection) if self._header.in_key_order(collection.name) else None
-        for rows in batches:
+        for rows in filter(None, batches):
             lines = codec.lines(rows, digest.count + 1)
             if order is not None:
                 order.check(rows)

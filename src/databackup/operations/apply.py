@@ -1,8 +1,8 @@
 """Writing batches into a transaction, and naming the record that a store refuses.
 
 Updates and inserts may stand in each other's way for a while: a unique value moves from one record
-to another. What is refused is put off until the rest is written and tried again; two records that
-exchange a unique value are taken out and put in anew.
+to another. What is refused is put off until the rest is written and tried again; records that pass
+unique values around among themselves are taken out and put in anew.
 """
 
 from __future__ import annotations
@@ -21,10 +21,15 @@ if TYPE_CHECKING:
     from databackup.schema import Collection
 
 Row = tuple[Any, ...]
+Refused = list[tuple[Row, str]]
 
 
 class Writer:
-    """Writes to one collection of a transaction."""
+    """Writes to one collection of a transaction.
+
+    With `outside_columns` the store's records hold more than the schema says: then none of them is
+    taken out to be put in anew.
+    """
 
     def __init__(
         self, transaction: Transaction, collection: Collection, *, outside_columns: bool = False
@@ -34,67 +39,73 @@ class Writer:
         self._outside_columns = outside_columns
         self._insert = functools.partial(transaction.insert, collection)
         self._update = functools.partial(transaction.update, collection)
+        self._delete = functools.partial(transaction.delete, collection)
 
-    def insert(self, rows: list[Row]) -> list[tuple[Row, str]]:
-        """Insert a batch. What the store refuses is returned with its reason, row by row."""
-        return self._refused(self._insert, rows)
+    def insert(self, rows: list[Row]) -> list[Unlocated]:
+        """Insert a batch; the problems of what the store refuses, row by row."""
+        return self._problems(self._refused(self._insert, rows))
 
     def apply(
         self, deleted: Iterable[list[Row]], changed: Iterable[list[Row]], added: Iterable[list[Row]]
-    ) -> list[tuple[Row, str]]:
-        """Delete, update and insert; what the store refuses is returned with its reason.
+    ) -> list[Unlocated]:
+        """Delete, update and insert; the problems of what the store refuses.
 
         `deleted` has keys, the others rows.
         """
-        delete = functools.partial(self._transaction.delete, self._collection)
-        refused = [item for keys in deleted for item in self._refused(delete, keys)]
+        for keys in deleted:
+            if refused := self._refused(self._delete, keys):
+                key = self._collection.key
+                return [_refusal(self._collection, k, key, k, why) for k, why in refused]
         with RowQueue() as updates, RowQueue() as inserts:
             self._put_off(self._update, changed, updates)
             self._put_off(self._insert, added, inserts)
-            left = self._retry(updates.batches(), inserts.batches())
-        return refused + left
+            refused = self._update_again(updates)
+            for rows in inserts.batches():
+                refused += self._refused(self._insert, rows)
+        return self._problems(refused)
 
     def _put_off(
         self, write: Callable[[list[Row]], None], batches: Iterable[list[Row]], later: RowQueue
     ) -> None:
         for rows in batches:
-            if not self._try(write, rows):
+            try:
+                with self._transaction.savepoint():
+                    write(rows)
+            except RecordsRefused:
                 later.put(rows)
 
-    def _retry(
-        self, updates: Iterable[list[Row]], inserts: Iterable[list[Row]]
-    ) -> list[tuple[Row, str]]:
-        stuck = [item for rows in updates for item in self._refused(self._update, rows)]
-        while stuck:
-            again = self._refused(self._update, [row for row, _ in stuck])
-            if len(again) == len(stuck):
-                break
-            stuck = again
-        if stuck and not self._outside_columns and self._exchange([row for row, _ in stuck]):
-            stuck = []
-        return stuck + [item for rows in inserts for item in self._refused(self._insert, rows)]
+    def _update_again(self, waiting: RowQueue) -> Refused:
+        """Update what is free by now, as long as that frees more; then take the rest by force.
 
-    def _exchange(self, rows: list[Row]) -> bool:
-        keys = [self._collection.codec.key(row) for row in rows]
+        Last rows first: where each of many records takes over the next one's value, the last one is
+        the one that is free.
+        """
+        before = waiting.count
+        refused: Refused = []
+        with RowQueue() as stuck:
+            for rows in waiting.batches(backwards=True):
+                refused = self._refused(self._update, rows[::-1])
+                stuck.put([row for row, _ in refused])
+            if not stuck.count:
+                return []
+            if stuck.count <= before // 2 or (self._outside_columns and stuck.count < before):
+                return self._update_again(stuck)
+            if self._outside_columns:
+                return [
+                    item for rows in stuck.batches() for item in self._refused(self._update, rows)
+                ]
+            return self._put_in_anew(stuck)
 
-        def write(rows: list[Row]) -> None:
-            self._transaction.delete(self._collection, keys)
-            self._transaction.insert(self._collection, rows)
+    def _put_in_anew(self, stuck: RowQueue) -> Refused:
+        for rows in stuck.batches():
+            self._transaction.delete(self._collection, list(map(self._collection.codec.key, rows)))
+        return [item for rows in stuck.batches() for item in self._refused(self._insert, rows)]
 
-        return self._try(write, rows)
+    def _refused(self, write: Callable[[list[Row]], None], rows: list[Row]) -> Refused:
+        """Write rows, by halves where the store refuses them, down to the single row.
 
-    def _try(self, write: Callable[[list[Row]], None], rows: list[Row]) -> bool:
-        try:
-            with self._transaction.savepoint():
-                write(rows)
-        except RecordsRefused:
-            return False
-        return True
-
-    def _refused(
-        self, write: Callable[[list[Row]], None], rows: list[Row]
-    ) -> list[tuple[Row, str]]:
-        """Write rows, by halves where the store refuses them, down to the single row."""
+        What is refused is returned with the store's reason.
+        """
         try:
             with self._transaction.savepoint():
                 write(rows)
@@ -105,11 +116,19 @@ class Writer:
             return self._refused(write, rows[:half]) + self._refused(write, rows[half:])
         return []
 
+    def _problems(self, refused: Refused) -> list[Unlocated]:
+        collection = self._collection
+        names = collection.key or collection.field_names
+        key = collection.codec.key if collection.key else tuple
+        return [
+            _refusal(collection, collection.codec.key(row), names, key(row), why)
+            for row, why in refused
+        ]
 
-def refusal(collection: Collection, row: Row, reason: str) -> Unlocated:
-    """The problem of a record, or of a key to delete, that the store refuses."""
-    whole = len(row) == len(collection.fields)
-    key = collection.codec.key(row) if whole else row
+
+def _refusal(  # noqa: PLR0917 - the parts of one sentence
+    collection: Collection, key: Row, names: tuple[str, ...], values: Row, reason: str
+) -> Unlocated:
     problem = Problem(
         code="store-refuses",
         message=f"the store refuses the record: {reason}",
@@ -117,6 +136,4 @@ def refusal(collection: Collection, row: Row, reason: str) -> Unlocated:
         key=key or None,
         expected="a record that the store takes",
     )
-    if collection.key:
-        return Unlocated(problem, collection.key, key)
-    return Unlocated(problem, collection.field_names, row)
+    return Unlocated(problem, names, values)

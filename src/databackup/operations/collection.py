@@ -9,10 +9,11 @@ import attrs
 
 from databackup.errors import InvalidRecords, Problem
 from databackup.operations import readback
-from databackup.operations.apply import Writer, refusal
+from databackup.operations.apply import Writer
 from databackup.operations.compare import Comparison
 from databackup.operations.keys import UniqueKeys
 from databackup.operations.reports import Changes
+from databackup.operations.targets import in_key_order
 from databackup.repository import BATCH_SIZE
 from databackup.schema import StructuringError
 from databackup.schema.compiled import json_pointer
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from databackup.archive.reader import Archive
     from databackup.archive.records import Batch
-    from databackup.operations.locate import ProblemList
+    from databackup.operations.locate import ProblemList, Unlocated
     from databackup.repository import Transaction
     from databackup.schema import Collection, Schema
 
@@ -50,39 +51,34 @@ class CollectionImport:
         self._collection = collection
         self._transaction = transaction
         self._problems = problems
-        self._end = archive.ends[collection.name]
-        name = collection.name
-        described = archive.header.schema["collections"][name]
-        self._has_key = bool(collection.key) and bool(described["key"])
-        same_key = tuple(described["key"]) == collection.key
-        self._in_order = same_key and archive.header.in_key_order(name)
+        self._archive = archive
+        self._in_order = in_key_order(archive.header, collection)
         self._store_in_order = store_in_order
-        outside = any(e.name.startswith(f"{name}.") for e in schema.excluded)
+        outside = any(e.name.startswith(f"{collection}.") for e in schema.excluded)
         self._writer = Writer(transaction, collection, outside_columns=outside)
 
     def run(self, batches: Iterable[Batch]) -> Changes:
         """Read all batches; write what differs unless there are problems."""
         checked = self._checked(batches)
+        if self._problems:
+            # Nothing is written any more, but all that is wrong is to be told at once.
+            return Changes(unchanged=sum(len(batch.rows) for batch in checked))
         stored = self._transaction.count(self._collection)
         if stored == 0:
             return self._insert_all(checked)
-        if self._has_key:
+        if self._collection.key:
             return self._change_what_differs(checked)
         if self._store_equals_archive(stored):
-            unchanged = sum(len(batch.rows) for batch in checked)
-            return Changes(unchanged=unchanged)
-        if not self._problems:
-            self._transaction.clear(self._collection)
+            return Changes(unchanged=sum(len(batch.rows) for batch in checked))
+        self._transaction.clear(self._collection)
         return attrs.evolve(self._insert_all(checked), deleted=stored)
 
     def _checked(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The batches, with what is wrong in them noted: values, keys, what the model refuses."""
-        with UniqueKeys(self._collection, in_order=self._in_order) as keys:
+        collection = self._collection
+        with UniqueKeys(collection, collection.codec, in_order=self._in_order) as keys:
             for batch in batches:
-                found = [*batch.problems, *self._structured(batch)]
-                if self._has_key:
-                    found += keys.check(batch)
-                self._problems.add(found)
+                self._problems.add([*batch.problems, *self._structured(batch), *keys.check(batch)])
                 yield batch
 
     def _structured(self, batch: Batch) -> Iterator[Problem]:
@@ -149,13 +145,17 @@ class CollectionImport:
             )
 
     def _store_equals_archive(self, stored: int) -> bool:
-        if stored != self._end.count:
+        end = self._archive.ends[self._collection.name]
+        if stored != end.count:
             return False
         try:
-            return readback.digest_of(self._transaction, self._collection) == self._end
+            found = readback.digest_of(self._transaction, self._collection)
         except InvalidRecords:
             return False
+        return found == end and readback.written_alike(
+            self._archive, self._collection, self._transaction
+        )
 
-    def _note_refused(self, refused: list[tuple[Row, str]]) -> None:
-        for row, reason in refused:
-            self._problems.add_unlocated(refusal(self._collection, row, reason))
+    def _note_refused(self, refused: list[Unlocated]) -> None:
+        for found in refused:
+            self._problems.add_unlocated(found)

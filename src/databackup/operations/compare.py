@@ -6,9 +6,10 @@ equal is asked of their canonical form, and of the scale of their decimals, whic
 
 from __future__ import annotations
 
+import decimal
 import itertools
 import pickle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
 
@@ -16,20 +17,19 @@ from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords
 from databackup.operations.keys import key_bytes, key_fields
 from databackup.schema import KindError
+from databackup.schema.composite import Dict, List, Nested, Optional
 from databackup.schema.kinds import Decimal
-from databackup.spill import KeyIndex
+from databackup.spill import KeyIndex, RowQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from databackup.schema import Collection, Field
+    from databackup.schema import Collection, Kind
 
 Row = tuple[Any, ...]
-Key = tuple[Any, ...]
 
 
-@attrs.frozen
-class Side:
+class Side(NamedTuple):
     """One record of one side: its form for comparison and its row.
 
     `form` is None for a record that the schema does not allow: it equals no other.
@@ -47,32 +47,76 @@ class Difference:
     old: Row | None
 
 
-@attrs.define
-class Comparison:
-    """Compares the records an archive has (new) with those a store has (old)."""
+class Forms:
+    """What the records of a collection are compared by."""
 
-    collection: Collection
-    unchanged: int = 0
-
-    def sides(self, rows: list[Row], canonical: list[bytes]) -> list[Side]:
-        """Rows with the forms they are compared by."""
-        scaled = [
+    def __init__(self, collection: Collection) -> None:
+        self._scaled = [
             position
-            for position, field in enumerate(self.collection.fields)
-            if isinstance(field.value_kind, Decimal)
+            for position, field in enumerate(collection.fields)
+            if _has_decimals(field.value_kind)
         ]
-        if not scaled:
-            return list(map(Side, canonical, rows))
+
+    @property
+    def are_canonical(self) -> bool:
+        """Whether they are the canonical forms, and so what digests are taken over."""
+        return not self._scaled
+
+    def of(self, rows: list[Row], canonical: list[bytes]) -> list[bytes]:
+        """The forms of rows, whose canonical forms are given."""
+        if not self._scaled:
+            return canonical
         return [
-            Side(form + repr([str(row[i]) for i in scaled]).encode(), row)
+            form + repr([_scales(row[position]) for position in self._scaled]).encode()
             for form, row in zip(canonical, rows, strict=True)
         ]
 
+
+def _has_decimals(kind: Kind) -> bool:
+    if isinstance(kind, Optional):
+        return _has_decimals(kind.inner)
+    if isinstance(kind, List):
+        return _has_decimals(kind.items)
+    if isinstance(kind, Dict):
+        return _has_decimals(kind.values)
+    if isinstance(kind, Nested):
+        return any(_has_decimals(inner) for _name, inner in kind.members)
+    return isinstance(kind, Decimal)
+
+
+def _scales(value: Any) -> Any:
+    """The decimals in a value as they are written."""
+    if type(value) is decimal.Decimal:
+        return str(value)
+    if type(value) is list:
+        return [_scales(item) for item in value]
+    if type(value) is dict:
+        return [_scales(value[key]) for key in sorted(value)]
+    return None
+
+
+class Comparison:
+    """Compares the records an archive has (new) with those a store has (old).
+
+    `exact` tells decimals of one value and another scale apart.
+    """
+
+    def __init__(self, collection: Collection, *, exact: bool = True) -> None:
+        self.unchanged = 0
+        self._collection = collection
+        self._codec = RecordCodec(collection)
+        self._key_fields = key_fields(collection)
+        self._forms = Forms(collection) if exact else None
+
+    def sides(self, rows: list[Row], canonical: list[bytes]) -> list[Side]:
+        """Rows with the forms they are compared by."""
+        forms = self._forms.of(rows, canonical) if self._forms else canonical
+        return list(map(Side, forms, rows))
+
     def stored(self, rows: list[Row]) -> list[Side]:
         """Rows of a store, which may hold what its schema does not allow."""
-        codec = RecordCodec(self.collection)
         try:
-            return self.sides(rows, codec.canonical(rows))
+            return self.sides(rows, self._codec.canonical(rows))
         except InvalidRecords:
             if len(rows) == 1:
                 return [Side(None, rows[0])]
@@ -85,22 +129,23 @@ class Comparison:
 
         The new side's records have keys that are sound, unique and in order.
         """
-        theirs = self._keyed(new)
-        foreign: list[Row] = []
-        ours = self._keyed(self._comparable(old, foreign))
-        one, other = next(theirs, None), next(ours, None)
-        while one is not None or other is not None:
-            if other is None or (one is not None and one[0] < other[0]):
-                yield Difference(one[1].row, None)  # type: ignore[index]
-                one = next(theirs, None)
-            elif one is None or other[0] < one[0]:
-                yield Difference(None, other[1].row)
-                other = next(ours, None)
-            else:
-                yield from self._both(one[1], other[1])
-                one, other = next(theirs, None), next(ours, None)
-        for row in foreign:
-            yield Difference(None, row)
+        with RowQueue() as foreign:
+            theirs, ours = self._keyed(new), self._keyed(self._comparable(old, foreign))
+            one, other = next(theirs, None), next(ours, None)
+            while one is not None or other is not None:
+                if other is None or (one is not None and one[0] < other[0]):
+                    yield Difference(one[1].row, None)  # type: ignore[index]
+                    one = next(theirs, None)
+                elif one is None or other[0] < one[0]:
+                    yield Difference(None, other[1].row)
+                    other = next(ours, None)
+                else:
+                    if one[1].form == other[1].form:
+                        self.unchanged += 1
+                    else:
+                        yield from self._changed(one[1].row, other[1].row)
+                    one, other = next(theirs, None), next(ours, None)
+            yield from _left(foreign)
 
     def by_index(
         self, new: Iterable[list[Side]], old: Iterable[list[Side]]
@@ -109,54 +154,71 @@ class Comparison:
 
         The new side's records have keys that are sound and unique.
         """
-        foreign: list[Row] = []
-        fields = key_fields(self.collection)
-        key = self.collection.codec.key
-        with KeyIndex() as index:
+        key = self._collection.codec.key
+        with KeyIndex() as index, RowQueue() as foreign:
             for sides in self._comparable(old, foreign):
-                index.add((key_bytes(fields, key(side.row)), pickle.dumps(side)) for side in sides)
+                index.add(
+                    (key_bytes(self._key_fields, key(side.row)), pickle.dumps(side))
+                    for side in sides
+                )
             for side in itertools.chain.from_iterable(new):
-                found = index.pop(key_bytes(fields, key(side.row)))
+                found = index.pop(key_bytes(self._key_fields, key(side.row)))
                 if found is None:
                     yield Difference(side.row, None)
+                    continue
+                old_side = _unpickle(found)
+                if old_side.form == side.form:
+                    self.unchanged += 1
                 else:
-                    yield from self._both(side, _unpickle(found))
+                    yield from self._changed(side.row, old_side.row)
             for _key, left in index.items():  # noqa: PERF102 - not a dict
                 yield Difference(None, _unpickle(left).row)
-        for row in foreign:
-            yield Difference(None, row)
+            yield from _left(foreign)
 
-    def _comparable(self, old: Iterable[list[Side]], foreign: list[Row]) -> Iterator[list[Side]]:
+    def _comparable(self, old: Iterable[list[Side]], foreign: RowQueue) -> Iterator[list[Side]]:
         """The records whose keys the schema allows; the others are put aside in `foreign`."""
-        fields = key_fields(self.collection)
         for sides in old:
-            kept = []
-            for side in sides:
-                if side.form is None and not _key_allowed(self.collection, fields, side.row):
-                    foreign.append(side.row)
-                else:
-                    kept.append(side)
-            yield kept
+            refused = [
+                side.row for side in sides if side.form is None and not self._has_key(side.row)
+            ]
+            foreign.put(refused)
+            if refused:
+                yield [side for side in sides if side.form is not None or self._has_key(side.row)]
+            else:
+                yield sides
+
+    def _has_key(self, row: Row) -> bool:
+        try:
+            key_bytes(self._key_fields, self._collection.codec.key(row))
+        except KindError:
+            return False
+        return True
 
     def _keyed(self, batches: Iterable[list[Side]]) -> Iterator[tuple[Any, Side]]:
-        sort_keys = self.collection.codec.sort_keys
+        sort_keys = self._collection.codec.sort_keys
         return itertools.chain.from_iterable(
             zip(sort_keys([side.row for side in sides]), sides, strict=True) for sides in batches
         )
 
-    def _both(self, new: Side, old: Side) -> Iterator[Difference]:
-        if new.form == old.form:
-            self.unchanged += 1
+    def _changed(self, new: Row, old: Row) -> Iterator[Difference]:
+        # Keys of one value may be written otherwise, 1.1 and 1.10: a store may tell them apart.
+        if self._key_as_written(new) == self._key_as_written(old):
+            yield Difference(new, old)
         else:
-            yield Difference(new.row, old.row)
+            yield Difference(None, old)
+            yield Difference(new, None)
+
+    def _key_as_written(self, row: Row) -> list[Any]:
+        key = self._collection.codec.key(row)
+        return [
+            repr(field.form.encode(part)) for field, part in zip(self._key_fields, key, strict=True)
+        ]
 
 
-def _key_allowed(collection: Collection, fields: list[Field], row: Row) -> bool:
-    try:
-        key_bytes(fields, collection.codec.key(row))
-    except KindError:
-        return False
-    return True
+def _left(foreign: RowQueue) -> Iterator[Difference]:
+    for rows in foreign.batches():
+        for row in rows:
+            yield Difference(None, row)
 
 
 def _unpickle(data: bytes) -> Side:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import uuid
@@ -9,15 +10,17 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from databackup._version import __version__
-from databackup.archive import compression, files
+from databackup.archive import compression as packed
+from databackup.archive import files
 from databackup.archive.format import Header
 from databackup.archive.writer import ArchiveWriter
 from databackup.errors import StoreFailed
-from databackup.operations.reports import ExportReport, Progress, no_progress
+from databackup.operations.reports import ExportReport, Progress
+from databackup.operations.targets import require_choice
 from databackup.schema.document import describe, description_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from databackup.operations.reports import ProgressCallback
     from databackup.repository import Repository, Row, Snapshot
@@ -37,19 +40,21 @@ def export_all(
 
     Raises `FileError`, `StoreError`, `InvalidRecords`, and whatever `progress` raises.
     """
-    export = _Export(repository, progress or no_progress)
-    if isinstance(destination, str | os.PathLike):
-        path = Path(destination)
-        packing = compression.by_suffix(path.name)
-        written = files.write_file(path, compression.compress(export.chunks(), packing))
-        return export.report(str(path), written)
-    return export.report(None, files.write_stream(destination, export.chunks()))
+    export = _Export(repository, progress)
+    # Closed here, or an error on the way would keep the snapshot open as long as it is held.
+    with contextlib.closing(export.chunks()) as chunks:
+        if isinstance(destination, str | os.PathLike):
+            path = Path(destination)
+            packing = packed.by_suffix(path.name)
+            written = files.write_file(path, packed.compress(chunks, packing))
+            return export.report(str(path), written)
+        return export.report(None, files.write_stream(destination, chunks))
 
 
 def iter_export(
     repository: Repository,
     *,
-    compression: compression.Compression | None = None,
+    compression: packed.Compression | None = None,
     progress: ProgressCallback | None = None,
 ) -> Iterator[bytes]:
     """The bytes of an archive of everything a repository holds, for a streaming response.
@@ -57,21 +62,25 @@ def iter_export(
     Lazy: the snapshot begins with the first chunk and ends with the last. Closing the iterator
     early ends the snapshot. Raises as `export_all`.
     """
-    export = _Export(repository, progress or no_progress)
-    return _compress(export.chunks(), compression)
+    if compression is not None:
+        require_choice("compression", compression, packed.Compression)
+    export = _Export(repository, progress)
 
+    def chunks() -> Iterator[bytes]:
+        with contextlib.closing(export.chunks()) as plain:
+            yield from packed.compress(plain, compression)
 
-_compress = compression.compress
+    return chunks()
 
 
 class _Export:
     """One export: its chunks, and then its report."""
 
-    def __init__(self, repository: Repository, progress: ProgressCallback) -> None:
+    def __init__(self, repository: Repository, progress: ProgressCallback | None) -> None:
         self._repository = repository
         self._progress = progress
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Generator[bytes]:
         with self._repository.snapshot() as snapshot:
             self._header = _header(self._repository, snapshot)
             self._writer = ArchiveWriter(self._header)
@@ -86,9 +95,9 @@ class _Export:
         for rows in snapshot.rows(collection):
             yield rows
             done += len(rows)
-            self._progress(
-                Progress(stage="exporting", collection=collection.name, done=done, total=total)
-            )
+            if self._progress is not None:
+                name = collection.name
+                self._progress(Progress(stage="exporting", collection=name, done=done, total=total))
         if done != total:
             raise StoreFailed(f"the store counts {total} records of {collection}, but gave {done}")
 

@@ -13,8 +13,8 @@ from databackup.errors import InvalidRecords, Problem, StoreError
 from databackup.operations import readback
 from databackup.operations.collection import CollectionImport
 from databackup.operations.locate import ProblemList
-from databackup.operations.reports import Changes, ImportReport, Progress, no_progress
-from databackup.operations.targets import WrongAppChoice, require_fit
+from databackup.operations.reports import Changes, ImportReport, reported
+from databackup.operations.targets import Dangling, WrongAppChoice, require_choice, require_fit
 
 if TYPE_CHECKING:
     from databackup.operations.reports import ProgressCallback
@@ -22,7 +22,20 @@ if TYPE_CHECKING:
     from databackup.schema import Collection, Schema
 
 Mode = Literal["replace"]
-Dangling = Literal["refuse", "keep"]
+
+
+def _one_of(choices: Any) -> Any:
+    return lambda _options, field, value: require_choice(field.name, value, choices)
+
+
+def _is_bool(_options: Any, field: Any, value: object) -> None:
+    if type(value) is not bool:
+        raise TypeError(f"{field.name} is true or false, not {value!r}")
+
+
+def _is_time(_options: Any, field: Any, value: Any) -> None:
+    if type(value) not in (int, float) or not value >= 0:
+        raise ValueError(f"{field.name} is a number of seconds from 0 on, not {value!r}")
 
 
 @attrs.frozen(kw_only=True)
@@ -45,17 +58,13 @@ class ImportOptions:
         What is read at most.
     """
 
-    mode: Mode = attrs.field(default="replace", validator=attrs.validators.in_(["replace"]))
-    read_back: bool = True
-    wrong_app: WrongAppChoice = attrs.field(
-        default="refuse", validator=attrs.validators.in_(["refuse", "allow"])
-    )
-    dangling: Dangling = attrs.field(
-        default="refuse", validator=attrs.validators.in_(["refuse", "keep"])
-    )
-    allow_cascade: bool = False
-    wait: float = 5.0
-    limits: Limits = attrs.field(factory=Limits)
+    mode: Mode = attrs.field(default="replace", validator=_one_of(Mode))
+    read_back: bool = attrs.field(default=True, validator=_is_bool)
+    wrong_app: WrongAppChoice = attrs.field(default="refuse", validator=_one_of(WrongAppChoice))
+    dangling: Dangling = attrs.field(default="refuse", validator=_one_of(Dangling))
+    allow_cascade: bool = attrs.field(default=False, validator=_is_bool)
+    wait: float = attrs.field(default=5.0, validator=_is_time)
+    limits: Limits = attrs.field(factory=Limits, validator=attrs.validators.instance_of(Limits))
 
 
 def import_all(
@@ -69,7 +78,7 @@ def import_all(
     allow_cascade: bool = False,
     wait: float = 5.0,
     limits: Limits | None = None,
-    progress: ProgressCallback = no_progress,
+    progress: ProgressCallback | None = None,
 ) -> ImportReport:
     """Make a repository equal to an archive; `ImportOptions` explains the options.
 
@@ -113,7 +122,7 @@ class _Import:
         repository: Repository,
         transaction: Transaction,
         options: ImportOptions,
-        progress: ProgressCallback,
+        progress: ProgressCallback | None,
     ) -> None:
         self._archive = archive
         self._schema: Schema = repository.schema
@@ -137,16 +146,10 @@ class _Import:
                 self._schema,
                 store_in_order=name in self._ordered_rows,
             )
-            self._changes[name] = step.run(self._counted(name, read(RecordCodec(target))))
+            batches = read(RecordCodec(target))
+            end = self._archive.ends[name]
+            self._changes[name] = step.run(reported(batches, "writing", name, end, self._progress))
         self._raise_problems()
-
-    def _counted(self, name: str, batches: Any) -> Any:
-        total = self._archive.ends[name].count
-        done = 0
-        for batch in batches:
-            yield batch
-            done += len(batch.rows)
-            self._progress(Progress(stage="writing", collection=name, done=done, total=total))
 
     def check_references(self) -> None:
         """See that every reference points at a record, whether the store enforces it or not."""
@@ -169,21 +172,27 @@ class _Import:
     def read_back(self) -> None:
         """Compare what the store now holds with the archive."""
         for collection in self._schema.ordered:
-            end = self._archive.ends[collection.name]
-            count = self._transaction.count(collection)
-            same = count == end.count
-            if same and self._options.read_back:
-                digest = readback.digest_of(self._transaction, collection, self._progress, count)
-                same = digest == end
-            if not same:
+            if not self._holds_what_it_was_given(collection):
                 self._note_read_back(collection)
         self._raise_problems()
 
+    def _holds_what_it_was_given(self, collection: Collection) -> bool:
+        end = self._archive.ends[collection.name]
+        if self._transaction.count(collection) != end.count:
+            return False
+        if not self._options.read_back:
+            return True
+        try:
+            return readback.digest_of(self._transaction, collection, self._progress) == end
+        except InvalidRecords:
+            return False  # values off their kinds, which the archive does not have
+
     def _note_read_back(self, collection: Collection) -> None:
+        before = self._problems.total
         if collection.key:
             for found in readback.differences(self._archive, collection, self._transaction):
                 self._problems.add_unlocated(found)
-        if not self._problems:
+        if self._problems.total == before:
             message = "the store gives back other records than it was given"
             problem = Problem(code="read-back", message=message, collection=collection.name)
             self._problems.add([problem])

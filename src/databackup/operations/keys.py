@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import operator
+import pickle
 from typing import TYPE_CHECKING, Any, Self
 
 from databackup.archive import text
 from databackup.errors import Problem
 from databackup.schema.compiled import json_pointer
+from databackup.schema.kind import shown
 from databackup.spill import KeyIndex
 
 if TYPE_CHECKING:
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from databackup.archive.records import Batch
-    from databackup.schema import Collection, Field, Schema
+    from databackup.schema import Collection, Field, Reference, Schema
+    from databackup.schema.compiled import Codec
 
 Row = tuple[Any, ...]
 
@@ -37,8 +40,9 @@ class UniqueKeys:
     Where the archive states key order, the order proves it; otherwise an index on disk does.
     """
 
-    def __init__(self, collection: Collection, *, in_order: bool) -> None:
+    def __init__(self, collection: Collection, codec: Codec, *, in_order: bool) -> None:
         self._collection = collection
+        self._codec = codec
         self._fields = key_fields(collection)
         self._index = None if in_order or not collection.key else KeyIndex()
         self._in_order = in_order and bool(collection.key)
@@ -62,12 +66,12 @@ class UniqueKeys:
             return self._check_order(batch)
         if self._index is None:
             return []
-        keys = (key_bytes(self._fields, self._collection.codec.key(row)) for row in batch.rows)
+        keys = (key_bytes(self._fields, self._codec.key(row)) for row in batch.rows)
         taken = self._index.add((key, b"") for key in keys)
         return [self._problem(batch, position, "duplicate-key") for position in taken]
 
     def _check_order(self, batch: Batch) -> list[Problem]:
-        keys = self._last + self._collection.codec.sort_keys(batch.rows)
+        keys = self._last + self._codec.sort_keys(batch.rows)
         before = len(self._last)
         self._last = keys[-1:]
         if all(map(operator.lt, keys, keys[1:])):
@@ -88,7 +92,7 @@ class UniqueKeys:
             message="another record has the same key" if same else "not in the order of the key",
             collection=name,
             record=number,
-            key=self._collection.codec.key(batch.rows[position]),
+            key=self._codec.key(batch.rows[position]),
             field=self._collection.key[0] if len(self._collection.key) == 1 else None,
             pointer=json_pointer(("data", name, number - 1)),
             expected="a key of its own" if same else "records in strictly increasing key order",
@@ -99,14 +103,15 @@ class References:
     """Sees that every reference of a schema points at a record, without a store."""
 
     def __init__(self, schema: Schema) -> None:
-        self._links = []
-        for collection in schema.collections:
-            for reference in collection.references:
-                target = schema[reference.collection]
-                to = reference.to or target.key
-                self._links.append((collection, reference, target, to))
-        self._present = {(target.name, to): KeyIndex() for _, _, target, to in self._links}
-        self._wanted = [KeyIndex() for _ in self._links]
+        self._links = [
+            (collection, reference, schema[reference.collection])
+            for collection in schema.collections
+            for reference in collection.references
+        ]
+        # What is pointed at: by collection and fields, each with a prefix of its own in the index.
+        targets = [(target.name, _pointed_at(ref, target)) for _, ref, target in self._links]
+        self._targets = {target: _prefix(i) for i, target in enumerate(dict.fromkeys(targets))}
+        self._present, self._wanted = KeyIndex(), KeyIndex()
 
     def __enter__(self) -> Self:
         return self
@@ -117,39 +122,56 @@ class References:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for index in (*self._present.values(), *self._wanted):
-            index.close()
+        self._present.close()
+        self._wanted.close()
 
-    def add(self, collection: Collection, batch: Batch) -> None:
+    def add(self, collection: Collection, codec: Codec, batch: Batch) -> None:
         """Note what the records of a batch are pointed at by, and what they point at."""
-        for (name, to), index in self._present.items():
+        for (name, to), prefix in self._targets.items():
             if name == collection.name:
                 values = _values(collection, to, batch)
-                index.add((found, b"") for _, found in values)
-        for (source, reference, _, _), index in zip(self._links, self._wanted, strict=True):
+                self._present.add((prefix + found, b"") for _, found in values)
+        for position, (source, reference, _target) in enumerate(self._links):
             if source.name == collection.name:
-                values = _values(collection, reference.fields, batch)
-                index.add((found, str(number).encode()) for number, found in values)
+                prefix = _prefix(position)
+                self._wanted.add(
+                    (prefix + found, pickle.dumps((batch.numbers[i], codec.key(batch.rows[i]))))
+                    for i, found in _values(collection, reference.fields, batch)
+                )
 
     def dangling(self) -> Iterator[Problem]:
         """A problem for each value that points at no record, with the first record that has it."""
-        for (source, reference, target, to), wanted in zip(self._links, self._wanted, strict=True):
-            present = self._present[target.name, to]
-            for found, number in wanted.items():
-                if found not in present:
-                    values = tuple(text.load(found))
-                    yield dangling_problem(source, reference.fields, target, values, int(number))
+        for wanted, place in self._wanted.items():
+            source, reference, target = self._links[int(wanted[:_PREFIX])]
+            found = wanted[_PREFIX:]
+            prefix = self._targets[target.name, _pointed_at(reference, target)]
+            if prefix + found not in self._present:
+                number, key = pickle.loads(place)  # noqa: S301 - written above, to a private file
+                values = tuple(text.load(found))
+                yield dangling_problem(source, reference.fields, target, values, number, key)
+
+
+_PREFIX = 8
+
+
+def _prefix(position: int) -> bytes:
+    return b"%0*d" % (_PREFIX, position)
+
+
+def _pointed_at(reference: Reference, target: Collection) -> tuple[str, ...]:
+    return reference.to or target.key
 
 
 def _values(
     collection: Collection, names: Sequence[str], batch: Batch
 ) -> Iterator[tuple[int, bytes]]:
+    """The values of fields in a batch, each with its position; what has a null is left out."""
     fields = [collection.field(name) for name in names]
     positions = [collection.field_names.index(name) for name in names]
-    for number, row in zip(batch.numbers, batch.rows, strict=True):
+    for place, row in enumerate(batch.rows):
         values = [row[position] for position in positions]
         if None not in values:
-            yield number, key_bytes(fields, values)
+            yield place, key_bytes(fields, values)
 
 
 def dangling_problem(  # noqa: PLR0917 - the parts of one sentence
@@ -157,18 +179,17 @@ def dangling_problem(  # noqa: PLR0917 - the parts of one sentence
     fields: Sequence[str],
     target: Collection,
     values: tuple[Any, ...],
-    number: int | None,
+    number: int | None = None,
     key: tuple[Any, ...] | None = None,
 ) -> Problem:
     """The problem of a reference that points at no record."""
-    shown = ", ".join(map(repr, values))
     place: list[str | int] = [] if number is None else [number - 1, fields[0]]
     return Problem(
         code="dangling-reference",
-        message=f"points at {target.name} {shown}, which is not there",
+        message=f"points at {target.name} {', '.join(map(shown, values))}, which is not there",
         collection=source.name,
         record=number,
-        key=key,
+        key=key or None,
         field=", ".join(fields),
         pointer=json_pointer(["data", source.name, *place]),
         expected=f"a record of {target.name}",

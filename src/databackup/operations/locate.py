@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ class ProblemList:
 
     def add(self, problems: Sequence[Problem]) -> None:
         """Add problems, of which as many are kept as one answer names."""
-        self.located += problems[: PROBLEM_LIMIT - len(self.located)]
+        self.located += itertools.islice(problems, PROBLEM_LIMIT - len(self.located))
         self.total += len(problems)
 
     def add_unlocated(self, found: Unlocated) -> None:
@@ -57,10 +58,11 @@ class ProblemList:
 
     def locate(self, archive: Archive, schema: Schema) -> list[Problem]:
         """The problems kept, each with the number of its record in the archive."""
-        if self._unlocated:
-            self.located += locate(archive, schema, self._unlocated)
+        room = PROBLEM_LIMIT - len(self.located)
+        if self._unlocated and room:
+            self.located += locate(archive, schema, self._unlocated[:room])
             self._unlocated = []
-        return self.located[:PROBLEM_LIMIT]
+        return self.located
 
 
 def locate(archive: Archive, schema: Schema, found: Sequence[Unlocated]) -> list[Problem]:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from databackup.archive import text
 from databackup.archive.digest import Digest
 from databackup.archive.format import CollectionEnd
 from databackup.archive.records import RecordCodec
 from databackup.errors import PROBLEM_LIMIT, Problem
-from databackup.operations.compare import Comparison, Difference
+from databackup.operations.compare import Comparison, Difference, Forms
 from databackup.operations.keys import dangling_problem
 from databackup.operations.locate import Unlocated
-from databackup.operations.reports import Progress, no_progress
+from databackup.operations.reports import Progress
 from databackup.schema.kind import KindError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from databackup.archive.reader import Archive
+    from databackup.archive.records import Batch
     from databackup.operations.reports import ProgressCallback
     from databackup.repository import Transaction
     from databackup.schema import Collection, Field, Schema
@@ -30,42 +32,59 @@ def dangling(schema: Schema, transaction: Transaction) -> Iterator[Unlocated]:
         for reference in collection.references:
             target = schema[reference.collection]
             for values in transaction.dangling(collection, reference, PROBLEM_LIMIT):
-                problem = dangling_problem(collection, reference.fields, target, values, None)
+                problem = dangling_problem(collection, reference.fields, target, values)
                 yield Unlocated(problem, reference.fields, values)
 
 
 def digest_of(
     transaction: Transaction,
     collection: Collection,
-    progress: ProgressCallback = no_progress,
-    total: int = 0,
+    progress: ProgressCallback | None = None,
 ) -> CollectionEnd:
     """Count and digest of what the store holds. Raises `InvalidRecords`."""
     codec = RecordCodec(collection)
     digest = Digest(collection.name)
+    name, total = collection.name, transaction.count(collection) if progress else 0
     for rows in transaction.rows(collection):
         digest.add(codec.canonical(rows))
-        progress(
-            Progress(
-                stage="reading back", collection=collection.name, done=digest.count, total=total
-            )
-        )
+        if progress is not None:
+            done = digest.count
+            progress(Progress(stage="reading back", collection=name, done=done, total=total))
     return CollectionEnd(digest.count, digest.hex)
+
+
+def written_alike(archive: Archive, collection: Collection, transaction: Transaction) -> bool:
+    """Whether records that have one digest also have decimals of the same scales."""
+    forms = Forms(collection)
+    if forms.are_canonical:
+        return True
+    ours, theirs = Digest(collection.name), Digest(collection.name)
+    codec = RecordCodec(collection)
+    for rows in transaction.rows(collection):
+        ours.add(forms.of(rows, codec.canonical(rows)))
+    for batch in records_of(archive, collection):
+        theirs.add(forms.of(batch.rows, batch.canonical))
+    return ours.hex == theirs.hex
+
+
+def records_of(archive: Archive, collection: Collection) -> Iterator[Batch]:
+    """The records that an archive has of one collection."""
+    for name, read in archive.collections():
+        if name == collection.name:
+            yield from read(RecordCodec(collection))
+            return
 
 
 def differences(
     archive: Archive, collection: Collection, transaction: Transaction
 ) -> Iterator[Unlocated]:
-    """What the store gives back otherwise than it was given, up to 100 records."""
-    comparison = Comparison(collection)
-    for name, read in archive.collections():
-        if name != collection.name:
-            continue
-        new = (comparison.sides(b.rows, b.canonical) for b in read(RecordCodec(collection)))
-        old = map(comparison.stored, transaction.rows(collection))
-        for difference in itertools.islice(comparison.by_index(new, old), PROBLEM_LIMIT):
-            yield _given_back(collection, difference)
-        return
+    """What the store gives back otherwise than it was given, record by record."""
+    comparison = Comparison(collection, exact=False)
+    batches = records_of(archive, collection)
+    new = (comparison.sides(batch.rows, batch.canonical) for batch in batches)
+    old = map(comparison.stored, transaction.rows(collection))
+    for difference in comparison.by_index(new, old):
+        yield _given_back(collection, difference)
 
 
 def _given_back(collection: Collection, difference: Difference) -> Unlocated:
@@ -78,7 +97,7 @@ def _given_back(collection: Collection, difference: Difference) -> Unlocated:
     else:
         message = "the store gives back another record than it was given"
         for part, one, other in zip(collection.fields, new, old, strict=True):
-            if _text(part, one) != _text(part, other):
+            if _form(part, one) != _form(part, other):
                 field, expected = part.name, shown(one)
                 message = f"the store gives back {shown(other)} for {shown(one)}"
                 break
@@ -94,8 +113,8 @@ def _given_back(collection: Collection, difference: Difference) -> Unlocated:
     return Unlocated(problem, collection.key, key)
 
 
-def _text(field: Field, value: Any) -> str:
+def _form(field: Field, value: Any) -> bytes | None:
     try:
-        return repr(field.form.encode(value))
-    except KindError:
-        return f"off kind {value!r}"
+        return text.dump(field.form.canonical(value))
+    except (KindError, UnicodeEncodeError):
+        return None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
 
-from databackup.archive.format import Header
+from databackup.archive.format import CollectionEnd, Header
+from databackup.archive.records import Batch
 from databackup.schema import Exclusion
 
 
@@ -24,8 +25,20 @@ class Progress:
 ProgressCallback = Callable[[Progress], object]
 
 
-def no_progress(_progress: Progress) -> None:
-    """Take no notice."""
+def reported(
+    batches: Iterable[Batch],
+    stage: str,
+    collection: str,
+    end: CollectionEnd,
+    progress: ProgressCallback | None,
+) -> Iterator[Batch]:
+    """The batches of one collection, each told of once it is dealt with."""
+    done = 0
+    for batch in batches:
+        yield batch
+        done += len(batch.rows)
+        if progress is not None:
+            progress(Progress(stage=stage, collection=collection, done=done, total=end.count))
 
 
 class _Report:

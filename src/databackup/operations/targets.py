@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import itertools
+import typing
+from typing import TYPE_CHECKING, Any, Literal
 
 from databackup.errors import SchemaMismatch, VersionMismatch, WrongApp
 
@@ -10,9 +12,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from databackup.archive.format import Header
-    from databackup.schema import Schema
+    from databackup.schema import Collection, Schema
 
 WrongAppChoice = Literal["refuse", "allow"]
+Dangling = Literal["refuse", "keep"]
+
+
+def require_choice(name: str, value: object, choices: Any) -> None:
+    """See that an option is one of the values of a `Literal`. Raises ValueError."""
+    allowed = typing.get_args(choices)
+    if value not in allowed:
+        raise ValueError(f"{name} is {' or '.join(map(repr, allowed))}, not {value!r}")
+
+
+def in_key_order(header: Header, collection: Collection) -> bool:
+    """Whether an archive's records are strictly increasing by the key that a collection has.
+
+    An archive of another key, or of one that has other kinds, has an order of its own.
+    """
+    described = header.schema["collections"][collection.name]
+    return header.in_key_order(collection.name) and all(
+        name == own and described["fields"][name] == collection.field(own).form.describe()
+        for name, own in itertools.zip_longest(described["key"], collection.key)
+    )
 
 
 def require_fit(header: Header, schema: Schema, wrong_app: WrongAppChoice) -> None:

@@ -11,14 +11,8 @@ from databackup.archive.records import RecordCodec
 from databackup.errors import ArchiveInvalid, InvalidRecords, SchemaError
 from databackup.operations.keys import References, UniqueKeys
 from databackup.operations.locate import ProblemList
-from databackup.operations.reports import (
-    ArchiveInfo,
-    CollectionInfo,
-    Progress,
-    VerifyReport,
-    no_progress,
-)
-from databackup.operations.targets import require_fit
+from databackup.operations.reports import ArchiveInfo, CollectionInfo, VerifyReport, reported
+from databackup.operations.targets import Dangling, in_key_order, require_choice, require_fit
 from databackup.schema import Schema
 from databackup.schema.compiled import Codec
 
@@ -60,9 +54,9 @@ def verify_archive(
     source: Source,
     schema: Schema | None = None,
     *,
-    dangling: str = "refuse",
+    dangling: Dangling = "refuse",
     limits: Limits | None = None,
-    progress: ProgressCallback = no_progress,
+    progress: ProgressCallback | None = None,
 ) -> VerifyReport:
     """Read every record of an archive: seal, format, values, counts, digests, keys, references.
 
@@ -70,6 +64,7 @@ def verify_archive(
     makes references that point nowhere a warning. Raises `FileError`, the `ArchiveError`s,
     `SchemaMismatch`, and `InvalidRecords` with up to 100 problems.
     """
+    require_choice("dangling", dangling, Dangling)
     with open_archive(source, limits) as archive:
         if schema is None:
             schema = _described_schema(archive)
@@ -79,22 +74,18 @@ def verify_archive(
             codecs = {c.name: c.codec for c in schema.collections}
         problems, warnings = ProblemList(), ProblemList()
         with References(schema) as references:
-            for name, batches in archive.collections():
+            for name, read in archive.collections():
                 codec = RecordCodec(schema[name], codecs[name])
-                in_order = archive.header.in_key_order(name)
-                done = 0
-                with UniqueKeys(codec.collection, in_order=in_order) as keys:
-                    for batch in batches(codec):
+                batches = reported(read(codec), "verifying", name, archive.ends[name], progress)
+                in_order = in_key_order(archive.header, schema[name])
+                with UniqueKeys(schema[name], codec.codec, in_order=in_order) as keys:
+                    for batch in batches:
                         problems.add([*batch.problems, *keys.check(batch)])
-                        references.add(codec.collection, batch)
-                        done += len(batch.rows)
-                        total = archive.ends[name].count
-                        progress(
-                            Progress(stage="verifying", collection=name, done=done, total=total)
-                        )
+                        references.add(schema[name], codec.codec, batch)
             if not problems:
+                found = problems if dangling == "refuse" else warnings
                 for problem in references.dangling():
-                    (problems if dangling == "refuse" else warnings).add([problem])
+                    found.add([problem])
         if problems:
             raise InvalidRecords.of("the archive is not sound", problems.located, problems.total)
         counts = {name: end.count for name, end in archive.ends.items()}

@@ -69,24 +69,25 @@ class _Resolver:
             raise _Unsupported(f"{_name(type_)} is not supported")
         if type_ in self.own:
             return _Resolver(self.converter).kind(self.own[type_])
-        origin, arguments = typing.get_origin(type_), typing.get_args(type_)
-        if origin is Annotated:
-            stated = [item for item in type_.__metadata__ if isinstance(item, Kind)]
-            return stated[-1] if stated else self.kind(arguments[0])
+        if type_ in SCALARS:
+            return SCALARS[type_]
         if isinstance(type_, typing.NewType):
             return self.kind(type_.__supertype__)
         if type(type_).__name__ == "TypeAliasType":
             return self.kind(type_.__value__)
+        return self._class(type_) if inspect.isclass(type_) else self._generic(type_)
+
+    def _generic(self, type_: Any) -> Kind:
+        origin, arguments = typing.get_origin(type_), typing.get_args(type_)
+        if origin is Annotated:
+            stated = [item for item in type_.__metadata__ if isinstance(item, Kind)]
+            return stated[-1] if stated else self.kind(arguments[0])
         if origin in (typing.Union, types.UnionType):
             return self._union(arguments)
         if origin is typing.Literal:
             return _enum(arguments, None)
         if origin in _LISTS or origin in _DICTS:
             return self._container(type_, origin, arguments)
-        if type_ in SCALARS:
-            return SCALARS[type_]
-        if inspect.isclass(type_):
-            return self._class(type_)
         raise _Unsupported(f"{_name(type_)} is not supported")
 
     def _union(self, arguments: tuple[Any, ...]) -> Kind:
@@ -103,7 +104,7 @@ class _Resolver:
             if arguments[0] is not str:
                 raise _Unsupported(f"{_name(type_)} is not supported: keys must be str")
             return composite.Dict(self.kind(arguments[1]))
-        if origin is tuple and (len(arguments) != 2 or arguments[1] is not Ellipsis):
+        if origin is tuple and arguments[1:] != (Ellipsis,):
             raise _Unsupported(f"{_name(type_)} is not supported, only tuple[X, ...]")
         return composite.List(self.kind(arguments[0]))
 

@@ -97,7 +97,8 @@ class Codec:
 
     def _explain_record(self, record: Any, number: int) -> list[Problem]:
         if type(record) is not dict:
-            return [self._problem(KindError("an object", type(record).__name__), number, None, None)]
+            error = KindError("an object", type(record).__name__)
+            return [self._problem(error, number, None, None)]
         key = tuple(record.get(name) for name in self._collection.key) or None
         problems = [
             self._problem(KindError("only known fields", "unknown field"), number, key, name)
@@ -105,10 +106,12 @@ class Codec:
             if name not in self._collection.field_names
         ]
         for field, form in zip(self._collection.fields, self._forms, strict=True):
+            if field.name not in record:
+                error = KindError(form.expected, "no such field")
+                problems.append(self._problem(error, number, key, field.name))
+                continue
+            value = record[field.name]
             try:
-                if field.name not in record:
-                    raise KindError(form.expected, "no such field")
-                value = record[field.name]
                 form.decode(value)
                 self._validator([form])([[value]])
             except KindError as error:
@@ -133,7 +136,7 @@ class Codec:
 
 
 def _accept_all(_forms: Sequence[Kind]) -> Callable[[list[list[Any]]], None]:
-    return lambda batch: None
+    return lambda _batch: None
 
 
 def json_pointer(steps: Iterable[str | int]) -> str:
@@ -191,7 +194,7 @@ def _inline(condition: str, value: str, function: str) -> str:
 def _compile_sort_keys(collection: Collection) -> Callable[[list[Any]], list[Any]]:
     positions = collection.key_positions
     if not positions:
-        return lambda rows: []
+        return lambda _rows: []
     fields = [collection.fields[position] for position in positions]
     if not any(_needs_rank(field) for field in fields):
         pick = operator.itemgetter(*positions)

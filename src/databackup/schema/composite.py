@@ -103,7 +103,6 @@ class Enum(Kind):
         return {"kind": self.name, "values": list(self.values)}
 
 
-@attrs.frozen
 class Json(Kind):
     """Any JSON value."""
 

@@ -14,7 +14,7 @@ import msgspec
 from databackup.errors import SchemaError
 from databackup.schema import composite, kinds
 from databackup.schema.interval import IntervalKind
-from databackup.schema.kind import Kind
+from databackup.schema.kind import Kind, shown
 from databackup.schema.model import Collection, Field, Reference
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from databackup.schema.model import Schema
 
+_MAX_DEPTH = 64
 _SORTED = msgspec.json.Encoder(order="sorted")
 _PLAIN_KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -78,61 +79,93 @@ def description_digest(description: Mapping[str, Any]) -> str:
 def described_collection(name: str, description: Any) -> Collection:
     """The collection that a description tells of. Raises `SchemaError`."""
     try:
-        fields = [_field(*item) for item in description["fields"].items()]
-        references = [
-            Reference(_texts(item["fields"]), _text(item["collection"]), _texts(item["to"]))
-            for item in description["references"]
-        ]
-        return Collection(
-            name, fields=fields, key=_texts(description["key"]), references=references
-        )
+        own = dict(description)
+        own.pop("order", None)
+        fields = [_field(*item) for item in own.pop("fields").items()]
+        key = _texts(own.pop("key"))
+        references = [_reference(item) for item in own.pop("references")]
+        _require_empty(own)
+        return Collection(name, fields=fields, key=key, references=references)
+    except SchemaError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise SchemaError.of(f"the description of {name}", [reason]) from error
 
 
+def _require_empty(left: dict[str, Any]) -> None:
+    for name in left:
+        raise ValueError(f"the unknown member {name!r}")
+
+
 def _text(value: Any) -> str:
     if type(value) is not str:
-        raise TypeError(f"expected text, found {kinds.shown(value)}")
+        raise TypeError(f"expected text, found {shown(value)}")
     return value
 
 
 def _texts(value: Any) -> tuple[str, ...]:
     if type(value) is not list:
-        raise TypeError(f"expected an array, found {kinds.shown(value)}")
+        raise TypeError(f"expected an array, found {shown(value)}")
     return tuple(map(_text, value))
 
 
-def _field(name: str, description: dict[str, Any]) -> Field:
-    off_kind = description.get("off_kind", "refuse")
-    if off_kind not in ("refuse", "keep"):
-        raise ValueError(f"off_kind is 'refuse' or 'keep', not {kinds.shown(off_kind)}")
-    return Field(name, _kind(description), off_kind)
+def _reference(description: Any) -> Reference:
+    own = dict(description)
+    reference = Reference(
+        _texts(own.pop("fields")), _text(own.pop("collection")), _texts(own.pop("to"))
+    )
+    _require_empty(own)
+    return reference
 
 
-def _kind(description: dict[str, Any]) -> Kind:
-    kind = _value_kind(description)
-    nullable = description.get("nullable", False)
+def _field(name: str, description: Any) -> Field:
+    own = dict(description)
+    off_kind = own.pop("off_kind", "refuse")
+    return Field(name, _kind(own), off_kind)
+
+
+def _kind(description: Any, depth: int = 0) -> Kind:
+    if depth >= _MAX_DEPTH:
+        raise ValueError(f"kinds more than {_MAX_DEPTH} levels deep")
+    own = dict(description)
+    nullable = own.pop("nullable", False)
     if type(nullable) is not bool:
-        raise TypeError(f"nullable is true or false, not {kinds.shown(nullable)}")
+        raise TypeError(f"nullable is true or false, not {shown(nullable)}")
+    name = _text(own.pop("kind"))
+    kind = _PLAIN_KINDS.get(name) or _made_kind(name, own, depth + 1)
+    _require_empty(own)
     return composite.Optional(kind) if nullable else kind
 
 
-def _value_kind(description: dict[str, Any]) -> Kind:
-    name = _text(description["kind"])
-    if name in _PLAIN_KINDS:
-        return _PLAIN_KINDS[name]
+def _made_kind(name: str, own: dict[str, Any], depth: int) -> Kind:
+    """A kind with members of its own, which are taken out of `own`."""
+    kind: Kind
     if name == "decimal":
-        return kinds.Decimal(description.get("scale"))
-    if name == "enum":
-        return composite.Enum(tuple(description["values"]))
-    if name == "list":
-        return composite.List(_kind(description["items"]))
-    if name == "dict":
-        return composite.Dict(_kind(description["values"]))
-    if name == "nested":
-        members = description["members"].items()
-        return composite.Nested(tuple((_text(name), _kind(inner)) for name, inner in members))
-    if name == "native":
-        return composite.Native(_text(description["type"]))
-    raise ValueError(f"{name!r} is no kind of this version of databackup")
+        kind = kinds.Decimal(_scale(own.pop("scale", None)))
+    elif name == "enum":
+        kind = composite.Enum(_enum_values(own.pop("values")))
+    elif name == "list":
+        kind = composite.List(_kind(own.pop("items"), depth))
+    elif name == "dict":
+        kind = composite.Dict(_kind(own.pop("values"), depth))
+    elif name == "nested":
+        members = own.pop("members").items()
+        kind = composite.Nested(tuple((_text(key), _kind(inner, depth)) for key, inner in members))
+    elif name == "native":
+        kind = composite.Native(_text(own.pop("type")))
+    else:
+        raise ValueError(f"{name!r} is no kind of this version of databackup")
+    return kind
+
+
+def _scale(value: Any) -> int | None:
+    if value is not None and type(value) is not int:
+        raise TypeError(f"expected an integer, found {shown(value)}")
+    return value
+
+
+def _enum_values(values: Any) -> Any:
+    if type(values) is not list or {type(value) for value in values} not in ({str}, {int}):
+        raise TypeError(f"expected an array of texts or of integers, found {shown(values)}")
+    return tuple(values)

@@ -29,7 +29,6 @@ class Interval:
     microseconds: int = 0
 
 
-@attrs.frozen
 class IntervalKind(IsoKind):
     """Intervals as an ISO 8601 duration with months, days and seconds apart: P1M2DT3.000004S."""
 

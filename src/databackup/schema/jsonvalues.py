@@ -7,7 +7,7 @@ value, and as a Decimal otherwise, so that no digit is lost.
 from __future__ import annotations
 
 import decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH: Final = 256
 MAX_NUMBER_LENGTH: Final = 1000
+_FIRST_PLAIN, _LAST_PLAIN = -5, 15  # exponents of the first digit in plain notation
 _LARGEST = decimal.Decimal("1.7976931348623157e308")
 # The integers next to those whose text is still short enough; a sign counts.
 _TOO_SMALL, _TOO_LARGE = -(10 ** (MAX_NUMBER_LENGTH - 1)), 10**MAX_NUMBER_LENGTH
@@ -32,9 +33,9 @@ class JsonNull:
     """The JSON value null in a nullable json field, where None means that there is no value."""
 
     __slots__ = ()
-    _only: JsonNull | None = None
+    _only: Self | None = None
 
-    def __new__(cls) -> JsonNull:
+    def __new__(cls) -> Self:
         if cls._only is None:
             cls._only = super().__new__(cls)
         return cls._only
@@ -57,10 +58,10 @@ def number(text: str) -> int | float | decimal.Decimal:
         return -0.0 if text == "-0" else int(text)
     double = float(text)
     try:
-        exact = _EXACT.create_decimal(text)
-    except (decimal.InvalidOperation, decimal.Overflow):
+        exact = decimal.Decimal(text)
+    except decimal.InvalidOperation:
         raise _out_of_range(text) from None
-    if exact.copy_abs() > _LARGEST:
+    if not exact.is_finite() or exact.copy_abs() > _LARGEST:
         raise _out_of_range(text)
     return double if decimal.Decimal(repr(double)) == exact else exact
 
@@ -74,7 +75,7 @@ def number_layout(value: decimal.Decimal) -> str:
     sign, digits, exponent = value.normalize(_EXACT).as_tuple()
     text = "".join(map(str, digits))
     first = len(text) + int(exponent) - 1
-    if first < -5 or first > 15:
+    if not _FIRST_PLAIN <= first <= _LAST_PLAIN:
         fraction = f".{text[1:]}" if len(text) > 1 else ""
         body = f"{text[0]}{fraction}e{first}"
     elif first < 0:
@@ -169,7 +170,8 @@ def unwrap(form: dict[str, Any]) -> dict[str, Any]:
         return form
     inner = form.get("$json")
     if type(inner) is not dict or not is_tag(inner):
-        raise KindError('an object, {"$json": …} around one whose only key starts with $', shown(form))
+        expected = 'an object, {"$json": …} around one whose only key starts with $'
+        raise KindError(expected, shown(form))
     return inner
 
 

@@ -62,15 +62,15 @@ class Kind:
         """Whether `canonical` gives what `encode` gives, for every value."""
         return True
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: Any, /) -> Any:
         """The JSON form of a value. Raises `KindError`."""
         raise self.refused(value)
 
-    def decode(self, form: Any) -> Any:
+    def decode(self, form: Any, /) -> Any:
         """The value of a JSON form. Raises `KindError`."""
         raise self.refused(form)
 
-    def canonical(self, value: Any) -> Any:
+    def canonical(self, value: Any, /) -> Any:
         """The JSON form that digests are taken over. Raises `KindError`."""
         return self.encode(value)
 
@@ -89,7 +89,7 @@ class Kind:
 
 @attrs.frozen
 class IsoKind(Kind):
-    """What the kinds with an ISO 8601 text have in common: it is parsed only if it would be written."""
+    """A kind with an ISO 8601 text, which is read only if it is what would be written."""
 
     pattern: ClassVar[str]
 

@@ -26,10 +26,10 @@ MAX_PLAIN_INT: Final = 2**53 - 1
 MAX_DECIMAL_DIGITS: Final = 131_072
 _UTC = datetime.UTC
 # A host's own context may round, trap, or write exponents with a small e.
+_NAN: Final = decimal.Decimal("NaN")
 _DECIMALS = decimal.Context(prec=decimal.MAX_PREC, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)
 
 
-@attrs.frozen
 class Bool(Kind):
     """True and false."""
 
@@ -59,7 +59,6 @@ def encodable(text: str) -> str:
     return text
 
 
-@attrs.frozen
 class Str(Kind):
     """Text, any Unicode but lone surrogates, which UTF-8 cannot hold.
 
@@ -83,7 +82,6 @@ _BIG_INT = re.compile(r"-?[1-9][0-9]{15,}")
 _MAX_INT_BITS: Final = 435_412  # what 131,072 digits need
 
 
-@attrs.frozen
 class Int(Kind):
     """Integers of any size; beyond ±(2^53−1) a string of digits."""
 
@@ -138,7 +136,6 @@ def special_float(value: float) -> str:
     return "Infinity" if value > 0 else "-Infinity"
 
 
-@attrs.frozen
 class Float(Kind):
     """IEEE 754 doubles. An integer that a double holds exactly is accepted as that double."""
 
@@ -204,7 +201,7 @@ class Decimal(Kind):
         if type(value) is not decimal.Decimal:
             raise self.refused(value)
         if not value.is_finite():
-            if value.is_snan() or (value.is_nan() and (value.is_signed() or value.as_tuple().digits)):
+            if value.is_nan() and value.compare_total(_NAN) != 0:
                 raise KindError("a decimal that is a number, NaN or Infinity", shown(value))
             return _DECIMALS.to_sci_string(value)
         exponent = value.as_tuple().exponent
@@ -234,7 +231,6 @@ class Decimal(Kind):
         return {"kind": self.name} | ({} if self.scale is None else {"scale": self.scale})
 
 
-@attrs.frozen
 class Bytes(Kind):
     """Byte strings, in base64 with padding (RFC 4648, section 4)."""
 
@@ -266,7 +262,6 @@ _TIME = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?"
 _OFFSET = r"[+-][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{6})?)?"
 
 
-@attrs.frozen
 class Date(IsoKind):
     """Calendar dates: 2026-11-22."""
 
@@ -283,7 +278,6 @@ class Date(IsoKind):
         return datetime.date.fromisoformat(text)
 
 
-@attrs.frozen
 class Time(IsoKind):
     """Times of day without an offset: 10:15:00 or 10:15:00.000001."""
 
@@ -300,7 +294,6 @@ class Time(IsoKind):
         return datetime.time.fromisoformat(text)
 
 
-@attrs.frozen
 class TimeTz(IsoKind):
     """Times of day with a fixed offset, which is kept: 10:15:00+02:00."""
 
@@ -318,7 +311,6 @@ class TimeTz(IsoKind):
         return datetime.time.fromisoformat(text)
 
 
-@attrs.frozen
 class DateTime(IsoKind):
     """Naive datetimes: 2026-11-22T10:15:00."""
 
@@ -335,7 +327,6 @@ class DateTime(IsoKind):
         return datetime.datetime.fromisoformat(text)
 
 
-@attrs.frozen
 class DateTimeTz(IsoKind):
     """Aware datetimes, in UTC: 2026-11-22T10:15:00Z."""
 
@@ -358,7 +349,6 @@ class DateTimeTz(IsoKind):
 _DURATION = re.compile(r"(-?)P(?:([0-9]{1,9})D)?(?:T([0-9]{1,5})(?:\.([0-9]{6}))?S)?")
 
 
-@attrs.frozen
 class Timedelta(IsoKind):
     """Durations as ISO 8601 days and seconds, the sign in front: P1DT3600S, -PT0.500000S, PT0S."""
 
@@ -391,7 +381,6 @@ def _days_and_seconds(microseconds: int) -> str:
     return f"{days}D" + (clock if seconds or fraction else "")
 
 
-@attrs.frozen
 class UUID(IsoKind):
     """UUIDs in their canonical lower-case form (RFC 9562, section 4)."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import attrs
 
@@ -33,11 +33,12 @@ class Field:
 
     def __attrs_post_init__(self) -> None:
         problems = []
+        kind: object = self.kind
         if self.name != "" and not _is_name(self.name):
             problems.append("its name is not text that UTF-8 can hold")
-        if not isinstance(self.kind, Kind):
-            problems.append(f"its kind is {self.kind!r}, which is no Kind")
-        if self.off_kind not in ("refuse", "keep"):
+        if not isinstance(kind, Kind):
+            problems.append(f"its kind is {kind!r}, which is no Kind")
+        if self.off_kind not in get_args(OffKind):
             problems.append(f"off_kind is 'refuse' or 'keep', not {self.off_kind!r}")
         if problems:
             raise SchemaError.of(f"the field {self.name!r}", problems)
@@ -98,7 +99,7 @@ class Collection:
     converter: cattrs.Converter | None = attrs.field(eq=False, repr=False)
     excluded: tuple[Exclusion, ...]
 
-    def __init__(  # noqa: PLR0913 - the members of a collection
+    def __init__(
         self,
         name: str,
         *,
@@ -112,7 +113,7 @@ class Collection:
         if isinstance(fields, Mapping):
             kinds = classes.kinds_of_mapping(str(name), fields)
             fields = [Field(*item) for item in kinds.items()]
-        self.__attrs_init__(  # type: ignore[attr-defined]
+        self.__attrs_init__(
             name=name,
             fields=tuple(fields),
             key=_names(key),
@@ -123,7 +124,7 @@ class Collection:
         )
 
     @classmethod
-    def of(  # noqa: PLR0913 - the members of a collection
+    def of(
         cls,
         model: type[Any],
         name: str,
@@ -205,7 +206,7 @@ class Schema:
     ) -> None:
         stated = {n: Exclusion(n, why) for n, why in (exclude or {}).items()}
         stated |= {exclusion.name: exclusion for c in collections for exclusion in c.excluded}
-        self.__attrs_init__(  # type: ignore[attr-defined]
+        self.__attrs_init__(
             collections=tuple(collections),
             app=app,
             version=version,
@@ -288,6 +289,11 @@ def _collection_problems(collection: Collection) -> Iterable[str]:
             yield f"{exclusion.name} is a field and excluded"
     for repeated in _repeated(collection.field_names):
         yield f"{name} has two fields named {repeated!r}"
+    yield from _key_problems(collection)
+
+
+def _key_problems(collection: Collection) -> Iterable[str]:
+    name = collection.name
     for repeated in _repeated(collection.key):
         yield f"the key of {name} names {repeated!r} twice"
     for part in collection.key:

@@ -7,7 +7,9 @@ of that type already. Types of the host's own go through the hooks of its conver
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import enum
 import functools
 import operator
 import typing
@@ -15,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import cattrs
+import msgspec
 
 from databackup.schema import kinds
 from databackup.schema.classes import SCALARS
+from databackup.schema.kind import KindError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 _FLOAT = kinds.Float()
+_GROUPS = (cattrs.ClassValidationError, cattrs.IterableValidationError)
 
 
 @attrs.define(slots=False, eq=False)
@@ -83,11 +88,7 @@ class Structurer:
         try:
             if self._model is None:
                 return self._row_of_dict(instance)
-            if not isinstance(instance, self._model):
-                raise StructuringError(
-                    f"expected an instance of {self._model.__name__}, "
-                    f"found {type(instance).__name__}"
-                )
+            _require_instance(instance, self._model)
             picked = self._pick(self._to_dict(instance))
         except StructuringError:
             raise
@@ -134,7 +135,7 @@ class Structurer:
 
     def _explain(self, error: Exception, values: dict[str, Any]) -> StructuringError:
         field = None
-        while isinstance(error, cattrs.BaseValidationError):
+        while isinstance(error, _GROUPS):
             noted, bare = error.group_exceptions()
             if noted:
                 error, note = noted[0]
@@ -183,6 +184,12 @@ class Structurer:
             takes = hasattr(convert, "takes_self")
             value = convert(value, instance, field) if takes else convert(value)
         object.__setattr__(instance, field.name, value)
+
+
+def _require_instance(instance: Any, model: type[Any]) -> None:
+    if not isinstance(instance, model):
+        found = type(instance).__name__
+        raise StructuringError(f"expected an instance of {model.__name__}, found {found}")
 
 
 def _runs_code(model: Any, seen: frozenset[Any] = frozenset()) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Dataset = Mapping[str, list[Row]]
 
     Promise = Callable[[Make], None]
-    """A function that raises AssertionError where an adapter breaks the promise it is named after."""
+    """A function that raises AssertionError where an adapter breaks the promise it is named for."""
 
 
 class RollBack(Exception):
@@ -52,9 +52,9 @@ def expect(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - what `assert`
 
 
 def expect_equal(expected: object, found: object, what: str) -> None:
-    """Raise AssertionError unless two things are equal."""
+    """Raise AssertionError unless two things are equal; of many records, with those that differ."""
     if expected != found:
-        raise AssertionError(f"{what}: expected {_short(expected)}, found {_short(found)}")
+        raise AssertionError(f"{what}: {_difference(expected, found)}")
 
 
 @contextlib.contextmanager
@@ -119,6 +119,27 @@ def stored(repository: Repository) -> dict[str, list[tuple[str, ...]]]:
 def expected(schema: Schema, dataset: Dataset) -> dict[str, list[tuple[str, ...]]]:
     """What `stored` and `seen` give for a dataset."""
     return {c.name: exact_rows(c, dataset.get(c.name, [])) for c in schema.collections}
+
+
+def _difference(expected: object, found: object) -> str:
+    if isinstance(expected, dict) and isinstance(found, dict) and expected.keys() == found.keys():
+        differ = [name for name in expected if expected[name] != found[name]]
+        return "; ".join(f"{name}: {_difference(expected[name], found[name])}" for name in differ)
+    if isinstance(expected, list) and isinstance(found, list):
+        missing, strange = _without(expected, found), _without(found, expected)
+        if missing or strange:
+            return f"missing {_short(missing)}, not expected {_short(strange)}"
+    return f"expected {_short(expected)}, found {_short(found)}"
+
+
+def _without(items: list[object], others: list[object]) -> list[object]:
+    left, rest = [], list(others)
+    for item in items:
+        if item in rest:
+            rest.remove(item)
+        else:
+            left.append(item)
+    return left
 
 
 def _short(value: object, limit: int = 300) -> str:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from databackup.repository import Row
-    from databackup.schema import Collection
-    from databackup.schema.kinds import Kind
+    from databackup.schema import Collection, Kind
+
+_LONG = 4000
 
 
 def exact_value(kind: Kind, value: Any) -> str:
@@ -46,7 +47,7 @@ def exact_value(kind: Kind, value: Any) -> str:
         and value.utcoffset() is not None
     ):
         value = value.astimezone(datetime.UTC)
-    return f"{type(value).__name__} {value!r}"
+    return _typed(value)
 
 
 def exact_row(collection: Collection, row: Row) -> tuple[str, ...]:
@@ -68,7 +69,13 @@ def _json(kind: Json, value: Any) -> str:
     try:
         return "json " + msgspec.json.encode(kind.canonical(value)).decode()
     except KindError:
-        return f"{type(value).__name__} {value!r}"
+        return _typed(value)
+
+
+def _typed(value: Any) -> str:
+    # Python writes no integer of more than 4,300 digits in decimal.
+    text = hex(value) if type(value) is int and value.bit_length() > _LONG else repr(value)
+    return f"{type(value).__name__} {text}"
 
 
 def _members(texts: dict[str, str]) -> str:

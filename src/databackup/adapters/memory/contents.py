@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import functools
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, MutableSequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from databackup.errors import Problem
 from databackup.repository import Key, Row
-from databackup.schema import KindError, StructuringError
+from databackup.schema import Interval, KindError, RawText, StructuringError, kind
 from databackup.schema.composite import Dict, Json, List, Nested
 from databackup.schema.jsonvalues import MAX_DEPTH
 
@@ -20,6 +23,19 @@ if TYPE_CHECKING:
 Contents = MutableSequence[Any] | MutableMapping[Any, Any]
 
 _MAX_DEPTH = MAX_DEPTH + 16  # what is deeper cannot be archived and need not be copied
+_TOLD_BY_REPR = {float, decimal.Decimal, datetime.datetime, datetime.time}
+_TOLD_BY_EQUALITY = {
+    bool,
+    int,
+    str,
+    bytes,
+    datetime.date,
+    datetime.timedelta,
+    uuid.UUID,
+    Interval,
+    RawText,
+    type(None),
+}
 
 
 class Entry(NamedTuple):
@@ -70,7 +86,7 @@ def read(collection: Collection, contents: Contents, problems: list[Problem]) ->
             message = f"record {entries[key].place + 1} has the same key"
             problems.append(wrong(code="duplicate-key", message=message, key=key))
         elif keyed and given != dict_key(collection, row, instance):
-            message = f"the dict has it under another key, {given!r}"
+            message = f"the dict has it under another key, {kind.shown(given)}"
             problems.append(wrong(code="wrong-key", message=message, key=key))
         else:
             entries[key or number - 1] = Entry(number - 1, row, instance)
@@ -141,6 +157,22 @@ def _copied(value: Any, depth: int = 0) -> Any:
     return value
 
 
+def mark(value: Any, depth: int = 0) -> Any:
+    """What two values share only if they are the same, where Python's `==` is too kind.
+
+    True and 1 differ, 1.0 and 1.00 as decimals, 0.0 and −0.0.
+    """
+    type_ = type(value)
+    if type_ in _TOLD_BY_REPR:
+        return type_, repr(value)
+    if depth <= _MAX_DEPTH:
+        if type_ is list or type_ is tuple:
+            return type_, tuple(mark(item, depth + 1) for item in value)
+        if type_ is dict:
+            return type_, tuple((key, mark(item, depth + 1)) for key, item in value.items())
+    return type_, value if type_ in _TOLD_BY_EQUALITY else id(value)
+
+
 def copy_of(contents: Contents) -> Contents:
     """A list or dict of the same records."""
     return dict(contents) if isinstance(contents, MutableMapping) else list(contents)
@@ -157,4 +189,4 @@ def fill(contents: Any, new: Any) -> None:
 
 def shown(key: Key) -> str:
     """A key as an error message shows it."""
-    return ", ".join(map(repr, key))
+    return ", ".join(map(kind.shown, key))

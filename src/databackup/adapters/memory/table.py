@@ -12,6 +12,7 @@ from databackup.adapters.memory.contents import (
     copier,
     dict_key,
     key_refusal,
+    mark,
     shown,
 )
 from databackup.errors import RecordsRefused
@@ -103,23 +104,22 @@ class Table:
 
     def _kept(self) -> list[Entry]:
         """The entries, each record that did not change as the instance it was, in its place."""
-        gone: dict[str, list[Entry]] = {}
+        gone: dict[Any, list[Entry]] = {}
         if not self.collection.key:
             for place, entry in reversed(self._original.items()):
                 if place not in self.entries:
-                    gone.setdefault(repr(entry.row), []).append(entry)
+                    gone.setdefault(mark(entry.row), []).append(entry)
         kept = []
         for key, entry in self.entries.items():
             old = self._original.get(key)
             if old is None and gone:
-                same = gone.get(repr(entry.row))
+                same = gone.get(mark(entry.row))
                 old = same.pop() if same else None
             kept.append(entry if old is None else _unless_changed(old, entry))
         return sorted(kept, key=lambda entry: entry.place)
 
 
 def _unless_changed(old: Entry, new: Entry) -> Entry:
-    # Equal values need not be the same: True and 1, 1.0 and 1.00, 0.0 and −0.0. Their reprs differ.
-    if old is new or repr(old.row) == repr(new.row):
+    if old is new or mark(old.row) == mark(new.row):
         return old
     return Entry(old.place, new.row, new.instance)

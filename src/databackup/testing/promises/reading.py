@@ -99,7 +99,7 @@ def rows_come_in_key_order(make: Make) -> None:
             "sorted", fields=[*fields, Field("n", KEYS["int"][0][0])], key=parts
         )
         in_order = [(*value, number) for number, value in enumerate(values)]
-        shuffled = in_order[1::2] + in_order[-1 - len(in_order) % 2 :: -2]
+        shuffled = in_order[1::2] + in_order[::2][::-1]
         with make(Schema(collections=[collection])) as repository:
             ordered = collection.name in repository.capabilities.ordered_rows
             with writing(repository) as transaction:

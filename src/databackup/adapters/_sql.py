@@ -1,0 +1,161 @@
+"""What the adapters of SQL stores share: names of tables and columns, and JSON as text."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import attrs
+import msgspec
+
+from databackup.errors import SchemaError
+from databackup.schema import KindError
+from databackup.schema.jsonvalues import number, unwrap, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Collection as Names
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from databackup.schema import Collection, Schema
+
+
+@attrs.frozen
+class Table:
+    """Where a collection lives: its table, and the columns that are not named as their fields."""
+
+    name: str
+    columns: Mapping[str, str] = attrs.field(factory=dict)
+
+    def column(self, field: str) -> str:
+        """The column of a field."""
+        return self.columns.get(field, field)
+
+
+def tables_of(schema: Schema, given: Mapping[str, str | Table] | None) -> dict[str, Table]:
+    """The table of each collection by the collection's name.
+
+    Raises `SchemaError` where `given` names a collection or a field that the schema does not have,
+    or one table for two collections.
+    """
+    stated = {
+        name: Table(table) if isinstance(table, str) else table
+        for name, table in (given or {}).items()
+    }
+    tables = {c.name: stated.get(c.name, Table(c.name)) for c in schema.collections}
+    problems = [f"{name!r} is no collection" for name in stated if name not in schema]
+    for collection in schema.collections:
+        problems += _unknown_fields(collection, tables[collection.name])
+    names = [table.name for table in tables.values()]
+    problems += [
+        f"two collections in {n!r}" for n in sorted({n for n in names if names.count(n) > 1})
+    ]
+    if problems:
+        raise SchemaError.of("the names of tables do not fit the schema", problems)
+    return tables
+
+
+def _unknown_fields(collection: Collection, table: Table) -> Iterator[str]:
+    known = {*collection.field_names, *_excluded_fields(collection)}
+    yield from (f"{collection} has no field {f!r}" for f in table.columns if f not in known)
+    columns = [table.column(name) for name in collection.field_names]
+    for column in sorted({column for column in columns if columns.count(column) > 1}):
+        yield f"two fields of {collection} in the column {column!r}"
+
+
+def _excluded_fields(collection: Collection) -> list[str]:
+    return [e.name.removeprefix(f"{collection.name}.") for e in collection.excluded]
+
+
+def differences(
+    schema: Schema, tables: Mapping[str, Table], store: Mapping[str, Names[str]]
+) -> Iterator[str]:
+    """What the store lacks, and what of it the schema overlooks.
+
+    `store` has the columns that could be backed up by table; generated ones are not among them.
+    """
+    excluded = {exclusion.name for exclusion in schema.excluded}
+    covered = set()
+    for collection in schema.collections:
+        table = tables[collection.name]
+        covered.add(table.name)
+        if table.name not in store:
+            yield f"no table {table.name!r} for the collection {collection.name!r}"
+            continue
+        columns = {table.column(field): field for field in collection.field_names}
+        for column, field in columns.items():
+            if column not in store[table.name]:
+                yield f"no column {table.name}.{column} for the field {field!r}"
+        left_out = {*excluded, *_excluded_columns(collection, table)}
+        for column in store[table.name]:
+            names = {f"{table.name}.{column}", f"{collection.name}.{column}"}
+            if column not in columns and not names & left_out:
+                yield f"the column {table.name}.{column} is no field of {collection.name!r}"
+    for name in store:
+        if name not in covered and name not in excluded:
+            yield f"the table {name!r} is no collection"
+
+
+def _excluded_columns(collection: Collection, table: Table) -> Iterable[str]:
+    return (f"{table.name}.{table.column(field)}" for field in _excluded_fields(collection))
+
+
+# -- JSON as text ------------------------------------------------------------------------------
+
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+
+
+def json_text(value: Any) -> str:
+    """A JSON value as compact text; its numbers may be Decimals."""
+    return _ENCODER.encode(value).decode()
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text, whose numbers lose nothing.
+
+    Raises ValueError for text that is no JSON, or that a JSON value would not be written as again:
+    a name twice in one object, NaN, numbers beyond a double.
+    """
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=_members,
+            parse_constant=_no_constant,
+            parse_float=number,
+            parse_int=number,
+        )
+    except RecursionError:
+        raise ValueError("too deep") from None
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return members
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no JSON")
+
+
+def stored_json(form: Any) -> Any:
+    """A kind's JSON form without the escapes of archives: what the host's own JSON looks like.
+
+    Raises `KindError` for a JSON null that only its escape tells from nothing.
+    """
+    if type(form) is list:
+        return [stored_json(item) for item in form]
+    if type(form) is dict:
+        if form == {"$json": None}:
+            raise KindError("null only once: SQL text cannot tell it from nothing", "JSON_NULL")
+        return {name: stored_json(item) for name, item in unwrap(form).items()}
+    return form
+
+
+def json_form(stored: Any) -> Any:
+    """The opposite of `stored_json`: a JSON value as the form that a kind decodes."""
+    if type(stored) is list:
+        return [json_form(item) for item in stored]
+    if type(stored) is dict:
+        return wrap({name: json_form(item) for name, item in stored.items()})
+    return stored

@@ -1,0 +1,189 @@
+"""From the name of a target to its repository: paths, URLs, `module:attribute`.
+
+Adapters of other packages are found through entry points of the group `databackup.adapters`. The
+entry point's name is the URL's scheme; what it names is called with the URL and, by keyword, with
+`types` and `exclude`, and returns a `Repository`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import inspect
+import os
+import re
+import sys
+import traceback
+import urllib.parse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from databackup.adapters.sqlite import SQLiteRepository
+from databackup.errors import DatabackupError, FileError, TargetError
+from databackup.repository import Repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+GROUP: Final = "databackup.adapters"
+Types = Literal["storage", "declared"]
+
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+# A drive's letter is a module's name, too: `C:\x.db` and `C:/x.db` do not match, `c:x` does.
+_ATTRIBUTE = re.compile(
+    r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<path>[^\W\d]\w*(\.[^\W\d]\w*)*)"
+)
+
+
+def open_repository(
+    target: str, *, types: Types = "storage", exclude: Mapping[str, str] | None = None
+) -> Repository:
+    """The repository that a target names.
+
+    A target is the path of a SQLite file; `sqlite:///path` (relative; four slashes for an absolute
+    path; percent-encoded); `package.module:attribute`, a repository or a function without arguments
+    that returns one, with the current directory importable as it is for `python -m`; or the URL of
+    an installed adapter. What the form of the target says is final: write `./app:db` for a file of
+    that name.
+
+    `types` and `exclude` (tables or columns that are not backed up, each with its reason) are for
+    stores whose schema is read from the store itself. Raises `TargetError`, `FileError`,
+    `StoreError`.
+    """
+    if url := _URL.fullmatch(target):
+        return _open_url(url["scheme"].lower(), url["rest"], target, types, exclude or {})
+    if attribute := _ATTRIBUTE.fullmatch(target):
+        if types != "storage" or exclude:
+            raise TargetError(
+                f"{target} brings its own schema; types and exclusions are stated there, "
+                "and as options only for a SQLite file"
+            )
+        return _open_attribute(target, attribute["module"], attribute["path"])
+    return _open_sqlite(target, types, exclude or {})
+
+
+# -- SQLite files ------------------------------------------------------------------------------
+
+
+def _open_sqlite(path: str, types: Types, exclude: Mapping[str, str]) -> Repository:
+    try:
+        if not path or not Path(path).exists():
+            raise FileError(f"{path or 'the empty path'} does not exist", path)
+        if Path(path).is_dir():
+            raise FileError(f"{path} is a folder, not a SQLite file", path)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise FileError(f"{path} cannot be read: {reason}", path) from error
+    return SQLiteRepository.reflect(path, types=types, exclude=exclude)
+
+
+def _open_url(
+    scheme: str, rest: str, target: str, types: Types, exclude: Mapping[str, str]
+) -> Repository:
+    if scheme == "sqlite":
+        return _open_sqlite(_path_of(rest, target), types, exclude)
+    opener = _installed(scheme, target)
+    found = _call(
+        target, f"the adapter for {scheme}://", opener, target, types=types, exclude=exclude
+    )
+    return _require_repository(target, found)
+
+
+def _path_of(rest: str, target: str) -> str:
+    if not rest.startswith("/") or rest == "/":
+        raise TargetError(
+            f"{target} names no file: write sqlite:///PATH, with four slashes for an absolute path"
+        )
+    if "?" in rest or "#" in rest:
+        raise TargetError(f"{target} has options, and sqlite:///PATH takes none (? is %3F, # %23)")
+    try:
+        return urllib.parse.unquote(rest[1:], errors="strict")
+    except UnicodeDecodeError as error:
+        raise TargetError(f"{target} is not percent-encoded UTF-8") from error
+
+
+def _installed(scheme: str, target: str) -> Callable[..., Any]:
+    found = {point.name: point for point in importlib.metadata.entry_points(group=GROUP)}
+    if scheme not in found:
+        known = ", ".join(f"{name}://" for name in sorted({"sqlite", *found}))
+        raise TargetError(f"no adapter is installed for {target}; there are {known}")
+    opener = _call(target, f"loading the adapter for {scheme}://", found[scheme].load)
+    if not callable(opener):
+        raise TargetError(f"the adapter for {scheme}:// is no function: {found[scheme].value}")
+    checked: Callable[..., Any] = opener
+    return checked
+
+
+# -- package.module:attribute ------------------------------------------------------------------
+
+
+def _open_attribute(target: str, module_name: str, path: str) -> Repository:
+    found: Any = _import(target, module_name)
+    for name in path.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError as error:
+            raise TargetError(f"{target}: {_described(found)} has no attribute {name!r}") from error
+    if not isinstance(found, Repository) and callable(found):
+        _require_no_arguments(target, found)
+        found = _call(target, f"calling {path}", found)
+    return _require_repository(target, found)
+
+
+def _import(target: str, name: str) -> Any:
+    # As `python -m` does; what the module imports later is then found, too.
+    if not {"", os.getcwd()} & set(sys.path):  # noqa: PTH109 - sys.path holds texts
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - the same
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise _failed(target, f"importing {name}", error) from error
+        raise TargetError(f"{target}: there is no module {error.name!r}") from error
+    except DatabackupError:
+        raise
+    except Exception as error:
+        raise _failed(target, f"importing {name}", error) from error
+
+
+def _require_no_arguments(target: str, function: Callable[..., Any]) -> None:
+    try:
+        inspect.signature(function).bind()
+    except ValueError:
+        return  # written in C, without a signature: calling it will tell
+    except TypeError as error:
+        raise TargetError(
+            f"{target} is a function with arguments ({error}); name one without"
+        ) from error
+
+
+def _call(target: str, what: str, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """What a function of the host or of another package returns, its failures as ours."""
+    try:
+        return function(*args, **options)
+    except DatabackupError:
+        raise
+    except Exception as error:
+        raise _failed(target, what, error) from error
+
+
+def _failed(target: str, what: str, error: Exception) -> TargetError:
+    """The error that names what the host's code raised, and the line of it that did."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "importlib" not in frame.filename]
+    place = f" ({own[-1].filename}, line {own[-1].lineno})" if own[1:] else ""
+    return TargetError(f"{target}: {what} failed: {type(error).__name__}: {error}{place}")
+
+
+def _require_repository(target: str, found: Any) -> Repository:
+    if isinstance(found, type) or not isinstance(found, Repository):
+        raise TargetError(f"{target} is {_described(found)}, not a repository")
+    return found
+
+
+def _described(found: Any) -> str:
+    if inspect.ismodule(found):
+        return f"the module {found.__name__!r}"
+    if isinstance(found, type):
+        return f"the class {found.__qualname__!r}"
+    return "None" if found is None else f"an object of the type {type(found).__name__!r}"

@@ -1,0 +1,198 @@
+"""Between rows and what SQLite is given: functions compiled once per collection, run per batch.
+
+Where a column holds a kind's values as they are, nothing is done to them. What SQLite would change
+in silence is refused: NaN, −0.0, text that an affinity makes a number of, numbers that become text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from databackup.adapters.sqlite.forms import Form, form_of
+from databackup.errors import RecordsRefused
+from databackup.schema import KindError, RawText, kinds
+from databackup.schema.kind import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from databackup.adapters.sqlite.catalogue import Column
+    from databackup.adapters.sqlite.forms import Datetimes
+    from databackup.schema import Field
+
+Row = tuple[Any, ...]
+RawRow = tuple[Row, frozenset[int]]
+
+# What SQLite makes a number of. Possessive: nothing is tried twice.
+_NUMBER: Final = re.compile(
+    r"[ \t-\r]*+[+-]?+(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?+[0-9]++)?+[ \t-\r]*+"
+)
+_DOUBLE: Final = 2**53
+_LARGEST: Final = 2**63
+_IS_NEGATIVE_ZERO: Final = "not {v} and copysign(1.0, {v}) < 0.0"
+
+
+class Binder:
+    """The compiled functions of some fields of a collection and their columns."""
+
+    def __init__(
+        self, table: str, fields: Sequence[Field], columns: Sequence[Column], datetimes: Datetimes
+    ) -> None:
+        self._table = table
+        self._columns = columns
+        self._forms = [form_of(*pair, datetimes) for pair in zip(fields, columns, strict=True)]
+        self._read = _compile_conversion([f.read for f in self._forms], self._forms)
+        self._write = _compile_conversion([f.write for f in self._forms], self._forms)
+        self._suspects = _compile_suspects(fields, columns, self._forms)
+
+    def load(self, rows: list[Row]) -> list[Row]:
+        """Rows with values of their kinds, from rows as SQLite holds them."""
+        return self._read(rows) if self._read else rows
+
+    def store(self, rows: list[Row]) -> tuple[list[Row], list[RawRow]]:
+        """Rows as SQLite is given them.
+
+        Rows with text that is no UTF-8 come apart, each with the places of such text, which there
+        stands as bytes. Raises `RecordsRefused` for what SQLite would not hold as it is.
+        """
+        if self._write:
+            rows = self._converted(rows)
+        suspects = self._suspects(rows)
+        if not suspects:
+            return rows, []
+        raw = [(self._checked(row), places) for row in suspects if (places := _raw_places(row))]
+        for row in suspects:
+            self._checked(row)
+        return [row for row in rows if not _raw_places(row)] if raw else rows, raw
+
+    def _converted(self, rows: list[Row]) -> list[Row]:
+        try:
+            return self._write(rows) if self._write else rows
+        except KindError:
+            for row in rows:
+                self._explain(row)
+            raise
+
+    def _explain(self, row: Row) -> None:
+        for column, form, value in zip(self._columns, self._forms, row, strict=True):
+            if form.write and (form.nulls or value is not None):
+                try:
+                    form.write(value)
+                except KindError as error:
+                    raise RecordsRefused(f"{self._table}.{column.name}: {error}") from error
+
+    def _checked(self, row: Row) -> Row:
+        for column, form, value in zip(self._columns, self._forms, row, strict=True):
+            reason = _change(value, column, form)
+            if reason:
+                raise RecordsRefused(f"{self._table}.{column.name}: {reason}: {shown(value)}")
+        return tuple(value.data if type(value) is RawText else value for value in row)
+
+
+def _raw_places(row: Row) -> frozenset[int]:
+    return frozenset(place for place, value in enumerate(row) if type(value) is RawText)
+
+
+def _change(value: Any, column: Column, form: Form) -> str | None:
+    """What SQLite would make of a value that it does not hold as it is."""
+    numeric = column.affinity in ("INTEGER", "NUMERIC", "REAL")
+    kind = type(value)
+    if kind is str or kind is RawText:
+        text = value if kind is str else value.data.decode("latin-1")
+        return "a number would be made of the text" if numeric and _NUMBER.fullmatch(text) else None
+    if kind in (int, float) and column.affinity == "TEXT":
+        return "text would be made of the number"
+    if kind is int:
+        exact = form.by_value and int(float(value)) == value
+        return "a float would be made of it" if column.affinity == "REAL" and not exact else None
+    if kind is float:
+        return _change_of_float(value, column, form, numeric=numeric)
+    return None if value is None or kind is bytes else f"SQLite has no type {kind.__name__}"
+
+
+def _change_of_float(value: float, column: Column, form: Form, *, numeric: bool) -> str | None:
+    if math.isnan(value):
+        return "NULL would be made of NaN"
+    if numeric and not value and math.copysign(1.0, value) < 0.0:
+        return "the sign of -0.0 would be lost"
+    becomes_int = value.is_integer() and abs(value) < _LARGEST and column.affinity != "REAL"
+    return (
+        "an integer would be made of it" if numeric and becomes_int and not form.by_value else None
+    )
+
+
+# -- compiling ---------------------------------------------------------------------------------
+
+
+def _function(source: str, scope: dict[str, Any]) -> Callable[[list[Row]], list[Row]]:
+    exec(compile(source, "<databackup sqlite>", "exec"), scope)  # noqa: S102 - our own source
+    function: Callable[[list[Row]], list[Row]] = scope["convert"]
+    return function
+
+
+def _names(count: int) -> str:
+    return "".join(f"v{place}, " for place in range(count))
+
+
+def _compile_conversion(
+    functions: list[Callable[[Any], Any] | None], forms: list[Form]
+) -> Callable[[list[Row]], list[Row]] | None:
+    if not any(functions):
+        return None
+    scope = {f"f{place}": function for place, function in enumerate(functions)}
+    members = []
+    for place, (function, form) in enumerate(zip(functions, forms, strict=True)):
+        value = call = f"v{place}"
+        if function:
+            call = f"f{place}({value})"
+        if function and not form.nulls:
+            call = f"None if {value} is None else {call}"
+        members.append(f"{call}, ")
+    return _function(
+        f"def convert(rows):\n    return [({''.join(members)}) for {_names(len(forms))} in rows]\n",
+        scope,
+    )
+
+
+def _compile_suspects(
+    fields: Sequence[Field], columns: Sequence[Column], forms: list[Form]
+) -> Callable[[list[Row]], list[Row]]:
+    """A function that finds the rows with a value that SQLite might not hold as it is."""
+    sound = " and ".join(
+        "(" + _sound(field, column, form).format(v=f"v{place}") + ")"
+        for place, (field, column, form) in enumerate(zip(fields, columns, forms, strict=True))
+    )
+    names = _names(len(forms))
+    return _function(
+        "def convert(rows):\n"
+        f"    return [row for row in rows for {names} in (row,) if not ({sound})]\n",
+        {"copysign": math.copysign, "is_number": _NUMBER.fullmatch},
+    )
+
+
+_FIRST: Final = {kinds.Str: "str", kinds.Float: "float", kinds.Bytes: "bytes"}
+
+
+def _sound(field: Field, column: Column, form: Form) -> str:
+    """An expression over `{v}`, true only where SQLite holds a value as it is."""
+    sound = {"int": "type({v}) is int"}
+    if column.affinity == "TEXT":
+        sound = {"str": "type({v}) is str"}
+    elif column.affinity == "BLOB":
+        sound |= {"str": "type({v}) is str", "float": "type({v}) is float and {v} == {v}"}
+    else:
+        whole = "" if form.by_value or column.affinity == "REAL" else "and {v} % 1.0 "
+        sound["float"] = (
+            f"type({{v}}) is float and {{v}} == {{v}} {whole}and not ({_IS_NEGATIVE_ZERO})"
+        )
+        # Most text in such a column is a time, which is seen at once.
+        sound["str"] = "type({v}) is str and (':' in {v} or not is_number({v}))"
+    if column.affinity == "REAL":
+        sound["int"] = f"type({{v}}) is int and -{_DOUBLE} <= {{v}} <= {_DOUBLE}"
+        if not form.by_value:
+            del sound["int"]
+    sound |= {"none": "{v} is None", "bytes": "type({v}) is bytes"}
+    first = _FIRST.get(type(field.value_kind), "int")
+    return " or ".join(sound[name] for name in sorted(sound, key=lambda name: name != first))

@@ -1,0 +1,369 @@
+"""How the values of each kind stand in a column of SQLite.
+
+A stored value is read as its kind's only if writing the value again gives what is stored, exactly;
+otherwise it is off its kind and is passed on as it is.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import math
+import re
+import uuid
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import attrs
+
+from databackup.adapters._sql import json_form, json_text, parse_json, stored_json
+from databackup.schema import JSON_NULL, KindError, RawText, composite, kinds
+from databackup.schema.interval import IntervalKind
+from databackup.schema.kind import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from databackup.adapters.sqlite.catalogue import Column
+    from databackup.schema import Field, Kind
+
+    Convert = Callable[[Any], Any]
+
+Datetimes = Literal["space", "T", "sqlalchemy", "epoch"]
+DATETIMES: Final = ("space", "T", "sqlalchemy", "epoch")
+
+_NUMERIC: Final = ("INTEGER", "NUMERIC")
+_AS_THEIR_FORM: Final = (
+    kinds.Date | kinds.Time | kinds.TimeTz | kinds.Timedelta | kinds.UUID | IntervalKind
+)
+_STORED: Final = (str, bytes, int, float, RawText)
+_DIGITS: Final = 15  # what a double holds of any decimal number
+_WIDE: Final = decimal.Context(prec=1000)
+_EPOCH: Final = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - naive datetimes count from it
+_UTC_EPOCH: Final = _EPOCH.replace(tzinfo=datetime.UTC)
+_MICROSECOND: Final = datetime.timedelta(microseconds=1)
+_SCALE: Final = re.compile(r"\(\s*\d+\s*(?:,\s*(\d+)\s*)?\)")
+
+
+@attrs.frozen
+class Form:
+    """The functions between a stored value and the kind's; None where they are the same.
+
+    `nulls` says that the functions take NULL, too. With `by_value` a number's storage class does
+    not matter: 5 and 5.0 are read as the same.
+    """
+
+    read: Convert | None = None
+    write: Convert | None = None
+    nulls: bool = False
+    by_value: bool = False
+
+
+@attrs.frozen(repr=False)
+class SqlValue:
+    """What a JSON value cannot be told from, so that no kind takes it: NULL, or a number."""
+
+    value: Any
+
+    def __repr__(self) -> str:
+        return "NULL" if self.value is None else f"{self.value!r} that is no text"
+
+
+def form_of(field: Field, column: Column, datetimes: Datetimes) -> Form:
+    """How a field's values stand in its column."""
+    kind = field.value_kind
+    keep = field.off_kind == "keep"
+    if isinstance(kind, kinds.Float):
+        return Form(None if keep else _double, by_value=not keep)
+    if isinstance(kind, kinds.Bool):
+        return Form(_bool, _keeping(_bit, keep=keep))
+    if isinstance(kind, composite.Json):
+        return _json(kind, nullable=field.nullable, keep=keep, column=column)
+    if isinstance(kind, composite.List | composite.Dict | composite.Nested):
+        return Form(_json_reader(kind), _keeping(_json_writer(kind), keep=keep))
+    pair = _text_form(kind, column, datetimes)
+    if pair is None:
+        return Form()
+    read, write = pair
+    by_value = isinstance(kind, kinds.Decimal) or datetimes == "epoch"
+    return Form(read, _keeping(write, keep=keep), by_value=by_value)
+
+
+def _text_form(kind: Kind, column: Column, datetimes: Datetimes) -> tuple[Convert, Convert] | None:
+    if isinstance(kind, kinds.Decimal):
+        return _decimal(kind, column)
+    if isinstance(kind, kinds.DateTime | kinds.DateTimeTz):
+        return _datetime(kind, column, datetimes)
+    if isinstance(kind, kinds.UUID) and column.affinity == "BLOB" and column.declared:
+        return _uuid_of_bytes, _bytes_of_uuid
+    if isinstance(kind, kinds.Time) and datetimes == "sqlalchemy":
+        return _time_with_microseconds(kind)
+    return (_decoding(kind.decode), kind.encode) if isinstance(kind, _AS_THEIR_FORM) else None
+
+
+def unsuitable(field: Field, column: Column) -> str | None:
+    """Why a column cannot hold a field's values, where that is plain from its declaration."""
+    numeric = column.affinity in ("INTEGER", "NUMERIC", "REAL")
+    exact = column.affinity in _NUMERIC and scale_of(column.declared) is not None
+    if isinstance(field.value_kind, kinds.Decimal) and numeric and not exact:
+        return "is for decimals, and needs to be TEXT or to declare a scale as NUMERIC(10, 2) does"
+    return None
+
+
+def scale_of(declared: str) -> int | None:
+    """The scale that a declared type states: 2 for NUMERIC(10, 2), 0 for NUMERIC(10)."""
+    match = _SCALE.search(declared)
+    return int(match.group(1) or 0) if match else None
+
+
+def _keeping(write: Convert, *, keep: bool) -> Convert:
+    """A writing function that passes on what is off its kind, where the field keeps that."""
+    if not keep:
+        return write
+
+    def kept(value: Any) -> Any:
+        try:
+            return write(value)
+        except KindError:
+            if type(value) in _STORED:
+                return value
+            raise
+
+    return kept
+
+
+def _decoding(decode: Convert) -> Convert:
+    def read(stored: Any) -> Any:
+        try:
+            return decode(stored)
+        except KindError:
+            return stored
+
+    return read
+
+
+# -- numbers -----------------------------------------------------------------------------------
+
+
+def _double(stored: Any) -> Any:
+    if type(stored) is int and int(double := float(stored)) == stored:
+        return double
+    return stored
+
+
+def _bool(stored: Any) -> Any:
+    return stored == 1 if type(stored) is int and 0 <= stored <= 1 else stored
+
+
+def _bit(value: Any) -> int:
+    if type(value) is not bool:
+        raise KindError("true or false", shown(value))
+    return int(value)
+
+
+def _decimal(kind: kinds.Decimal, column: Column) -> tuple[Convert, Convert]:
+    scale = scale_of(column.declared)
+    if column.affinity not in _NUMERIC or scale is None:
+        return _decoding(kind.decode), kind.encode
+    step = decimal.Decimal(1).scaleb(-scale)
+    return _number_reader(step), _number_writer(step)
+
+
+def _number_reader(step: decimal.Decimal) -> Convert:
+    def read(stored: Any) -> Any:
+        if type(stored) is int:
+            return _WIDE.quantize(decimal.Decimal(stored), step)
+        if type(stored) is not float or not math.isfinite(stored):
+            return stored
+        value = _WIDE.quantize(decimal.Decimal(repr(stored)), step)
+        return value if float(value) == stored and _digits(value) <= _DIGITS else stored
+
+    return read
+
+
+def _number_writer(step: decimal.Decimal) -> Convert:
+    def write(value: Any) -> int | float:
+        if type(value) is not decimal.Decimal or not value.is_finite():
+            raise KindError("a decimal number", shown(value))
+        try:
+            rounded = _WIDE.quantize(value, step)
+        except decimal.InvalidOperation:
+            rounded = decimal.Decimal("NaN")
+        if rounded != value:
+            raise KindError(f"a decimal number in steps of {step}", shown(value))
+        if rounded == rounded.to_integral_value():
+            return int(rounded)
+        if _digits(rounded) > _DIGITS:
+            raise KindError(f"a decimal number of at most {_DIGITS} digits", shown(value))
+        return float(rounded)
+
+    return write
+
+
+def _digits(value: decimal.Decimal) -> int:
+    return len(value.normalize(_WIDE).as_tuple().digits)
+
+
+# -- dates and times ---------------------------------------------------------------------------
+
+_LAYOUTS: Final = {"space": (" ", "auto"), "T": ("T", "auto"), "sqlalchemy": (" ", "microseconds")}
+
+
+def _datetime(kind: Kind, column: Column, datetimes: Datetimes) -> tuple[Convert, Convert]:
+    aware = isinstance(kind, kinds.DateTimeTz)
+    if datetimes == "epoch":
+        return _epoch(kind, aware=aware, real=column.affinity == "REAL")
+    separator, precision = _LAYOUTS[datetimes]
+
+    def write(value: Any) -> str:
+        return _of_kind(kind, value, aware=aware).isoformat(separator, precision)
+
+    def read(stored: Any) -> Any:
+        try:
+            value = datetime.datetime.fromisoformat(stored)
+            return value if write(value) == stored else stored
+        except (TypeError, ValueError):
+            return stored
+
+    return read, write
+
+
+def _of_kind(kind: Kind, value: Any, *, aware: bool) -> datetime.datetime:
+    if type(value) is not datetime.datetime or (value.utcoffset() is not None) is not aware:
+        raise KindError(kind.expected, shown(value))
+    try:
+        return value.astimezone(datetime.UTC) if aware else value
+    except OverflowError:
+        raise KindError(kind.expected, shown(value)) from None
+
+
+def _epoch(kind: Kind, *, aware: bool, real: bool) -> tuple[Convert, Convert]:
+    epoch = _UTC_EPOCH if aware else _EPOCH
+
+    def write(value: Any) -> int | float:
+        microseconds = (_of_kind(kind, value, aware=aware) - epoch) // _MICROSECOND
+        seconds, fraction = divmod(microseconds, 1_000_000)
+        if not fraction:
+            return seconds
+        if round((stored := microseconds / 1_000_000) * 1_000_000) != microseconds:
+            raise KindError("a datetime whose microseconds a double holds", shown(value))
+        return stored
+
+    def read(stored: Any) -> Any:
+        if type(stored) not in (int, float):
+            return stored
+        try:
+            value = epoch + round(stored * 1_000_000) * _MICROSECOND
+            again = write(value)
+        except (ValueError, OverflowError):
+            return stored
+        # A REAL column holds whole seconds as a float.
+        return value if again == stored and (real or type(again) is type(stored)) else stored
+
+    return read, write
+
+
+def _time_with_microseconds(kind: kinds.Time) -> tuple[Convert, Convert]:
+    def write(value: Any) -> str:
+        kind.encode(value)
+        return str(value.isoformat("microseconds"))
+
+    def read(stored: Any) -> Any:
+        try:
+            value = datetime.time.fromisoformat(stored)
+            return value if write(value) == stored else stored
+        except (TypeError, ValueError):
+            return stored
+
+    return read, write
+
+
+# -- UUIDs as bytes ----------------------------------------------------------------------------
+
+
+def _uuid_of_bytes(stored: Any) -> Any:
+    return uuid.UUID(bytes=stored) if type(stored) is bytes and len(stored) == 16 else stored  # noqa: PLR2004 - RFC 9562
+
+
+def _bytes_of_uuid(value: Any) -> bytes:
+    if type(value) is not uuid.UUID:
+        raise KindError("a UUID", shown(value))
+    return value.bytes
+
+
+# -- JSON --------------------------------------------------------------------------------------
+
+
+def _json_writer(kind: Kind) -> Convert:
+    return lambda value: json_text(stored_json(kind.encode(value)))
+
+
+def _json_reader(kind: Kind) -> Convert:
+    def read(stored: Any) -> Any:
+        if type(stored) is not str:
+            return stored
+        try:
+            return kind.decode(json_form(parse_json(stored)))
+        except (ValueError, RecursionError):
+            return stored
+
+    return read
+
+
+def _json(kind: composite.Json, *, nullable: bool, keep: bool, column: Column) -> Form:
+    numeric = column.affinity in ("INTEGER", "NUMERIC", "REAL")
+    null = JSON_NULL if nullable else None
+
+    def read(stored: Any) -> Any:
+        if type(stored) is str:
+            value = _parsed(kind, stored)
+            return null if value is None else value
+        if stored is None:
+            return None if nullable else SqlValue(None)
+        if type(stored) not in (int, float):
+            return stored
+        # The affinity has made a number of the text of one.
+        return stored if numeric and math.isfinite(stored) else SqlValue(stored)
+
+    def write(value: Any) -> Any:
+        if value is None and nullable:
+            return None
+        if type(value) is RawText or (keep and type(value) is bytes):
+            return _unparsed(kind, value)
+        value = None if value is null else value
+        kind.encode(value)
+        if numeric and type(value) in (int, float, decimal.Decimal):
+            return _number(value)
+        return json_text(value)
+
+    return Form(read, write, nulls=True, by_value=True)
+
+
+def _parsed(kind: composite.Json, text: str) -> Any:
+    try:
+        value = parse_json(text)
+        # The text may be JSON that no archive holds: deeper, or with a lone surrogate.
+        kind.encode(value)
+    except ValueError:
+        return RawText(text.encode())
+    return value
+
+
+def _unparsed(kind: composite.Json, value: Any) -> Any:
+    """Text that is no JSON, or bytes, in a column for JSON."""
+    if type(value) is bytes:
+        return value
+    try:
+        text = value.data.decode()
+    except UnicodeDecodeError:
+        return value
+    if _parsed(kind, text) != value:
+        raise KindError("text that is no JSON", shown(text))
+    return text
+
+
+def _number(value: Any) -> int | float:
+    """A JSON number as a column of numeric affinity holds it."""
+    if type(value) is decimal.Decimal or (type(value) is int and not -(2**63) <= value < 2**63):
+        raise KindError("a number that SQLite holds exactly", shown(value))
+    # -0.0 becomes 0, which is the same JSON number.
+    return value or 0

@@ -1,0 +1,168 @@
+"""The schema that a SQLite database's own catalogue describes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+from databackup.adapters.sqlite.connection import query, quoted
+from databackup.adapters.sqlite.forms import scale_of
+from databackup.errors import SchemaError, StoreMismatch
+from databackup.schema import Collection, Field, Kind, Reference, Schema, composite, kinds
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Mapping
+
+    from databackup.adapters.sqlite.catalogue import Catalogue, Column, ForeignKey, TableInfo
+
+Types = Literal["storage", "declared"]
+TYPES: Final = ("storage", "declared")
+
+
+def reflected_schema(
+    connection: sqlite3.Connection,
+    catalogue: Catalogue,
+    *,
+    types: Types,
+    app: str | None,
+    version: int,
+    exclude: Mapping[str, str],
+) -> Schema:
+    """The schema of a database. Raises `StoreMismatch` for tables that cannot be backed up."""
+    tables = {name: info for name, info in catalogue.tables.items() if name not in exclude}
+    problems = [info.problem for info in tables.values() if info.problem]
+    if problems:
+        raise StoreMismatch("; ".join(problems), tuple(problems))
+    fields = {name: _Fields(connection, info, types, exclude) for name, info in tables.items()}
+    collections = [
+        Collection(
+            name,
+            fields=found.fields.values(),
+            key=found.key,
+            references=_references(name, catalogue, fields),
+        )
+        for name, found in fields.items()
+    ]
+    return Schema(
+        collections=collections,
+        app=app,
+        version=version,
+        exclude={**catalogue.housekeeping, **exclude},
+    )
+
+
+class _Fields:
+    """The fields and the key of one table."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        info: TableInfo,
+        types: Types,
+        exclude: Mapping[str, str],
+    ) -> None:
+        self.info = info
+        self.key = info.primary_key
+        left_out = [name for name in info.primary_key if f"{info.name}.{name}" in exclude]
+        if left_out:
+            raise SchemaError.of(
+                f"{info.name}",
+                [f"{name!r} is of the key, and cannot be excluded" for name in left_out],
+            )
+        if not set(self.key) <= info.columns.keys() or self._has_null(connection):
+            self.key = ()
+        self.fields = {
+            name: self._field(column, types)
+            for name, column in info.columns.items()
+            if f"{info.name}.{name}" not in exclude
+        }
+
+    def _has_null(self, connection: sqlite3.Connection) -> bool:
+        """Whether the primary key has a NULL, which SQLite allows where it is no row number."""
+        names = [
+            n for n in self.key if n != self.info.rowid_alias and self.info.columns[n].nullable
+        ]
+        if not names:
+            return False
+        terms = " OR ".join(f"{quoted(name)} IS NULL" for name in names)
+        found = query(
+            connection, f"SELECT 1 FROM main.{quoted(self.info.name)} WHERE {terms} LIMIT 1"
+        )
+        return bool(found)
+
+    def _field(self, column: Column, types: Types) -> Field:
+        kind = _stored_kind(column)
+        if types == "declared":
+            kind = _declared_kind(column) or kind
+        if column.name in self.key:
+            kind = kind if kind.can_be_key else _stored_kind(column)
+        elif column.nullable:
+            kind = composite.Optional(kind)
+        if column.name == self.info.rowid_alias:
+            return Field(column.name, kinds.Int())
+        return Field(column.name, kind, off_kind="keep")
+
+
+def _stored_kind(column: Column) -> Kind:
+    """The kind of what a column of its affinity mostly holds."""
+    name = column.declared.upper()
+    if column.affinity == "INTEGER" or (column.affinity == "NUMERIC" and "BOOL" in name):
+        return kinds.Int()
+    if column.affinity == "REAL":
+        return kinds.Float()
+    if column.affinity == "NUMERIC":
+        is_text = any(part in name for part in ("DATE", "TIME", "JSON", "UUID"))
+        return kinds.Str() if is_text else kinds.Float()
+    return kinds.Bytes() if "BLOB" in name else kinds.Str()
+
+
+_DECLARED: Final[Mapping[str, Kind]] = {
+    "BOOL": kinds.Bool(),
+    "BOOLEAN": kinds.Bool(),
+    "DATE": kinds.Date(),
+    "DATETIME": kinds.DateTime(),
+    "TIMESTAMP": kinds.DateTime(),
+    "TIMESTAMP WITHOUT TIME ZONE": kinds.DateTime(),
+    "TIMESTAMP WITH TIME ZONE": kinds.DateTimeTz(),
+    "TIMESTAMPTZ": kinds.DateTimeTz(),
+    "TIME": kinds.Time(),
+    "JSON": composite.Json(),
+    "UUID": kinds.UUID(),
+}
+
+
+def _declared_kind(column: Column) -> Kind | None:
+    """The kind that a declared type names, None where it says no more than the affinity."""
+    before, _, after = column.declared.upper().partition("(")
+    name = " ".join([*before.split(), *after.partition(")")[2].split()])
+    if name in ("DECIMAL", "NUMERIC"):
+        scale = scale_of(column.declared)
+        return None if scale is None else kinds.Decimal(scale)
+    return _DECLARED.get(name)
+
+
+def _references(
+    table: str, catalogue: Catalogue, fields: Mapping[str, _Fields]
+) -> Iterator[Reference]:
+    """The foreign keys of a table that point at a key, or at unique fields, of the same kinds.
+
+    SQLite's own check covers the others.
+    """
+    found: dict[Reference, None] = {}
+    for key in catalogue.foreign_keys:
+        if key.table == table and key.parent in fields and _is_reference(key, fields):
+            to = () if key.to == fields[key.parent].key else key.to
+            found[Reference(key.columns, key.parent, to)] = None
+    yield from found
+
+
+def _is_reference(key: ForeignKey, fields: Mapping[str, _Fields]) -> bool:
+    own, parent = fields[key.table].fields, fields[key.parent]
+    if parent.info.unique_on(key.to) is None:
+        return False
+    return all(
+        here in own
+        and there in parent.fields
+        and type(own[here].value_kind) is type(parent.fields[there].value_kind)
+        for here, there in zip(key.columns, key.to, strict=True)
+    )

@@ -1,0 +1,220 @@
+"""A write transaction of SQLite as a `Transaction`."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING
+
+from databackup.adapters.sqlite.connection import (
+    pragma,
+    primary_code,
+    query,
+    quoted,
+    roll_back,
+    set_pragma,
+    store_error,
+    store_errors,
+    write_errors,
+)
+from databackup.adapters.sqlite.outside import OutsideReferences
+from databackup.adapters.sqlite.snapshot import SQLiteSnapshot
+from databackup.errors import CommitUnknown, RecordsRefused, StoreFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from databackup.adapters.sqlite.binding import RawRow
+    from databackup.adapters.sqlite.catalogue import Catalogue, Trigger
+    from databackup.adapters.sqlite.plan import Plan
+    from databackup.repository import Key, Row
+    from databackup.schema import Collection, Reference
+
+
+def begin(connection: sqlite3.Connection) -> None:
+    """Begin to write, with references unchecked until the end and nothing that cascades.
+
+    `PRAGMA foreign_keys` does nothing within a transaction. IMMEDIATE takes the lock at once: going
+    from reading to writing later can fail with "locked", without any wait.
+    """
+    with store_errors("no transaction can begin"):
+        set_pragma(connection, "foreign_keys", 0)
+        if pragma(connection, "foreign_keys"):
+            raise StoreFailed("SQLite goes on enforcing foreign keys")
+        connection.execute("BEGIN IMMEDIATE")
+
+
+def commit(connection: sqlite3.Connection) -> None:
+    """Keep what was written. What fails is rolled back, and is certain where it can be."""
+    require_transaction(connection)
+    try:
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        # SQLite itself rolls back where the disk is full, before the point of no return.
+        certain = connection.in_transaction or primary_code(error) == sqlite3.SQLITE_FULL
+        roll_back(connection)
+        if certain:
+            raise store_error(error, "nothing was committed") from error
+        raise CommitUnknown(f"the commit failed: {error}") from error
+
+
+def require_transaction(connection: sqlite3.Connection) -> None:
+    """Raise `StoreFailed` where SQLite has ended the transaction: the next write would be kept."""
+    if not connection.in_transaction:
+        raise StoreFailed("SQLite has ended the transaction, and rolled everything back")
+
+
+class SQLiteTransaction(SQLiteSnapshot):
+    """One write transaction. The triggers of covered tables are dropped until `finish`."""
+
+    resumes = True
+
+    def __init__(
+        self, connection: sqlite3.Connection, plans: Mapping[str, Plan], catalogue: Catalogue
+    ) -> None:
+        super().__init__(connection, plans)
+        self._catalogue = catalogue
+        self._savepoints = 0
+        self._written = False
+        self.finished = False
+        with store_errors("the transaction cannot be prepared"):
+            self._outside = OutsideReferences(connection, catalogue, plans)
+            covered = {plan.info.name for plan in plans.values()}
+            self._suspended = [t for t in catalogue.triggers if t.table in covered]
+            for trigger in self._suspended:
+                connection.execute(f"DROP TRIGGER {_schema(trigger)}.{quoted(trigger.name)}")
+
+    # -- records -------------------------------------------------------------------------------
+
+    def insert(self, collection: Collection, rows: list[Row]) -> None:
+        plan = self._plan(collection)
+        with self._writing(plan):
+            self._run(plan, plan.insert, plan.binder.store(rows))
+
+    def update(self, collection: Collection, rows: list[Row]) -> None:
+        plan = self._plan(collection)
+        with self._writing(plan):
+            self._run(plan, plan.update, plan.binder.store(rows))
+
+    def delete(self, collection: Collection, keys: list[Key]) -> None:
+        plan = self._plan(collection)
+        with self._writing(plan):
+            self._run(plan, plan.delete, plan.key_binder.store(keys))
+
+    def clear(self, collection: Collection) -> None:
+        plan = self._plan(collection)
+        with self._writing(plan):
+            self._connection.execute(f"DELETE FROM {plan.name}")
+
+    @contextlib.contextmanager
+    def _writing(self, plan: Plan) -> Iterator[None]:
+        require_transaction(self._connection)
+        self._written = True
+        try:
+            with write_errors(plan.collection.name):
+                yield
+        except RecordsRefused as error:
+            # ON CONFLICT ROLLBACK refuses a record by ending the transaction.
+            if not self._connection.in_transaction:
+                raise StoreFailed(f"the transaction was ended: {error.message}") from error
+            raise
+        require_transaction(self._connection)
+
+    def _run(
+        self, plan: Plan, statement: Callable[..., str], bound: tuple[list[Row], list[RawRow]]
+    ) -> None:
+        rows, raw = bound
+        if raw and not self._catalogue.utf8:
+            raise RecordsRefused(f"{plan.collection}: text that is no UTF-8, in a UTF-16 database")
+        done = self._connection.executemany(statement(), rows).rowcount if rows else 0
+        for row, places in raw:
+            done += self._connection.execute(statement(places), row).rowcount
+        missing = len(rows) + len(raw) - done
+        if missing:
+            which = "1 of the records is" if missing == 1 else f"{missing} of the records are"
+            raise RecordsRefused(f"{plan.collection}: {which} not there")
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        self._require_open()
+        require_transaction(self._connection)
+        self._savepoints += 1
+        name = f"databackup_{self._savepoints}"
+        with store_errors("no savepoint can be set"):
+            self._connection.execute(f"SAVEPOINT {name}")
+        try:
+            yield
+        except BaseException:
+            self._rollbacks += 1
+            if self._connection.in_transaction:
+                with store_errors("the savepoint cannot be rolled back"):
+                    self._connection.execute(f"ROLLBACK TO {name}")
+                    self._connection.execute(f"RELEASE {name}")
+            raise
+        require_transaction(self._connection)
+        with store_errors("the savepoint cannot be released"):
+            self._connection.execute(f"RELEASE {name}")
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def dangling(self, collection: Collection, reference: Reference, limit: int) -> list[Key]:
+        plan = self._plan(collection)
+        sql = plan.dangling(reference, self._plans[reference.collection])
+        with store_errors(f"the references of {collection} cannot be checked"):
+            found = query(self._connection, f"{sql} LIMIT ?1", [limit])
+        return plan.binder_of(reference.fields).load(found)
+
+    def finish(self, counters: Mapping[str, int], *, allow_cascade: bool = False) -> None:
+        self._require_open()
+        require_transaction(self._connection)
+        with store_errors("the transaction cannot be finished"):
+            self._outside.settle(allow_cascade=allow_cascade)
+            for name, plan in self._plans.items():
+                if plan.info.autoincrement:
+                    self._set_counter(plan, counters.get(name))
+            if self._written:
+                for name in self._catalogue.indexes_to_rebuild:
+                    index = quoted(name)
+                    self._connection.execute(
+                        f"INSERT INTO main.{index}({index}) VALUES ('rebuild')"
+                    )
+            for trigger in self._suspended:
+                self._restore(trigger)
+        self._suspended = []
+        self.finished = True
+
+    def _set_counter(self, plan: Plan, given: int | None) -> None:
+        table = plan.info.name
+        alias = quoted(str(plan.info.rowid_alias))
+        ((largest,),) = query(self._connection, f"SELECT max({alias}) FROM {plan.name}")
+        present = query(
+            self._connection, "SELECT max(seq) FROM main.sqlite_sequence WHERE name = ?1", [table]
+        )
+        ((before,),) = present
+        known = [n for n in (largest, before if given is None else given) if n is not None]
+        if not known or max(known) == before:
+            return
+        values = (table, max(known))
+        updated = self._connection.execute(
+            "UPDATE main.sqlite_sequence SET seq = ?2 WHERE name = ?1", values
+        )
+        if not updated.rowcount:
+            self._connection.execute("INSERT INTO main.sqlite_sequence VALUES (?1, ?2)", values)
+
+    def _restore(self, trigger: Trigger) -> None:
+        """Make a trigger anew; the text that SQLite keeps begins behind its schema's name."""
+        _, _, body = trigger.sql.partition("CREATE TRIGGER ")
+        create = "CREATE TEMP TRIGGER " if trigger.temporary else "CREATE TRIGGER main."
+        self._connection.execute(create + body)
+        table = "sqlite_temp_master" if trigger.temporary else "main.sqlite_master"
+        kept = query(
+            self._connection,
+            f"SELECT sql FROM {table} WHERE type = 'trigger' AND name = ?1",
+            [trigger.name],
+        )
+        if kept != [(trigger.sql,)]:
+            raise StoreFailed(f"the trigger {trigger.name!r} cannot be restored as it was")
+
+
+def _schema(trigger: Trigger) -> str:
+    return "temp" if trigger.temporary else "main"

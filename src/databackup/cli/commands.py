@@ -1,0 +1,322 @@
+"""The commands. Each opens what it is given, calls one operation, and hands over its report."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import click
+
+from databackup import __version__
+from databackup.adapters.registry import open_repository
+from databackup.archive.files import open_source
+from databackup.cli import confirm, render
+from databackup.cli.interrupt import InterruptGuard
+from databackup.cli.output import Output, abandon_stdout
+from databackup.cli.progress import progress_bar
+from databackup.errors import CommitUnknown, DatabackupError, FileError
+from databackup.operations.export import export_all
+from databackup.operations.importing import import_all
+from databackup.operations.verify import inspect_archive, verify_archive
+from databackup.schema.document import describe, description_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from databackup.adapters.registry import Types
+    from databackup.operations.targets import Dangling
+
+FAILED: Final = 1
+OUTCOME_UNKNOWN: Final = 3
+INTERRUPTED: Final = 130
+
+
+class _Run:
+    """One run of a command: what it prints with, and what keeps Ctrl-C off its last step."""
+
+    def __init__(self, output: Output, guard: InterruptGuard) -> None:
+        self.output = output
+        self.guard = guard
+
+
+class _Command(click.Command):
+    """A command whose errors are answered with a text and an exit code, never with a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        output = Output(
+            as_json=ctx.params.pop("as_json"),
+            archive_on_stdout=ctx.command.name == "export" and ctx.params["file"] == "-",
+        )
+        with InterruptGuard() as guard:
+            ctx.obj = _Run(output, guard)
+            try:
+                return super().invoke(ctx)
+            except DatabackupError as error:
+                code = _answer(output, error, ctx.params.get("file"))
+            except KeyboardInterrupt:
+                cancelled = {"code": "cancelled", "message": "cancelled; nothing was changed"}
+                output.failure(render.cancelled(), cancelled)
+                code = INTERRUPTED
+            except BrokenPipeError:
+                abandon_stdout()
+                code = FAILED
+        return ctx.exit(code)
+
+
+def _answer(output: Output, error: DatabackupError, file: str | None) -> int:
+    """Tell of an error, and say which exit code stands for it."""
+    if isinstance(error.__cause__, BrokenPipeError):
+        abandon_stdout()  # whoever read the archive has gone, and knows why
+        return FAILED
+    output.error(error, file)
+    return OUTCOME_UNKNOWN if isinstance(error, CommitUnknown) else FAILED
+
+
+class _Group(click.Group):
+    command_class = _Command
+    group_class = type  # the same class again
+
+
+def run() -> int:
+    """Run the command line, and return its exit code."""
+    try:
+        code: int = cli.main(prog_name="databackup", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    return code
+
+
+# -- options that several commands have --------------------------------------------------------
+
+
+def _exclusions(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    found = {}
+    for value in values:
+        name, _, reason = value.partition("=")
+        if not name or not reason.strip():
+            raise click.BadParameter(f"{value!r} is not TABLE=REASON")
+        found[name] = reason
+    return found
+
+
+def _target_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    types = click.option(
+        "--types",
+        type=click.Choice(["storage", "declared"]),
+        default="storage",
+        show_default=True,
+        help="Values of a SQLite file as they are stored, or as their columns are declared.",
+    )
+    exclude = click.option(
+        "--exclude",
+        multiple=True,
+        metavar="TABLE=REASON",
+        callback=_exclusions,
+        help="Leave out a table, or TABLE.COLUMN, of a SQLite file; the reason goes into the "
+        "archive. Repeatable.",
+    )
+    return types(exclude(function))
+
+
+_as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print the report, or the error, as one JSON object."
+)
+_dangling = click.option(
+    "--dangling",
+    type=click.Choice(["refuse", "keep"]),
+    default="refuse",
+    show_default=True,
+    help="What to do about references that point at no record; keep makes them warnings.",
+)
+
+
+# -- commands ----------------------------------------------------------------------------------
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Export all data of an app to one file, and import it back, all or nothing.
+
+    TARGET is the path of a SQLite file, sqlite:///PATH, or package.module:attribute, which is a
+    repository or a function without arguments that returns one. FILE is the archive; - is
+    standard input or output.
+
+    Exit codes: 0 done; 1 refused or failed, and nothing was changed; 2 wrong usage; 3 the
+    connection was lost during the commit, and the outcome is unknown; 130 cancelled with Ctrl-C,
+    and nothing was changed.
+    """
+
+
+@cli.command(name="export")
+@click.argument("target")
+@click.argument("file")
+@_target_options
+@_as_json
+@click.pass_obj
+def export_command(
+    run: _Run, /, target: str, file: str, types: Types, exclude: dict[str, str], **_: Any
+) -> None:
+    """Write everything TARGET holds to the archive FILE.
+
+    A file ending in .gz or .zst is compressed. A FILE that exists is replaced once the new archive
+    is complete; until then, and if anything goes wrong, the old one stays. With - the archive goes
+    to standard output, uncompressed, and the report to standard error.
+    """
+    repository = run.guard.repository(open_repository(target, types=types, exclude=exclude))
+    with progress_bar(f"opening {target}", wanted=run.output.wants_progress) as progress:
+        report = export_all(repository, _stdout() if file == "-" else file, progress=progress)
+    run.output.done(render.exported(report), report.as_json())
+
+
+@cli.command(name="import")
+@click.argument("file")
+@click.argument("target")
+@click.option("--yes", is_flag=True, help="Import without asking.")
+@click.option(
+    "--mode",
+    type=click.Choice(["replace"]),
+    default="replace",
+    show_default=True,
+    help="replace: TARGET becomes equal to the archive.",
+)
+@click.option(
+    "--no-read-back",
+    is_flag=True,
+    help="Do not read everything back and compare it before the commit.",
+)
+@click.option(
+    "--wrong-app",
+    type=click.Choice(["refuse", "allow"]),
+    default="refuse",
+    show_default=True,
+    help="What to do about the archive of another app.",
+)
+@_dangling
+@click.option(
+    "--allow-cascade",
+    is_flag=True,
+    help="Let TARGET's own cascades delete records outside of what is backed up.",
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for another transaction.",
+)
+@_target_options
+@_as_json
+@click.pass_obj
+def import_command(
+    run: _Run,
+    /,
+    file: str,
+    target: str,
+    *,
+    yes: bool,
+    types: Types,
+    exclude: dict[str, str],
+    no_read_back: bool,
+    **options: Any,
+) -> None:
+    """Make TARGET equal to the archive FILE, or leave it as it is.
+
+    Says what will be overwritten and asks, unless --yes is given. Everything is checked before
+    TARGET is touched, and compared before it is committed.
+    """
+    if file == "-" and not yes:
+        raise confirm.NotConfirmed(
+            "the archive comes from standard input, so nobody can be asked; nothing was changed"
+        )
+    with _opened(file) as source:
+        repository = open_repository(target, types=types, exclude=exclude)
+        if not yes:
+            start = source.tell()
+            with progress_bar(f"reading {file}"):
+                text = confirm.overview(source, repository, target, options["wrong_app"])
+            run.output.say(text)
+            confirm.require_consent(run.output, target)
+            source.seek(start)
+        with progress_bar(f"checking {file}") as progress:
+            report = import_all(
+                run.guard.repository(repository),
+                source,
+                read_back=not no_read_back,
+                progress=progress,
+                **options,
+            )
+    run.output.done(render.imported(report, file, target), report.as_json())
+
+
+@cli.command()
+@click.argument("file")
+@_as_json
+@click.pass_obj
+def inspect(run: _Run, /, file: str) -> None:
+    """Show what the archive FILE says of itself, once its seal is found sound."""
+    with _opened(file) as source, progress_bar(f"reading {file}"):
+        info = inspect_archive(source)
+    run.output.result(render.inspected(info), info.as_json())
+
+
+@cli.command()
+@click.argument("file")
+@_dangling
+@_as_json
+@click.pass_obj
+def verify(run: _Run, /, file: str, dangling: Dangling) -> None:
+    """Read every record of the archive FILE: seal, values, counts, digests, keys, references."""
+    with _opened(file) as source, progress_bar(f"checking {file}") as progress:
+        report = verify_archive(source, dangling=dangling, progress=progress)
+    run.output.result(render.verified(report, file), report.as_json())
+
+
+@cli.group()
+def schema() -> None:
+    """What is backed up of a TARGET."""
+
+
+@schema.command()
+@click.argument("target")
+@_target_options
+@_as_json
+@click.pass_obj
+def show(run: _Run, /, target: str, types: Types, exclude: dict[str, str]) -> None:
+    """Show the collections of TARGET, with fields, kinds, keys and references."""
+    found = open_repository(target, types=types, exclude=exclude).schema
+    described = describe(found)
+    report = {
+        "app": found.app,
+        "version": found.version,
+        "digest": description_digest(described),
+        "excluded": [{"name": item.name, "reason": item.reason} for item in found.excluded],
+        **described,
+    }
+    run.output.result(render.schema(found), report)
+
+
+@contextlib.contextmanager
+def _opened(file: str) -> Iterator[IO[bytes]]:
+    """The archive, open for reading and able to seek."""
+    if file == "-":
+        if sys.stdin is None:
+            raise FileError("standard input is closed", file)
+        with open_source(sys.stdin.buffer) as source:
+            yield source
+    else:
+        with open_source(file) as source:
+            yield source
+
+
+def _stdout() -> IO[bytes]:
+    if sys.stdout is None:
+        raise FileError("standard output is closed", "-")
+    return sys.stdout.buffer

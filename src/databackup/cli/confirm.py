@@ -1,0 +1,82 @@
+"""What an import will overwrite, and the question whether it may."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, ClassVar
+
+import attrs
+from rich.console import Group
+from rich.padding import Padding
+from rich.text import Text
+
+from databackup.archive.reader import open_archive
+from databackup.cli import render
+from databackup.cli.output import is_terminal
+from databackup.cli.text import visible
+from databackup.errors import DatabackupError
+from databackup.operations.targets import require_fit
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    from rich.console import RenderableType
+
+    from databackup.cli.output import Output
+    from databackup.operations.targets import WrongAppChoice
+    from databackup.repository import Repository
+
+
+@attrs.define(slots=False, eq=False)
+class NotConfirmed(DatabackupError):
+    """An import that would overwrite data, and that nobody has agreed to."""
+
+    code: ClassVar[str] = "not-confirmed"
+    remedy: ClassVar[str] = "To import without being asked, say --yes"
+
+
+def can_ask() -> bool:
+    """Whether somebody is there to read the question and to answer it."""
+    return is_terminal(sys.stdin) and is_terminal(sys.stderr)
+
+
+def overview(
+    file: IO[bytes], repository: Repository, target: str, wrong_app: WrongAppChoice
+) -> RenderableType:
+    """What the archive holds, and what it will overwrite.
+
+    Raises what is wrong with the archive, or with archive and store together, before anybody is
+    asked: `ArchiveError`, `WrongApp`, `SchemaMismatch`, `StoreError`.
+    """
+    with open_archive(file) as archive:
+        header = archive.header
+        require_fit(header, repository.schema, wrong_app)
+        there = {name: end.count for name, end in archive.ends.items()}
+    with repository.snapshot() as snapshot:
+        here = {c.name: snapshot.count(c) for c in repository.schema.collections}
+    app = "an app that is not named" if header.app is None else f"the app {header.app}"
+    now = {name: here[name] for name in there}
+    return Group(
+        Text(
+            f"The archive was made {visible(header.created_at)} from {visible(app)}, "
+            f"schema version {header.schema_version}."
+        ),
+        Text(f"{visible(target)} will hold what it held then, and nothing that came later:"),
+        Padding(render.counts({"records now": now, "in the archive": there}), (0, 0, 0, 2)),
+    )
+
+
+def require_consent(output: Output, target: str) -> None:
+    """Ask, and go on only for a yes. Raises `NotConfirmed`."""
+    if not can_ask():
+        raise NotConfirmed(
+            "the import would overwrite data, and there is no terminal to ask on; "
+            "nothing was changed"
+        )
+    sys.stderr.write(f"Overwrite {visible(target)}? [y/N] ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        output.say("")
+    if answer.strip().lower() not in {"y", "yes"}:
+        raise NotConfirmed("the answer was not yes; nothing was changed")

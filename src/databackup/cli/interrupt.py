@@ -1,0 +1,68 @@
+"""Ctrl-C up to the last step, and not within it: "cancelled" is said where nothing was changed."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from databackup.repository import Capabilities, Repository, Snapshot, Transaction
+    from databackup.schema import Schema
+
+
+class InterruptGuard:
+    """Ignores Ctrl-C from the moment on that a guarded repository begins its last step.
+
+    Without it Ctrl-C could come out of an import that has just been committed. What was before is
+    restored when the block ends.
+    """
+
+    def __enter__(self) -> Self:
+        self._main = threading.current_thread() is threading.main_thread()
+        self._before: Any = signal.getsignal(signal.SIGINT)
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._main:
+            signal.signal(signal.SIGINT, self._before)
+
+    def hold(self) -> None:
+        """Ignore Ctrl-C from now on."""
+        if self._main:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def repository(self, repository: Repository) -> Repository:
+        """The repository, with its last step guarded."""
+        return _Guarded(repository, self)
+
+
+class _Guarded:
+    """A repository that holds Ctrl-C off its commit, and off what follows its snapshot."""
+
+    def __init__(self, repository: Repository, guard: InterruptGuard) -> None:
+        self._repository = repository
+        self._guard = guard
+
+    @property
+    def schema(self) -> Schema:
+        return self._repository.schema
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._repository.capabilities
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        with self._repository.snapshot() as snapshot:
+            yield snapshot
+        self._guard.hold()
+
+    @contextlib.contextmanager
+    def transaction(self, *, wait: float = 5.0) -> Iterator[Transaction]:
+        with self._repository.transaction(wait=wait) as transaction:
+            yield transaction
+            self._guard.hold()

@@ -1,0 +1,67 @@
+"""Progress bars on a terminal: one line, with counts, rate and remaining time, gone at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+from rich.progress import (
+    BarColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+from databackup.cli.output import console_of, is_terminal
+from databackup.cli.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from databackup.operations.reports import Progress, ProgressCallback
+
+
+class _Counts(ProgressColumn):
+    """How many records of how many, and how many a second."""
+
+    def render(self, task: Task) -> Text:
+        if task.total is None:
+            return Text("")
+        speed = "" if task.speed is None else f"  {task.speed:,.0f}/s"
+        return Text(f"{task.completed:,.0f}/{task.total:,.0f}{speed}")
+
+
+@contextlib.contextmanager
+def progress_bar(first: str, *, wanted: bool = True) -> Iterator[ProgressCallback]:
+    """A callback that draws what it is told on standard error, where that is a terminal.
+
+    `first` says what is done before the first record.
+    """
+    bars = Bars(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=30),
+        _Counts(),
+        TimeRemainingColumn(compact=True),
+        console=console_of(sys.stderr),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        disable=not (wanted and is_terminal(sys.stderr)),
+    )
+    task = bars.add_task(first, total=None)
+    current = ("", "")
+
+    def show(progress: Progress) -> None:
+        nonlocal current
+        if current != (progress.stage, progress.collection):
+            current = (progress.stage, progress.collection)
+            described = f"{progress.stage} {visible(progress.collection)}"
+            bars.reset(task, total=progress.total, description=described)
+        bars.update(task, completed=progress.done)
+
+    with bars:
+        yield show

@@ -1,0 +1,288 @@
+"""Reports and errors as people read them. Every foreign text goes through `visible`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from databackup.cli.text import counted, size, visible
+from databackup.errors import (
+    ArchiveError,
+    DatabackupError,
+    InvalidRecords,
+    Problem,
+    SchemaError,
+    SchemaMismatch,
+    StoreMismatch,
+)
+from databackup.schema.document import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from databackup.operations.reports import (
+        ArchiveInfo,
+        ExportReport,
+        ImportReport,
+        VerifyReport,
+    )
+    from databackup.schema import Exclusion, Schema
+
+_INDENT = (0, 0, 0, 2)
+_DIGEST_SHOWN = 16
+
+
+# -- errors ------------------------------------------------------------------------------------
+
+
+def error(found: DatabackupError, file: str | None = None) -> RenderableType:
+    """What is wrong, with `file` where that is the archive, and what to do."""
+    headline = _headline(found)
+    if isinstance(found, ArchiveError) and file is not None:
+        headline = f"{'standard input' if file == '-' else file}: {headline}"
+    parts: list[RenderableType] = [_labelled("error", "bold red", headline)]
+    if isinstance(found, InvalidRecords):
+        parts += _problems(found)
+    else:
+        parts += [Padding(Text(f"- {visible(item)}"), _INDENT) for item in _items(found)]
+    if found.remedy:
+        parts.append(Text(f"{found.remedy}."))
+    return Group(*parts)
+
+
+def _headline(found: DatabackupError) -> str:
+    """The message, without the list that follows it line by line."""
+    if isinstance(found, InvalidRecords):
+        return found.message.partition("\n")[0]
+    listed = "; ".join(_items(found))
+    message = found.message.removesuffix(listed).rstrip(" ") if listed else found.message
+    if isinstance(found, ArchiveError) and found.line is not None:
+        return f"{message} (line {found.line})"
+    return message
+
+
+def _items(found: DatabackupError) -> tuple[str, ...]:
+    """What the message lists, where it is more than one thing."""
+    items: tuple[str, ...] = ()
+    if isinstance(found, SchemaMismatch | StoreMismatch):
+        items = found.differences
+    elif isinstance(found, SchemaError):
+        items = found.problems
+    return items if len(items) > 1 and found.message.endswith("; ".join(items)) else ()
+
+
+def _problems(found: InvalidRecords) -> Iterator[RenderableType]:
+    for problem in found.problems:
+        yield Text("")
+        yield Padding(_problem(problem), _INDENT)
+    if found.total > len(found.problems):
+        yield Text("")
+        yield Text(f"  and {counted(found.total - len(found.problems), 'more problem')}")
+
+
+def _problem(problem: Problem) -> RenderableType:
+    place = str(problem).removesuffix(f": {problem.message}")
+    lines = [Text(visible(place), "bold"), Text(f"  {visible(problem.message)}")]
+    if problem.expected and problem.expected not in problem.message:
+        lines.append(Text(f"  expected {visible(problem.expected)}"))
+    if problem.pointer:
+        lines.append(Text(f"  at {visible(problem.pointer)}", "dim"))
+    return Group(*lines)
+
+
+def cancelled() -> RenderableType:
+    """The answer to Ctrl-C."""
+    return Text("cancelled; nothing was changed")
+
+
+def unprinted(reason: OSError) -> RenderableType:
+    """Work that is done, and whose report cannot be printed."""
+    text = visible(reason.strerror or reason)
+    return _labelled("warning", "bold yellow", f"all is done, but its report is lost: {text}")
+
+
+# -- reports -----------------------------------------------------------------------------------
+
+
+def exported(report: ExportReport) -> RenderableType:
+    """What an export wrote."""
+    place = "standard output" if report.path is None else report.path
+    records = counted(report.records, "record")
+    collections = counted(len(report.collections), "collection")
+    return Group(
+        Text(f"exported {records} of {collections} to {visible(place)}, {size(report.size)}"),
+        _indented(counts({"records": report.collections})),
+        _indented(_facts([("seal", f"sha256:{report.seal}"), *_left_out(report.excluded)])),
+        *_warnings(report.warnings),
+    )
+
+
+def imported(report: ImportReport, source: str, target: str) -> RenderableType:
+    """What an import did."""
+    changes = report.collections
+    columns = {
+        what: {name: getattr(change, what) for name, change in changes.items()}
+        for what in ("added", "changed", "deleted", "unchanged", "records")
+    }
+    checked = "read back and compared, then committed"
+    return Group(
+        Text(
+            f"imported {counted(report.records, 'record')} of "
+            f"{counted(len(changes), 'collection')} from {visible(source)} into {visible(target)}"
+        ),
+        _indented(counts(columns)),
+        _indented(Text(checked if report.read_back else "committed, not read back")),
+        *_warnings(report.warnings),
+    )
+
+
+def inspected(info: ArchiveInfo) -> RenderableType:
+    """What an archive says of itself."""
+    packed = "" if info.compression is None else f", {size(info.file_size)} as {info.compression}"
+    facts = [
+        ("app", f"{info.app or 'not named'}, schema version {info.schema_version}"),
+        ("made", f"{info.created_at} by {info.producer.get('library', 'unknown')}"),
+        ("from", f"{info.producer.get('adapter', 'unknown')}, {_CONSISTENCY[info.consistency]}"),
+        ("holds", "everything" if info.selection is None else ", ".join(info.selection)),
+        ("secrets", info.secrets),
+        ("format", f"{info.format_version}, {size(info.size)}{packed}"),
+        ("id", info.archive_id),
+        ("seal", f"sha256:{info.seal}, sound"),
+        *_left_out(info.excluded),
+    ]
+    table = _table("collection", "records", "digest", "key", "fields")
+    for name, collection in info.collections.items():
+        key, fields = ", ".join(collection.key) or "none", ", ".join(collection.fields)
+        records, digest = f"{collection.records:,}", collection.digest[:_DIGEST_SHOWN]
+        table.add_row(*map(_cell, (name, records, digest, key, fields)))
+    records = counted(info.records, "record")
+    total = Text(f"{records} of {counted(len(info.collections), 'collection')}")
+    return Group(_facts(facts), Text(""), total, _indented(table))
+
+
+_CONSISTENCY = {
+    "snapshot": "one consistent snapshot",
+    "none": "not a consistent snapshot",
+}
+
+
+def verified(report: VerifyReport, source: str) -> RenderableType:
+    """What a verification saw."""
+    records = counted(report.records, "record")
+    collections = counted(len(report.collections), "collection")
+    return Group(
+        Text(f"{visible(source)} is sound: {records} of {collections}"),
+        _indented(counts({"records": report.collections})),
+        _indented(Text("seal, values, counts, digests, keys and references are right")),
+        _indented(_facts([("seal", f"sha256:{report.seal}")])),
+        *_warnings(report.warnings),
+    )
+
+
+def schema(found: Schema) -> RenderableType:
+    """Collections with their fields, kinds, keys and references."""
+    parts: list[RenderableType] = [
+        _facts([("app", f"{found.app or 'not named'}, schema version {found.version}")])
+    ]
+    described = describe(found)["collections"]
+    for name, collection in described.items():
+        table = Table.grid(padding=(0, 2))
+        for field, kind in collection["fields"].items():
+            key = "key" if field in collection["key"] else ""
+            table.add_row(*map(_cell, (field, kind_text(kind), key)))
+        references = [
+            Text(f"{_names(item['fields'])} -> {visible(item['collection'])} {_names(item['to'])}")
+            for item in collection["references"]
+        ]
+        parts += [Text(""), Text(visible(name), "bold"), _indented(table)]
+        parts += map(_indented, references)
+    if found.excluded:
+        parts += [Text(""), _facts(_left_out(found.excluded))]
+    return Group(*parts)
+
+
+def kind_text(described: Mapping[str, Any]) -> str:
+    """A described kind in a few words: `list of str`, `decimal or null`."""
+    kind = described["kind"]
+    match kind:
+        case "enum":
+            text = "one of " + ", ".join(map(str, described["values"]))
+        case "list":
+            text = f"list of {kind_text(described['items'])}"
+        case "dict":
+            text = f"dict of {kind_text(described['values'])}"
+        case "nested":
+            members = described["members"].items()
+            text = "(" + ", ".join(f"{name}: {kind_text(inner)}" for name, inner in members) + ")"
+        case "native":
+            text = f"native {described['type']}"
+        case _:
+            text = str(kind)
+    if described.get("scale") is not None:
+        text += f" of scale {described['scale']}"
+    if described.get("nullable"):
+        text += " or null"
+    if described.get("off_kind") == "keep":
+        text += ", other kinds kept"
+    return text
+
+
+# -- parts -------------------------------------------------------------------------------------
+
+
+def _labelled(label: str, style: str, text: str) -> Text:
+    return Text.assemble((f"{label}: ", style), visible(text))
+
+
+def _warnings(warnings: Iterable[str]) -> list[Text]:
+    return [_labelled("warning", "bold yellow", warning) for warning in warnings]
+
+
+def _left_out(excluded: Sequence[Exclusion]) -> list[tuple[str, str]]:
+    return [
+        ("" if position else "left out", f"{item.name}: {item.reason}")
+        for position, item in enumerate(excluded)
+    ]
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts:
+        table.add_row(Text(name), _cell(value))
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column(first, overflow="fold")
+    for other in others:
+        numbers = other not in {"digest", "key", "fields"}
+        table.add_column(other, justify="right" if numbers else "left", overflow="fold")
+    return table
+
+
+def counts(columns: Mapping[str, Mapping[str, int]]) -> Table:
+    """A row for each collection, with its number in each column."""
+    table = _table("collection", *columns)
+    for name in next(iter(columns.values())):
+        numbers = [f"{column[name]:,}" for column in columns.values()]
+        table.add_row(*map(_cell, (name, *numbers)))
+    return table
+
+
+def _indented(part: RenderableType) -> Padding:
+    return Padding(part, _INDENT)
+
+
+def _cell(value: object) -> Text:
+    return Text(visible(value))
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(map(visible, names))

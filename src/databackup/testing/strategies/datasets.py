@@ -1,0 +1,158 @@
+"""Rows of a collection, and whole datasets whose keys are unique and whose references hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from hypothesis import strategies as st
+
+from databackup.schema import KindError
+from databackup.testing.strategies.values import field_values, key_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from databackup.repository import Key, Row
+    from databackup.schema import Collection, Reference, Schema
+
+    Dataset = dict[str, list[Row]]
+
+
+def rows(collection: Collection, *, portable: bool = True) -> st.SearchStrategy[Row]:
+    """Rows of a collection; their references point anywhere."""
+    return st.tuples(
+        *(
+            (key_values if field.name in collection.key else field_values)(field, portable=portable)
+            for field in collection.fields
+        )
+    )
+
+
+def datasets(
+    schema: Schema, *, portable: bool = True, max_records: int = 6
+) -> st.SearchStrategy[dict[str, list[Row]]]:
+    """Lists of rows by the names of a schema's collections.
+
+    Keys are unique, and so are the fields that references name in `to`. References hold: to other
+    collections, to the same, in circles; nullable ones are null at times.
+    """
+    return _datasets(schema, portable, max_records)
+
+
+@st.composite
+def _datasets(
+    draw: st.DrawFn,
+    schema: Schema,
+    portable: bool,  # noqa: FBT001 - Hypothesis passes it on
+    max_records: int,
+) -> dict[str, list[Row]]:
+    dataset = {
+        collection.name: draw(st.lists(rows(collection, portable=portable), max_size=max_records))
+        for collection in schema.collections
+    }
+    for collection in schema.ordered:
+        found = [pointed(draw, schema, dataset, collection, r) for r in dataset[collection.name]]
+        dataset[collection.name] = _without_repeats(schema, collection, found)
+    while _mend(schema, dataset):
+        pass
+    return dataset
+
+
+def pointed(
+    draw: st.DrawFn, schema: Schema, dataset: Dataset, collection: Collection, row: Row
+) -> Row:
+    """A row whose references point at records drawn from those that there are so far."""
+    values = dict(zip(collection.field_names, row, strict=True))
+    for reference in collection.references:
+        targets = _targets(schema, dataset, reference)
+        nullable = any(collection.field(name).nullable for name in reference.fields)
+        if not targets or (nullable and draw(st.booleans())):
+            continue
+        target = draw(st.sampled_from(targets))
+        if _all_of_their_kind(collection, reference.fields, target):
+            values |= dict(zip(reference.fields, target, strict=True))
+    return tuple(values.values())
+
+
+def _all_of_their_kind(collection: Collection, names: tuple[str, ...], values: Key) -> bool:
+    try:
+        for name, value in zip(names, values, strict=True):
+            collection.field(name).form.encode(value)
+    except KindError:
+        return False
+    return True
+
+
+def _targets(schema: Schema, dataset: Dataset, reference: Reference) -> list[Key]:
+    """What a reference can point at: values without a null or a NaN."""
+    target = schema[reference.collection]
+    pick = _picker(target, reference.to or target.key)
+    found = map(pick, dataset[target.name])
+    return [values for values in found if _can_be_pointed_at(values)]
+
+
+def _can_be_pointed_at(values: Key) -> bool:
+    return None not in values and all(part == part for part in values)  # noqa: PLR0124 - NaN
+
+
+def _picker(collection: Collection, names: tuple[str, ...]) -> Callable[[Row], Key]:
+    positions = [collection.field_names.index(name) for name in names]
+    return lambda row: tuple(row[position] for position in positions)
+
+
+def _without_repeats(schema: Schema, collection: Collection, found: list[Row]) -> list[Row]:
+    """The rows whose keys and other unique fields no earlier row has."""
+    for names in {collection.key, *unique_fields(schema, collection)} - {()}:
+        pick, seen = _picker(collection, names), set[tuple[Any, ...]]()
+        rest = []
+        for row in found:
+            values = pick(row)
+            if None in values:
+                rest.append(row)
+            elif values not in seen:
+                seen.add(values)
+                rest.append(row)
+        found = rest
+    return found
+
+
+def unique_fields(schema: Schema, collection: Collection) -> Iterator[tuple[str, ...]]:
+    """The fields of a collection that references name in `to`, and that are unique with it."""
+    for other in schema.collections:
+        for reference in other.references:
+            if reference.collection == collection.name and reference.to:
+                yield reference.to
+
+
+@attrs.frozen
+class _Mended:
+    row: Row | None
+    changed: bool
+
+
+def _mend(schema: Schema, dataset: Dataset) -> bool:
+    """Set references that point nowhere to null, or remove their rows; whether there were any."""
+    changed = False
+    for collection in schema.collections:
+        for reference in collection.references:
+            known = set(_targets(schema, dataset, reference))
+            kept = []
+            for row in dataset[collection.name]:
+                mended = _mended(collection, reference, known, row)
+                changed |= mended.changed
+                if mended.row is not None:
+                    kept.append(mended.row)
+            dataset[collection.name] = kept
+    return changed
+
+
+def _mended(collection: Collection, reference: Reference, known: set[Key], row: Row) -> _Mended:
+    values = _picker(collection, reference.fields)(row)
+    if None in values or values in known:
+        return _Mended(row, changed=False)
+    nullable = [name for name in reference.fields if collection.field(name).nullable]
+    if not nullable:
+        return _Mended(None, changed=True)
+    nulled = dict(zip(collection.field_names, row, strict=True)) | dict.fromkeys(nullable)
+    return _Mended(tuple(nulled.values()), changed=True)
