@@ -256,7 +256,7 @@ def read_end(line: bytes, header: Header) -> dict[str, CollectionEnd]:
     except text.JsonTextError as error:
         raise ArchiveInvalid(f"the end cannot be read: {error}") from error
     end = members["end"]
-    if set(members) != {"end"} or set(end) != {"collections", "seal"}:
+    if set(members) != {"end"} or set(end) != {"collections", "seal"} or line[-2:] != b"},":
         raise ArchiveInvalid("the end has members other than collections and seal")
     totals = end["collections"]
     if type(totals) is not dict:

@@ -152,7 +152,8 @@ class _Scanner:
             self.line_number += passed.count(b"\n")
             self._buffer = kept
             if not self._fill():
-                raise ArchiveTruncated("the archive has no end", self.line_number + 1)
+                line = self.line_number + kept.count(b"\n") + 1
+                raise ArchiveTruncated("the archive has no end", line)
         self.line_number += self._buffer.count(b"\n", 0, start + 1)
         self._buffer = self._buffer[start + 1 :]
         return self.line()

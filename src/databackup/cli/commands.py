@@ -15,14 +15,14 @@ from databackup.cli import confirm, render
 from databackup.cli.interrupt import InterruptGuard
 from databackup.cli.output import Output, abandon_stdout
 from databackup.cli.progress import progress_bar
-from databackup.errors import CommitUnknown, DatabackupError, FileError
+from databackup.errors import ArchiveError, CommitUnknown, DatabackupError, FileError, StoreError
 from databackup.operations.export import export_all
 from databackup.operations.importing import import_all
 from databackup.operations.verify import inspect_archive, verify_archive
 from databackup.schema.document import describe, description_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from databackup.adapters.registry import Types
     from databackup.operations.targets import Dangling
@@ -53,7 +53,7 @@ class _Command(click.Command):
             try:
                 return super().invoke(ctx)
             except DatabackupError as error:
-                code = _answer(output, error, ctx.params.get("file"))
+                code = _answer(output, error, ctx.params)
             except KeyboardInterrupt:
                 cancelled = {"code": "cancelled", "message": "cancelled; nothing was changed"}
                 output.failure(render.cancelled(), cancelled)
@@ -64,12 +64,17 @@ class _Command(click.Command):
         return ctx.exit(code)
 
 
-def _answer(output: Output, error: DatabackupError, file: str | None) -> int:
+def _answer(output: Output, error: DatabackupError, given: Mapping[str, Any]) -> int:
     """Tell of an error, and say which exit code stands for it."""
     if isinstance(error.__cause__, BrokenPipeError):
         abandon_stdout()  # whoever read the archive has gone, and knows why
         return FAILED
-    output.error(error, file)
+    place = None
+    if isinstance(error, ArchiveError):
+        place = "standard input" if given["file"] == "-" else given["file"]
+    elif isinstance(error, StoreError):
+        place = given["target"]
+    output.error(error, place)
     return OUTCOME_UNKNOWN if isinstance(error, CommitUnknown) else FAILED
 
 

@@ -78,9 +78,9 @@ class Output:
             if not isinstance(error, BrokenPipeError):
                 self.say(render.unprinted(error))
 
-    def error(self, error: DatabackupError, file: str | None) -> None:
-        """What went wrong with an archive `file`: for people, and as JSON where that is wanted."""
-        self.failure(render.error(error, file), error.as_json())
+    def error(self, error: DatabackupError, place: str | None) -> None:
+        """What went wrong, and where: for people, and as JSON where that is wanted."""
+        self.failure(render.error(error, place), error.as_json())
 
     def failure(self, text: RenderableType, members: dict[str, Any]) -> None:
         """As `error`, for what is no error of the library."""

@@ -39,11 +39,9 @@ _DIGEST_SHOWN = 16
 # -- errors ------------------------------------------------------------------------------------
 
 
-def error(found: DatabackupError, file: str | None = None) -> RenderableType:
-    """What is wrong, with `file` where that is the archive, and what to do."""
-    headline = _headline(found)
-    if isinstance(found, ArchiveError) and file is not None:
-        headline = f"{'standard input' if file == '-' else file}: {headline}"
+def error(found: DatabackupError, place: str | None = None) -> RenderableType:
+    """What is wrong, and where, each thing on its own lines, and what to do."""
+    headline = _headline(found) if place is None else f"{place}: {_headline(found)}"
     parts: list[RenderableType] = [_labelled("error", "bold red", headline)]
     if isinstance(found, InvalidRecords):
         parts += _problems(found)

@@ -11,7 +11,7 @@ from databackup.errors import InvalidRecords, Problem
 from databackup.operations import readback
 from databackup.operations.apply import Writer
 from databackup.operations.compare import Comparison
-from databackup.operations.keys import UniqueKeys
+from databackup.operations.keys import UniqueKeys, key_fields
 from databackup.operations.reports import Changes
 from databackup.operations.targets import in_key_order
 from databackup.repository import BATCH_SIZE
@@ -66,12 +66,18 @@ class CollectionImport:
         stored = self._transaction.count(self._collection)
         if stored == 0:
             return self._insert_all(checked)
-        if self._collection.key:
+        if self._has_identity():
             return self._change_what_differs(checked)
         if self._store_equals_archive(stored):
             return Changes(unchanged=sum(len(batch.rows) for batch in checked))
         self._transaction.clear(self._collection)
         return attrs.evolve(self._insert_all(checked), deleted=stored)
+
+    def _has_identity(self) -> bool:
+        """Whether every record has a key: an archive without one may hold nulls in ours."""
+        described = self._archive.header.schema["collections"][self._collection.name]
+        fields = key_fields(self._collection)
+        return bool(fields) and (bool(described["key"]) or not any(f.nullable for f in fields))
 
     def _checked(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The batches, with what is wrong in them noted: values, keys, what the model refuses."""

@@ -66,9 +66,11 @@ class UniqueKeys:
             return self._check_order(batch)
         if self._index is None:
             return []
-        keys = (key_bytes(self._fields, self._codec.key(row)) for row in batch.rows)
-        taken = self._index.add((key, b"") for key in keys)
-        return [self._problem(batch, position, "duplicate-key") for position in taken]
+        keys = map(self._codec.key, batch.rows)
+        # A key with a null in it, which SQLite may hold, identifies nothing.
+        whole = [(position, key) for position, key in enumerate(keys) if None not in key]
+        taken = self._index.add((key_bytes(self._fields, key), b"") for _, key in whole)
+        return [self._problem(batch, whole[found][0], "duplicate-key") for found in taken]
 
     def _check_order(self, batch: Batch) -> list[Problem]:
         keys = self._last + self._codec.sort_keys(batch.rows)

@@ -299,7 +299,7 @@ def _key_problems(collection: Collection) -> Iterable[str]:
     for part in collection.key:
         if part not in collection.field_names:
             yield f"the key of {name} names {part!r}, which is no field of it"
-        elif collection.field(part).nullable:
+        elif collection.field(part).nullable and collection.field(part).off_kind == "refuse":
             yield f"the key of {name} names {part!r}, which may be null"
         elif not collection.field(part).kind.can_be_key:
             kind = collection.field(part).value_kind.name

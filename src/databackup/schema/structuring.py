@@ -143,8 +143,9 @@ class Structurer:
             elif bare:
                 error = bare[0]
         field = field or self._field_whose_validator_raises(values)
-        text = str(error.args[0]) if error.args else type(error).__name__
-        return StructuringError(text or type(error).__name__, field)
+        # attrs puts a sentence first and what it is about behind it; cattrs leaves it empty.
+        text = str(error.args[0]) if error.args else ""
+        return StructuringError(text or str(error) or type(error).__name__, field)
 
     def _field_whose_validator_raises(self, values: dict[str, Any]) -> str | None:
         """Ask converters and validators of attrs, on a bare instance, which of them objects."""

@@ -93,7 +93,9 @@ class Connections:
             self._lent.release()
 
     def _require_no_transaction(self, connection: sqlite3.Connection) -> None:
-        if connection.in_transaction:
+        with store_errors("the connection cannot be used"):
+            in_transaction = connection.in_transaction
+        if in_transaction:
             raise StoreError(
                 "the connection is in a transaction; commit or roll back first, "
                 "or give a path or a callable that opens a connection"

@@ -94,12 +94,12 @@ class _Fields:
         kind = _stored_kind(column)
         if types == "declared":
             kind = _declared_kind(column) or kind
-        if column.name in self.key:
-            kind = kind if kind.can_be_key else _stored_kind(column)
-        elif column.nullable:
-            kind = composite.Optional(kind)
         if column.name == self.info.rowid_alias:
             return Field(column.name, kinds.Int())
+        if column.name in self.info.primary_key and not kind.can_be_key:
+            kind = _stored_kind(column)
+        if column.nullable:
+            kind = composite.Optional(kind)
         return Field(column.name, kind, off_kind="keep")
 
 
