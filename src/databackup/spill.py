@@ -121,6 +121,7 @@ class RowQueue:
         try:
             start = self._file.seek(0, 2)
             pickle.dump(rows, self._file, pickle.HIGHEST_PROTOCOL)
+            self._file.flush()
         except OSError as error:
             raise _unusable(error) from error
         self._starts.append(start)

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from databackup.archive.records import Batch
 
 Row = tuple[Any, ...]
-SEAL_LENGTH = 83
+_LINES = (
+    ("format", "format_version", "archive_id", "created_at", "app", "schema_version"),
+    ("schema_digest", "producer", "consistency"),
+    ("selection", "secrets", "excluded", "extensions"),
+    ("schema",),
+)
 
 SHOP = Schema(
     app="shop",
@@ -75,7 +80,7 @@ def header_of(schema: Schema, order: Mapping[str, str] | None = None) -> Header:
         producer={"library": "databackup 0", "adapter": "test"},
         consistency="snapshot",
         schema=description,
-        excluded=schema.excluded + (Exclusion("tmp", "scratch"),),
+        excluded=(*schema.excluded, Exclusion("tmp", "scratch")),
     )
 
 
@@ -150,9 +155,12 @@ def with_header(archive: bytes, change: Callable[[dict[str, Any]], object]) -> b
     change(header)
     if header.get("schema_digest") == before and isinstance(header.get("schema"), dict):
         header["schema_digest"] = plain_schema_digest(header["schema"])
-    members = [_compact({name: value})[1:-1] for name, value in header.items()]
-    members += [b""] * (4 - len(members))
-    text = b"{" + b",\n".join([*members[:3], b",".join(filter(None, members[3:]))])
+    members = {name: _compact({name: value})[1:-1] for name, value in header.items()}
+    lines = [[members.pop(name) for name in line if name in members] for line in _LINES]
+    lines[-1] += members.values()
+    if not lines[-1]:
+        lines[-1].append(lines[-2].pop())
+    text = b"{" + b",\n".join(map(b",".join, lines))
     return resealed(text + b',\n"data":{\n' + rest)
 
 

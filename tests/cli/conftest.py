@@ -2,7 +2,6 @@ import importlib
 import itertools
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -14,8 +13,10 @@ from tests.support.sqlite import dump, run
 
 TABLES = (
     "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
-    "CREATE TABLE orders (id INTEGER PRIMARY KEY, person INTEGER NOT NULL REFERENCES people (id), "
-    "amount REAL, note TEXT)",
+    """CREATE TABLE orders (
+        id INTEGER PRIMARY KEY, person INTEGER NOT NULL REFERENCES people (id),
+        amount REAL, note TEXT
+    )""",
 )
 ROWS = (
     "INSERT INTO people VALUES (1, 'Ana'), (2, 'Bo')",
@@ -99,6 +100,3 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     made = Workshop(tmp_path, tmp_path / "shop.db")
     made.make("shop.db", *TABLES, *ROWS)
     return made
-
-
-Spoil = Callable[[Workshop], tuple[str | Path, ...]]

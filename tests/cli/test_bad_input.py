@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -263,7 +264,7 @@ def test_verify_refuses(workshop: Workshop, case: str) -> None:
 
 
 def test_all_problems_are_listed(workshop: Workshop) -> None:
-    """Up to 100 problems are listed, each with place, what was found, and pointer; then the rest."""
+    """Up to 100 problems are listed, each with place, what was found, pointer; then the rest."""
     values = ", ".join(f"({number}, 'name {number}')" for number in range(3, 133))
     run(workshop.database, f"INSERT INTO people VALUES {values}")
     target = workshop.app()
@@ -319,7 +320,7 @@ def test_locked_database(locked: Workshop) -> None:
 def test_no_permission(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     """An archive that may not be read is named with the reason."""
     archive = workshop.archive()
-    opened = Path.open
+    opened: Any = Path.open
 
     def refuse(path: Path, *arguments: str) -> object:
         if path == archive:
@@ -327,7 +328,11 @@ def test_no_permission(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> N
         return opened(path, *arguments)
 
     monkeypatch.setattr(Path, "open", refuse)
-    for command in (["inspect", archive], ["import", archive, "shop.db", "--yes"]):
+    commands: list[list[str | Path]] = [
+        ["inspect", archive],
+        ["import", archive, "shop.db", "--yes"],
+    ]
+    for command in commands:
         result = workshop.run(*command)
         assert 1 == result.exit_code
         assert f"error: {archive} cannot be read: Permission denied\n" == result.stderr

@@ -1,6 +1,8 @@
+import gzip
 import io
 import json
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -64,21 +66,47 @@ def test_export_compresses_by_suffix(workshop: Workshop) -> None:
     assert "as gzip" in workshop.ok("inspect", "backup.json.gz").stdout
 
 
-def test_export_replaces_an_archive(workshop: Workshop) -> None:
-    """A FILE that exists is replaced by the new archive."""
-    Path("backup.json").write_text("old")
+@pytest.mark.parametrize("name", ["backup.json", "backup.json.gz", "backup.json.zst"])
+def test_export_replaces_an_archive(workshop: Workshop, name: str) -> None:
+    """A FILE that is an archive is replaced by the new one."""
+    workshop.ok("export", "shop.db", name)
+    run(workshop.database, "DELETE FROM orders")
+    workshop.ok("export", "shop.db", name)
+    assert 2 == inspect_archive(name).records
+
+
+def test_export_fills_an_empty_file(workshop: Workshop) -> None:
+    """An empty FILE, as `mktemp` makes it, is replaced."""
+    Path("backup.json").touch()
     workshop.ok("export", "shop.db", "backup.json")
     assert 5 == inspect_archive("backup.json").records
 
 
+@pytest.mark.parametrize("content", [b"notes", b"{}", gzip.compress(b"notes"), b"\x1f\x8b broken"])
+def test_export_replaces_nothing_else(workshop: Workshop, content: bytes) -> None:
+    """A FILE that exists and is no archive is refused, and stays."""
+    Path("notes").write_bytes(content)
+    result = workshop.run("export", "shop.db", "notes")
+    assert 1 == result.exit_code
+    assert "notes exists and is no archive" in result.stderr
+    assert content == Path("notes").read_bytes()
+
+
+def test_export_over_its_own_database(workshop: Workshop) -> None:
+    """`export app.db app.db` does not replace the database by its archive."""
+    before = workshop.dump()
+    assert 1 == workshop.run("export", "shop.db", "shop.db").exit_code
+    assert before == workshop.dump()
+
+
 def test_failed_export_keeps_the_old_file(workshop: Workshop) -> None:
     """An export that fails leaves the FILE as it was, and nothing beside it."""
-    Path("backup.json").write_text("old")
-    Path("empty.db").write_bytes(b"no database at all, and long enough not to be an empty one" * 9)
-    result = workshop.run("export", "empty.db", "backup.json")
+    old = workshop.archive().rename("backup.json").read_bytes()
+    Path("text.db").write_bytes(b"no database at all, and long enough not to be an empty one" * 9)
+    result = workshop.run("export", "text.db", "backup.json")
     assert 1 == result.exit_code
-    assert "old" == Path("backup.json").read_text()
-    assert ["backup.json", "empty.db", "shop.db"] == sorted(p.name for p in Path().iterdir())
+    assert old == Path("backup.json").read_bytes()
+    assert ["backup.json", "shop.db", "text.db"] == sorted(p.name for p in Path().iterdir())
 
 
 def test_types_and_exclusions(workshop: Workshop) -> None:
@@ -285,6 +313,72 @@ def test_schema_show(workshop: Workshop) -> None:
     assert ["person", "->", "people", "id"] in cells
 
 
+KINDS = """
+import datetime, decimal, enum
+import attrs
+from databackup import Collection, Json, Schema
+from databackup.adapters.memory import MemoryRepository
+from databackup.schema.composite import Native
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+@attrs.frozen
+class Size:
+    width: int
+    depth: float | None
+
+SCHEMA = Schema(
+    collections=[Collection("things", fields={
+        "sizes": list[Size],
+        "colours": dict[str, Colour],
+        "range": Native("int4range"),
+        "at": datetime.datetime | None,
+    })],
+    exclude={"sessions": "short-lived", "logs": "too long"},
+)
+repository = MemoryRepository(SCHEMA, {"things": []})
+"""
+
+
+def test_schema_show_spells_kinds_out(workshop: Workshop) -> None:
+    """Kinds are shown in words, down to what lists, dicts and nested classes hold."""
+    target = f"{workshop.module(KINDS)}:repository"
+    lines = workshop.ok("schema", "show", target).stdout.splitlines()
+    assert [
+        "app  not named, schema version 1",
+        "",
+        "things",
+        "  sizes    list of (width: int, depth: float or null)",
+        "  colours  dict of one of red, blue",
+        "  range    native int4range",
+        "  at       datetime or null",
+        "",
+        "left out  sessions: short-lived",
+        "          logs: too long",
+    ] == lines
+
+
+def test_schema_show_tells_the_scale(workshop: Workshop) -> None:
+    """A decimal of a fixed scale says so."""
+    run(workshop.database, "ALTER TABLE orders ADD price NUMERIC(10, 2)")
+    text = workshop.ok("schema", "show", "shop.db", "--types", "declared").stdout
+    assert "decimal of scale 2 or null" in text
+
+
+def test_schema_that_cannot_be_built(workshop: Workshop) -> None:
+    """What is wrong with a host's schema is listed line by line."""
+    source = (
+        "from databackup import *\n"
+        "Schema(collections=[Collection('a', key='x', fields={'id': int}),\n"
+        "                    Collection('a', fields={'id': int})])"
+    )
+    lines = workshop.run("schema", "show", f"{workshop.module(source)}:x").stderr.splitlines()
+    assert "error: the schema is not sound:" == lines[0]
+    assert {"  - two collections are named 'a'"} < set(lines)
+
+
 def test_schema_show_as_json(workshop: Workshop) -> None:
     """`schema show --json` prints the description and the digest that archives carry."""
     target = workshop.app()
@@ -342,6 +436,27 @@ def test_version_and_help(
         monkeypatch.setattr("sys.argv", ["databackup", option])
         assert 0 == commands.run()
         assert expected in capsys.readouterr().out
+
+
+def test_interrupted_before_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C before a command has begun has the exit code 130, too."""
+
+    def press(**_options: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(commands.cli, "main", press)
+    assert 130 == commands.run()
+
+
+def test_commands_run_in_any_thread(workshop: Workshop) -> None:
+    """A command works where no signal can be handled: in a thread that is not the main one."""
+    results = []
+    thread = threading.Thread(
+        target=lambda: results.append(workshop.run("export", "shop.db", "backup.json"))
+    )
+    thread.start()
+    thread.join()
+    assert [0] == [result.exit_code for result in results]
 
 
 COMMIT_LOST = """
@@ -431,10 +546,10 @@ def test_cancelled_as_json(workshop: Workshop) -> None:
 
 def test_cancelled_export(workshop: Workshop) -> None:
     """Ctrl-C during an export leaves the old file, and no temporary one."""
-    Path("backup.json").write_text("old")
+    old = workshop.archive().rename("backup.json").read_bytes()
     target = _interrupted(workshop, during=PRESSED)
     assert 130 == workshop.run("export", target, "backup.json").exit_code
-    assert "old" == Path("backup.json").read_text()
+    assert old == Path("backup.json").read_bytes()
     assert [] == list(Path().glob(".*"))
 
 

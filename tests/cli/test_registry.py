@@ -255,7 +255,6 @@ def opened(url: str, **options: Any) -> Repository:
 def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Entry points as an installed package has them."""
     here = __name__
-    monkeypatch.setitem(sys.modules, here, sys.modules.get(here) or sys.modules[opened.__module__])
     points = [
         importlib.metadata.EntryPoint("far", f"{here}:opened", GROUP),
         importlib.metadata.EntryPoint("gone", "no_such_module_z:open", GROUP),

@@ -28,12 +28,12 @@ from tests.support.club import CLUB, club, many, memory
 from tests.support.wrappers import Passed, PassedSnapshot
 
 
-class Cancelled(Exception):
+class _Cancelled(Exception):
     pass
 
 
-def cancel(_progress: Progress) -> None:
-    raise Cancelled
+def _cancel(_progress: Progress) -> None:
+    raise _Cancelled
 
 
 def test_report_is_what_the_archive_says(tmp_path: Path) -> None:
@@ -118,8 +118,8 @@ def test_progress_that_raises_cancels(tmp_path: Path) -> None:
     path = tmp_path / "club.json.gz"
     path.write_bytes(b"old")
     repository = Passed(memory())
-    with pytest.raises(Cancelled):
-        export_all(repository, path, progress=cancel)
+    with pytest.raises(_Cancelled):
+        export_all(repository, path, progress=_cancel)
     assert (b"old", [path]) == (path.read_bytes(), list(tmp_path.iterdir()))
     assert repository.open == 0
 
@@ -200,9 +200,7 @@ class _Twice(PassedSnapshot):
         (_Twice, "does not yield members in key order"),
     ],
 )
-def test_store_that_lies_is_found(
-    tmp_path: Path, liar: type[PassedSnapshot], message: str
-) -> None:
+def test_store_that_lies_is_found(tmp_path: Path, liar: type[PassedSnapshot], message: str) -> None:
     """Rows that disagree with the count, or with the order, fail the export; the old file stays."""
     path = tmp_path / "club.json"
     path.write_bytes(b"old")

@@ -66,7 +66,7 @@ def test_writes_exactly_what_differs(make: Make) -> None:
     """Of a spoiled store, only the records that differ are touched, each in one way."""
     spoiled = club()
     spoiled["members"][0] = (1, "Eve", Decimal("1.10"), 2)
-    spoiled["members"][3] = (9, "Di", Decimal("7"), None)
+    spoiled["members"][3] = (9, "Di", Decimal(7), None)
     spoiled["plays"] = [(1, "A"), (9, "b")]
     del spoiled["teams"][1:]
     spoiled["teams"] += [("b", -2.0, [None]), ("x", 0.0, 1)]
@@ -138,7 +138,9 @@ def test_many_batches(make: Make) -> None:
     """Batches that end at different records on both sides are compared record by record."""
     spoiled = many(5000)["members"]
     gone = [row for row in spoiled if row[0] % 7]
-    target = Passed(make(CLUB, {"members": [(i, n + "!" * (not i % 5), f, i) for i, n, f, _ in gone]}))
+    target = Passed(
+        make(CLUB, {"members": [(i, n + "!" * (not i % 5), f, i) for i, n, f, _ in gone]})
+    )
     report = import_all(target, io.BytesIO(exported(make(CLUB, many(5000)))))
     changed = sum(1 for row in gone if not row[0] % 5)
     expected = Changes(added=714, changed=changed, unchanged=len(gone) - changed)
@@ -206,7 +208,7 @@ def test_scale_of_a_decimal_in_a_key(make: Make) -> None:
     """A record whose key is 1.1 gives way to one whose key is 1.10."""
     schema = Schema(collections=[Collection("t", key="k", fields={"k": Decimal, "v": int})])
     archive = exported(make(schema, {"t": [(Decimal("1.10"), 1), (Decimal("2.0"), 2)]}))
-    target = make(schema, {"t": [(Decimal("1.1"), 1), (Decimal("2"), 3)]})
+    target = make(schema, {"t": [(Decimal("1.1"), 1), (Decimal(2), 3)]})
     import_all(target, io.BytesIO(archive))
     assert data_of(archive) == data_of(exported(target))
 

@@ -1,10 +1,12 @@
 """Compiled functions against a naive reading of the same kinds, and what they explain."""
 
 import datetime
+import itertools
 import math
 import uuid
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -18,15 +20,15 @@ from databackup.schema import kinds as k
 from databackup.schema.compiled import Codec, json_pointer
 from databackup.schema.kind import Kind
 from databackup.schema.validation import batch_schema, compile_validator
-from tests.schema.values import all_kinds, known, names, texts, values
+from tests.schema.values import all_kinds, known, names, off_kinds, texts, values
 
 NAMES = st.one_of(
     names, st.sampled_from(["a'b", 'a"b', "{v}", "a\nb", "a\\", "", "v0", "a b", "$", "%s"])
 )
 
-fields = st.dictionaries(
-    NAMES, st.tuples(all_kinds, st.sampled_from(["refuse", "keep"])), min_size=1, max_size=5
-).map(lambda found: [Field(name, kind, off) for name, (kind, off) in found.items()])
+fields = st.dictionaries(NAMES, st.tuples(all_kinds, off_kinds), min_size=1, max_size=5).map(
+    lambda found: [Field(name, kind, off) for name, (kind, off) in found.items()]
+)
 
 
 def collection_of(found: list[Field]) -> Collection:
@@ -119,7 +121,7 @@ def test_decode_and_explain_agree_on_what_is_wrong(
 
 @given(fields, st.data())
 def test_rows_are_refused_where_a_problem_is_told(found: list[Field], data: st.DataObject) -> None:
-    """encode refuses rows exactly where explain_rows names the value."""
+    """Rows are refused exactly where explain_rows names the value."""
     codec = collection_of(found).codec
     odd = st.one_of(
         foreign, st.sampled_from([b"", datetime.date(2026, 1, 1), uuid.UUID(int=1), ()])
@@ -210,7 +212,7 @@ def test_json_pointers_are_escaped() -> None:
         (k.Int(), 1.0),
         (k.Int(), True),
         (k.Int(), 2**53),
-        (k.Int(), 10**4999),
+        (k.Int(), 10**4299),
         (k.Int(), float("inf")),
         (k.Int(), "9007199254740991"),
         (k.Int(), "9007199254740992\n"),
@@ -306,7 +308,7 @@ def keyed(kind: Kind, *, off_kind: Any = "refuse") -> Collection:
         (k.UUID(), [uuid.UUID(int=1), uuid.UUID(int=2**64), uuid.UUID(int=2**127)]),
         (k.Date(), [datetime.date(1, 1, 1), datetime.date(2026, 1, 1)]),
         (k.DateTimeTz(), [
-            datetime.datetime(2026, 1, 1, 10, tzinfo=datetime.timezone(datetime.timedelta(hours=2))),
+            datetime.datetime(2026, 1, 1, 10, tzinfo=ZoneInfo("Europe/Helsinki")),
             datetime.datetime(2026, 1, 1, 9, tzinfo=datetime.UTC),
         ]),
         (k.Timedelta(), [datetime.timedelta(-1), datetime.timedelta(0), datetime.timedelta(1)]),
@@ -318,8 +320,7 @@ def test_keys_are_ordered_as_documented(kind: Kind, ordered: list[Any]) -> None:
     """Sort keys are strictly increasing in the order of the format, NaN last."""
     keys = keyed(kind).codec.sort_keys([(value,) for value in ordered])
 
-    assert all(one < two for one, two in zip(keys, keys[1:], strict=False))
-    assert keys == sorted(reversed(keys))
+    assert all(one < two for one, two in itertools.pairwise(keys))
 
 
 @pytest.mark.parametrize(
@@ -329,6 +330,8 @@ def test_keys_are_ordered_as_documented(kind: Kind, ordered: list[Any]) -> None:
         (k.Str(), [1, 1.5, 2, "a", RawText(b"a\xff"), "b", b"a"]),
         (k.Date(), [datetime.date(2026, 1, 1), datetime.date(2026, 1, 2), 0, "2025", b""]),
         (k.Decimal(), [Decimal(9), Decimal("NaN"), 1, 1.5, "a"]),
+        (c.Optional(k.Date()), [None, datetime.date(2026, 1, 1), 0, "2025"]),
+        (c.Optional(k.Int()), [None, -1, "a"]),
     ],
     ids=str,
 )
@@ -336,8 +339,7 @@ def test_kept_values_are_ordered_with_the_others(kind: Kind, ordered: list[Any])
     """Values of all types in one column compare: own kinds, numbers, text, bytes."""
     keys = keyed(kind, off_kind="keep").codec.sort_keys([(value,) for value in ordered])
 
-    assert all(one < two for one, two in zip(keys, keys[1:], strict=False))
-    assert keys == sorted(reversed(keys))
+    assert all(one < two for one, two in itertools.pairwise(keys))
 
 
 @pytest.mark.parametrize(

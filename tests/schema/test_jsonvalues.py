@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from databackup.archive import text
 from databackup.schema import JSON_NULL, KindError, jsonvalues
 from databackup.schema import composite as c
+from databackup.schema import kinds as k
 from tests.schema.values import json_numbers, json_values, names
 
 JSON = c.Json()
@@ -117,6 +118,10 @@ def test_null_and_nothing_are_two_values() -> None:
         NULLABLE.decode({"$json": False})
     with pytest.raises(KindError):
         JSON.encode(JSON_NULL)
+    with pytest.raises(KindError):
+        c.Optional(k.Int()).encode(JSON_NULL)
+    with pytest.raises(KindError):
+        c.Optional(k.Int()).decode({"$json": None})
 
 
 def repickled(value: Any) -> Any:

@@ -109,7 +109,7 @@ def test_texts_near_a_form_are_refused(kind: Kind, data: st.DataObject) -> None:
     assert changed == kind.encode(value)
 
 
-FOREIGN = [
+FOREIGN: list[Any] = [
     None, True, 1, 1.5, "text", b"bytes", [], {}, (), {1}, Decimal(1), date(2026, 1, 1),
     time(1, 2), time(1, 2, tzinfo=UTC), datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC),  # noqa: DTZ001
     timedelta(1), Interval(), 1j, 2**70, "\ud800", float("nan"), Decimal("sNaN"),
@@ -223,7 +223,7 @@ def test_an_error_shows_a_value_that_nests_without_end() -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
-    with pytest.raises(KindError, match="expected an integer, found list"):
+    with pytest.raises(KindError, match=r"expected an integer, found list \[\[\["):
         k.Int().encode(deep)
     while deep:  # freed level by level
         deep = deep.pop()

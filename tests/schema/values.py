@@ -95,7 +95,7 @@ def off_kind_values(kind: Kind) -> st.SearchStrategy[Any]:
     raw = st.binary(max_size=9).filter(lambda data: not is_utf8(data)).map(RawText)
     if type(value_kind) is c.Json:
         return st.one_of(raw, texts.map(lambda text: RawText(text.encode())), st.binary(max_size=9))
-    found = [raw]
+    found: list[st.SearchStrategy[Any]] = [raw]
     for type_, strategy in (
         (str, texts),
         (bytes, st.binary(max_size=9)),
@@ -117,6 +117,7 @@ def is_utf8(data: bytes) -> bool:
     return True
 
 
+off_kinds: st.SearchStrategy[Any] = st.sampled_from(["refuse", "keep"])
 scalar_kinds = st.sampled_from(list(SCALARS))
 all_kinds = st.recursive(
     scalar_kinds,

@@ -28,6 +28,7 @@ class Lines:
 
     @classmethod
     def of(cls, archive: bytes) -> "Lines":
+        """The lines of an archive's bytes."""
         header, _, rest = archive.partition(DATA)
         collections: dict[str, list[bytes]] = {}
         name = ""

@@ -41,11 +41,11 @@ def club() -> Dataset:
             (1, "Ana", Decimal("1.10"), 2),
             (2, "Bo", Decimal("20.00"), 1),
             (3, "Cy ✓", Decimal("-0.5"), 3),
-            (4, "Di", Decimal("7"), None),
+            (4, "Di", Decimal(7), None),
         ],
         "teams": [("A", 1.5, {"a": [1, None]}), ("b", -2.0, None), ("é", 1e300, "x")],
         "plays": [(1, "A"), (2, "A"), (4, "b")],
-        "log": [("in", Decimal("1.0")), ("in", Decimal("1.0")), ("out", Decimal("2"))],
+        "log": [("in", Decimal("1.0")), ("in", Decimal("1.0")), ("out", Decimal(2))],
     }
 
 

@@ -49,7 +49,7 @@ def test_the_class_asks_for_a_factory() -> None:
 
 def test_a_repository_that_is_a_context_manager_is_entered() -> None:
     """A factory may give repositories that are closed at the end of a `with` block."""
-    opened = []
+    opened: list[object] = []
 
     class Closing(MemoryRepository):
         def __enter__(self) -> Self:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from databackup.repository import Row
 from databackup.schema import JSON_NULL, AwareDatetime, Collection, Json, Kind, kinds
 from databackup.schema.composite import Dict, List, Nested, Optional
 from databackup.schema.composite import Json as JsonKind
@@ -63,7 +64,7 @@ def test_values_that_are_the_same(kind: Kind, value: Any, other: Any) -> None:
 def test_rows_compare_in_any_order() -> None:
     """Rows are sorted, so that equal lists are the same records, repeated ones included."""
     things = Collection("things", fields={"at": AwareDatetime, "value": Json})
-    rows = [(MOMENT, {}), (MOMENT, []), (MOMENT, {})]
+    rows: list[Row] = [(MOMENT, {}), (MOMENT, []), (MOMENT, {})]
 
     assert exact_rows(things, rows) == exact_rows(things, rows[::-1])
     assert exact_rows(things, rows) != exact_rows(things, rows[:2])

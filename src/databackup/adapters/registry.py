@@ -16,7 +16,7 @@ import sys
 import traceback
 import urllib.parse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.errors import DatabackupError, FileError, TargetError
@@ -25,8 +25,9 @@ from databackup.repository import Repository
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from databackup.adapters.sqlite.reflect import Types
+
 GROUP: Final = "databackup.adapters"
-Types = Literal["storage", "declared"]
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 # A drive's letter is a module's name, too: `C:\x.db` and `C:/x.db` do not match, `c:x` does.

@@ -27,14 +27,10 @@ class Digest:
         prefix = self._prefix
         sha256 = hashlib.sha256
         hashes = [sha256(prefix + record).digest() for record in canonical_records]
-        self._sum = (self._sum + sum(map(_number, hashes))) % _MODULUS
+        self._sum = (self._sum + sum(map(int.from_bytes, hashes))) % _MODULUS
         self.count += len(hashes)
 
     @property
     def hex(self) -> str:
         """The sum as 64 hexadecimal digits."""
         return f"{self._sum:064x}"
-
-
-def _number(digest: bytes) -> int:
-    return int.from_bytes(digest, "big")

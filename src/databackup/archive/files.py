@@ -181,7 +181,7 @@ def _sync_folder(folder: Path) -> tuple[str, ...]:
 
 def write_stream(file: IO[bytes], chunks: Iterable[bytes]) -> Written:
     """Write chunks to an open file. Raises `FileError`."""
-    if isinstance(file, io.TextIOBase):
+    if _is_text(file):
         raise FileError("the destination is open as text: open it in binary mode")
     size = 0
     with _closed_at_once(chunks):
@@ -193,6 +193,10 @@ def write_stream(file: IO[bytes], chunks: Iterable[bytes]) -> Written:
         if hasattr(file, "flush"):
             file.flush()
     return Written(size)
+
+
+def _is_text(file: object) -> bool:
+    return isinstance(file, io.TextIOBase)
 
 
 def _write(file: IO[bytes], chunk: bytes) -> int | None:

@@ -27,6 +27,7 @@ HEADER_LINES: Final = 4
 DATA_LINE: Final = b'"data":{'
 END_START: Final = b'"end":{"collections":'
 SEAL_LENGTH: Final = 83
+_COUNTER_LIMIT: Final = 2**63
 _SEAL = re.compile(rb'"seal":"sha256:([0-9a-f]{64})"\}\}\n')
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
 _SUM = re.compile("[0-9a-f]{64}")
@@ -115,7 +116,9 @@ def _is_excluded(value: Any) -> bool:
 
 def _is_extensions(value: Any) -> bool:
     counters = value.get("counters", {}) if type(value) is dict else None
-    return type(counters) is dict and all(type(last) is int for last in counters.values())
+    return type(counters) is dict and all(
+        type(last) is int and abs(last) < _COUNTER_LIMIT for last in counters.values()
+    )
 
 
 def _is_timestamp(value: Any) -> bool:
@@ -163,7 +166,7 @@ _MEMBERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     "secrets": ("included or omitted", lambda value: value in ("included", "omitted")),
     "excluded": ("an array of names with reasons", _is_excluded),
-    "extensions": ("an object; counters in it of integers", _is_extensions),
+    "extensions": ("an object; counters in it of 64-bit integers", _is_extensions),
     "schema": ("an object with collections", _is_schema),
     "data": ("an object", _is(dict)),
 }

@@ -267,8 +267,8 @@ def _read_header(scanner: _Scanner) -> Header:
 def open_archive(source: files.PathOrFile, limits: Limits | None = None) -> Iterator[Archive]:
     """Open an archive and check its seal.
 
-    The source is read from where it stands. Raises `FileError`, `NotAnArchive`, `NewerFormat`, `ArchiveTruncated`, `SealBroken`,
-    `ArchiveInvalid`, `LimitExceeded`.
+    The source is read from where it stands. Raises `FileError`, `NotAnArchive`, `NewerFormat`,
+    `ArchiveTruncated`, `SealBroken`, `ArchiveInvalid`, `LimitExceeded`.
     """
     limits = limits or Limits()
     with files.open_source(source) as file:

@@ -24,7 +24,7 @@ from databackup.schema.document import describe, description_digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from databackup.adapters.registry import Types
+    from databackup.adapters.sqlite.reflect import Types
     from databackup.operations.targets import Dangling
 
 FAILED: Final = 1
@@ -170,10 +170,13 @@ def export_command(
 ) -> None:
     """Write everything TARGET holds to the archive FILE.
 
-    A file ending in .gz or .zst is compressed. A FILE that exists is replaced once the new archive
-    is complete; until then, and if anything goes wrong, the old one stays. With - the archive goes
-    to standard output, uncompressed, and the report to standard error.
+    A file ending in .gz or .zst is compressed. A FILE that exists must be an archive, and is
+    replaced once the new one is complete; until then, and if anything goes wrong, the old one
+    stays. With - the archive goes to standard output, uncompressed, and the report to standard
+    error.
     """
+    if file != "-":
+        confirm.require_replaceable(file)
     repository = run.guard.repository(open_repository(target, types=types, exclude=exclude))
     with progress_bar(f"opening {target}", wanted=run.output.wants_progress) as progress:
         report = export_all(repository, _stdout() if file == "-" else file, progress=progress)

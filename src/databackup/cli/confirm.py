@@ -1,8 +1,9 @@
-"""What an import will overwrite, and the question whether it may."""
+"""What is overwritten: by an export only an archive, by an import what somebody agrees to."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import attrs
@@ -10,11 +11,13 @@ from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
+from databackup.archive import compression
+from databackup.archive.format import FIRST_BYTES
 from databackup.archive.reader import open_archive
 from databackup.cli import render
 from databackup.cli.output import is_terminal
 from databackup.cli.text import visible
-from databackup.errors import DatabackupError
+from databackup.errors import ArchiveError, DatabackupError, FileError
 from databackup.operations.targets import require_fit
 
 if TYPE_CHECKING:
@@ -33,6 +36,30 @@ class NotConfirmed(DatabackupError):
 
     code: ClassVar[str] = "not-confirmed"
     remedy: ClassVar[str] = "To import without being asked, say --yes"
+
+
+def require_replaceable(file: str) -> None:
+    """See that an export replaces nothing but an archive: not the database, not somebody's notes.
+
+    Raises `FileError`.
+    """
+    try:
+        if not Path(file).is_file():
+            return
+        with Path(file).open("rb") as opened:
+            start = opened.read(compression.CHUNK)
+    except (OSError, ValueError):
+        return  # the export says what is wrong with it
+    if start and not _begins_an_archive(start):
+        raise FileError(f"{file} exists and is no archive: name another file, or remove it", file)
+
+
+def _begins_an_archive(start: bytes) -> bool:
+    try:
+        text = next(compression.decompress([start], compression.by_content(start)), b"")
+    except ArchiveError:
+        return False
+    return text.startswith(FIRST_BYTES)
 
 
 def can_ask() -> bool:
@@ -75,8 +102,11 @@ def require_consent(output: Output, target: str) -> None:
         )
     sys.stderr.write(f"Overwrite {visible(target)}? [y/N] ")
     sys.stderr.flush()
-    answer = sys.stdin.readline()
-    if not answer.endswith("\n"):
-        output.say("")
+    answer = ""
+    try:
+        answer = sys.stdin.readline()
+    finally:
+        if not answer.endswith("\n"):
+            output.say("")  # the end of the question's line, after Ctrl-C and Ctrl-D
     if answer.strip().lower() not in {"y", "yes"}:
         raise NotConfirmed("the answer was not yes; nothing was changed")

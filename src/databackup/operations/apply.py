@@ -126,7 +126,7 @@ class Writer:
         ]
 
 
-def _refusal(  # noqa: PLR0917 - the parts of one sentence
+def _refusal(
     collection: Collection, key: Row, names: tuple[str, ...], values: Row, reason: str
 ) -> Unlocated:
     problem = Problem(

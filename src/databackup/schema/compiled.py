@@ -212,6 +212,8 @@ def _needs_rank(field: Field) -> bool:
 
 
 def _ranked(value: Any) -> tuple[int, int, Any]:
+    if value is None:
+        return -1, 0, 0
     rank = _TYPE_RANK.get(type(value), 0)
     if rank == _TYPE_RANK[str]:
         return rank, 0, value.data if type(value) is RawText else value.encode()

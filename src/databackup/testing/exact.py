@@ -46,7 +46,7 @@ def exact_value(kind: Kind, value: Any) -> str:
         and type(value) is datetime.datetime
         and value.utcoffset() is not None
     ):
-        value = value.astimezone(datetime.UTC)
+        value = value.astimezone(datetime.UTC).replace(fold=0)
     return _typed(value)
 
 

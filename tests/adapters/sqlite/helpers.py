@@ -4,8 +4,11 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from databackup.adapters.sqlite import SQLiteRepository
-from databackup.repository import Row, Snapshot, Transaction
+from databackup.adapters.sqlite.transaction import SQLiteTransaction
+from databackup.repository import Row, Snapshot
 
 
 def read(repository: SQLiteRepository, name: str) -> list[Row]:
@@ -26,12 +29,21 @@ def insert(repository: SQLiteRepository, name: str, *rows: Row) -> None:
         transaction.finish({})
 
 
+@contextlib.contextmanager
+def failing(
+    repository: SQLiteRepository, error: type[Exception], match: str | None = None, **options: Any
+) -> Iterator[SQLiteTransaction]:
+    """A transaction that must end in an error."""
+    with pytest.raises(error, match=match), repository.transaction(**options) as transaction:
+        yield transaction
+
+
 class Undo(Exception):
     """Raised to leave a transaction."""
 
 
 @contextlib.contextmanager
-def undone(repository: SQLiteRepository, **options: Any) -> Iterator[Transaction]:
+def undone(repository: SQLiteRepository, **options: Any) -> Iterator[SQLiteTransaction]:
     """A transaction that is rolled back."""
     with contextlib.suppress(Undo), repository.transaction(**options) as transaction:
         yield transaction

@@ -15,7 +15,7 @@ from databackup.errors import (
     StoreLocked,
 )
 from databackup.schema import Collection, Reference, Schema
-from tests.adapters.sqlite.helpers import Undo, insert, read, rows_of, undone
+from tests.adapters.sqlite.helpers import Undo, failing, insert, read, rows_of, undone
 from tests.support import sqlite
 
 SCHEMA = Schema(collections=[Collection("notes", key="id", fields={"id": int, "text": str})])
@@ -56,10 +56,15 @@ def test_the_block_commits_and_an_exception_rolls_back(database: Make) -> None:
     repository = SQLiteRepository(path, SCHEMA)
     insert(repository, "notes", (1, "a"))
     error = Undo()
-    with pytest.raises(Undo) as caught, repository.transaction() as transaction:
-        transaction.insert(NOTES, [(2, "b")])
-        transaction.delete(NOTES, [(1,)])
-        raise error
+
+    def fail() -> None:
+        with repository.transaction() as transaction:
+            transaction.insert(NOTES, [(2, "b")])
+            transaction.delete(NOTES, [(1,)])
+            raise error
+
+    with pytest.raises(Undo) as caught:
+        fail()
     assert error is caught.value
     assert [(1, "a")] == sqlite.query(path, "SELECT * FROM notes")
 
@@ -138,10 +143,7 @@ def test_a_commit_that_readers_block_is_rolled_back(database: Make) -> None:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM notes").fetchall()
-        with (
-            pytest.raises(StoreLocked, match="nothing was committed"),
-            repository.transaction(wait=0.01) as transaction,
-        ):
+        with failing(repository, StoreLocked, "nothing was committed", wait=0.01) as transaction:
             transaction.insert(NOTES, [(1, "a")])
         reader.execute("COMMIT")
     assert [] == sqlite.query(path, "SELECT * FROM notes")
@@ -153,12 +155,14 @@ class Scripted(sqlite3.Connection):
     scripts: dict[str, Callable[["Scripted"], None]]
 
     def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+        """Do what the script says, then execute."""
         if sql in self.scripts:
             self.scripts[sql](self)
         return super().execute(sql, *arguments)
 
 
 def scripted(path: Path, **scripts: Callable[[Scripted], None]) -> SQLiteRepository:
+    """A repository whose connections have scripts by statement."""
     factory = type("_Scripted", (Scripted,), {"scripts": scripts})
     return SQLiteRepository(lambda: sqlite3.connect(path, factory=factory), SCHEMA)
 
@@ -171,10 +175,7 @@ def test_a_lost_commit_is_unknown(database: Make) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
     repository = scripted(database(TABLE), COMMIT=fail)
-    with (
-        pytest.raises(CommitUnknown, match="disk I/O error"),
-        repository.transaction() as transaction,
-    ):
+    with failing(repository, CommitUnknown, "disk I/O error") as transaction:
         transaction.insert(NOTES, [(1, "a")])
 
 
@@ -189,10 +190,7 @@ def test_a_full_disk_leaves_everything_as_it_was(database: Make) -> None:
 
     before = sqlite.dump(path)
     repository = SQLiteRepository(connect, SCHEMA)
-    with (
-        pytest.raises(StoreFailed, match="full"),
-        repository.transaction() as transaction,
-    ):
+    with failing(repository, StoreFailed, "full") as transaction:
         transaction.insert(NOTES, [(n, "x" * 1000) for n in range(2, 100)])
     assert before == sqlite.dump(path)
 
@@ -213,7 +211,7 @@ def test_nothing_is_written_after_sqlite_has_ended_the_transaction(
         "savepoint": lambda transaction: transaction.savepoint().__enter__(),
         "finish": lambda transaction: transaction.finish({}),
     }
-    with pytest.raises(StoreFailed, match="ended the transaction"), repository.transaction() as t:
+    with failing(repository, StoreFailed, "ended the transaction") as t:
         t.insert(NOTES, [(2, "b")])
         t._connection.execute("ROLLBACK")
         writes[write](t)
@@ -223,7 +221,7 @@ def test_nothing_is_written_after_sqlite_has_ended_the_transaction(
 def test_a_transaction_that_sqlite_has_ended_is_not_committed(database: Make) -> None:
     """The end of the block, too, sees that there is no transaction any more."""
     repository = SQLiteRepository(database(TABLE), SCHEMA)
-    with pytest.raises(StoreFailed, match="ended the transaction"), repository.transaction() as t:
+    with failing(repository, StoreFailed, "ended the transaction") as t:
         t.insert(NOTES, [(2, "b")])
         t.finish({})
         t._connection.execute("ROLLBACK")
@@ -237,8 +235,8 @@ def test_a_batch_that_ends_the_transaction_is_noticed_at_once(database: Make) ->
         "CREATE TRIGGER stop BEFORE INSERT ON notes BEGIN SELECT RAISE(ROLLBACK, 'no more'); END",
     )
     repository = SQLiteRepository.reflect(path)
-    with pytest.raises(StoreFailed, match="transaction was ended"), repository.transaction() as t:
-        for trigger in t._suspended:  # type: ignore[attr-defined]
+    with failing(repository, StoreFailed, "transaction was ended") as t:
+        for trigger in t._suspended:
             t._connection.execute(trigger.sql)
         t.insert(repository.schema["notes"], [(1, "a")])
 
@@ -325,7 +323,7 @@ def test_an_open_iterator_survives_a_rollback_to_a_savepoint(database: Make, tri
         found = []
         for number in range(8):
             found += next(batches)
-            with pytest.raises(Undo), transaction.savepoint():
+            with contextlib.suppress(Undo), transaction.savepoint():
                 transaction.insert(NOTES, [(100 + number, "new")])
                 transaction.update(NOTES, [(50, "changed")])
                 raise Undo
@@ -356,7 +354,7 @@ def test_any_table_is_read_on_after_a_rollback(database: Make, table: str) -> No
         found = []
         for rows in transaction.rows(collection, batch_size=1):
             found += rows
-            with pytest.raises(Undo), transaction.savepoint():
+            with contextlib.suppress(Undo), transaction.savepoint():
                 transaction.clear(collection)
                 raise Undo
         assert expected == found
@@ -374,7 +372,7 @@ def test_what_cannot_be_read_on_says_so(database: Make) -> None:
     with undone(repository) as transaction:
         batches = transaction.rows(repository.schema["t"], batch_size=1)
         next(batches)
-        with pytest.raises(Undo), transaction.savepoint():
+        with contextlib.suppress(Undo), transaction.savepoint():
             raise Undo
         with pytest.raises(StoreError, match="cannot be read on"):
             next(batches)

@@ -58,7 +58,7 @@ class Binder:
         stands as bytes. Raises `RecordsRefused` for what SQLite would not hold as it is.
         """
         if self._write:
-            rows = self._converted(rows)
+            rows = self._converted(self._write, rows)
         suspects = self._suspects(rows)
         if not suspects:
             return rows, []
@@ -67,9 +67,9 @@ class Binder:
             self._checked(row)
         return [row for row in rows if not _raw_places(row)] if raw else rows, raw
 
-    def _converted(self, rows: list[Row]) -> list[Row]:
+    def _converted(self, write: Callable[[list[Row]], list[Row]], rows: list[Row]) -> list[Row]:
         try:
-            return self._write(rows) if self._write else rows
+            return write(rows)
         except KindError:
             for row in rows:
                 self._explain(row)

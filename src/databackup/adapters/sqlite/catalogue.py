@@ -206,7 +206,7 @@ def read_catalogue(connection: sqlite3.Connection) -> Catalogue:
         tables=tables,
         views=frozenset(name for kind, name, _ in listed if kind == "view"),
         foreign_keys=tuple(_foreign_keys(connection, tables)),
-        triggers=tuple(_triggers(connection)),
+        triggers=tuple(_triggers(connection, tables)),
         housekeeping=housekeeping,
         indexes_to_rebuild=tuple(rebuild),
         utf8=pragma(connection, "encoding") == "UTF-8",
@@ -359,10 +359,12 @@ def _foreign_keys(
                 yield ForeignKey(table, own, parent.name, actual, parts[0][6])
 
 
-def _triggers(connection: sqlite3.Connection) -> Iterator[Trigger]:
-    for schema, temporary in (("sqlite_master", False), ("sqlite_temp_master", True)):
+def _triggers(connection: sqlite3.Connection, tables: Mapping[str, TableInfo]) -> Iterator[Trigger]:
+    for schema, temporary in (("main.sqlite_master", False), ("sqlite_temp_master", True)):
         rows = query(connection, f"SELECT name, tbl_name, sql FROM {schema} WHERE type = 'trigger'")
-        yield from (Trigger(name, table, sql, temporary) for name, table, sql in rows)
+        for name, table, sql in rows:
+            # The table is named as the trigger's own text spells it.
+            yield Trigger(name, _actual_name(table, tables), sql, temporary)
 
 
 # -- the text of definitions -------------------------------------------------------------------

@@ -172,7 +172,8 @@ def _number_reader(step: decimal.Decimal) -> Convert:
     def read(stored: Any) -> Any:
         if type(stored) is int:
             return _WIDE.quantize(decimal.Decimal(stored), step)
-        if type(stored) is not float or not math.isfinite(stored):
+        # A whole number that is a float is one too large for SQLite's integers.
+        if type(stored) is not float or not stored % 1.0 or not math.isfinite(stored):
             return stored
         value = _WIDE.quantize(decimal.Decimal(repr(stored)), step)
         return value if float(value) == stored and _digits(value) <= _DIGITS else stored

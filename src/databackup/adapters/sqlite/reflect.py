@@ -122,8 +122,6 @@ _DECLARED: Final[Mapping[str, Kind]] = {
     "DATE": kinds.Date(),
     "DATETIME": kinds.DateTime(),
     "TIMESTAMP": kinds.DateTime(),
-    "TIMESTAMP WITHOUT TIME ZONE": kinds.DateTime(),
-    "TIMESTAMP WITH TIME ZONE": kinds.DateTimeTz(),
     "TIMESTAMPTZ": kinds.DateTimeTz(),
     "TIME": kinds.Time(),
     "JSON": composite.Json(),
@@ -133,8 +131,7 @@ _DECLARED: Final[Mapping[str, Kind]] = {
 
 def _declared_kind(column: Column) -> Kind | None:
     """The kind that a declared type names, None where it says no more than the affinity."""
-    before, _, after = column.declared.upper().partition("(")
-    name = " ".join([*before.split(), *after.partition(")")[2].split()])
+    name = column.declared.upper().partition("(")[0].strip()
     if name in ("DECIMAL", "NUMERIC"):
         scale = scale_of(column.declared)
         return None if scale is None else kinds.Decimal(scale)

@@ -115,13 +115,13 @@ class _Maker:
         return st.dates()
 
     def times(self, _kind: Kind) -> Strategy:
-        return st.times()
+        return st.times().map(_unfolded)
 
     def times_with_offset(self, _kind: Kind) -> Strategy:
-        return st.times(timezones=self._offsets())
+        return st.times(timezones=self._offsets()).map(_unfolded)
 
     def datetimes(self, _kind: Kind) -> Strategy:
-        return st.datetimes()
+        return st.datetimes().map(_unfolded)
 
     def moments(self, _kind: Kind) -> Strategy:
         # A day away from both ends, so that no offset leads out of the years 1 to 9999.
@@ -129,7 +129,7 @@ class _Maker:
             datetime.datetime(1, 1, 2),  # noqa: DTZ001 - the bounds are naive
             datetime.datetime(9999, 12, 30),  # noqa: DTZ001
             timezones=st.just(datetime.UTC) if self.portable else self._offsets(),
-        )
+        ).map(_unfolded)
 
     def _offsets(self) -> st.SearchStrategy[datetime.tzinfo]:
         if self.portable:
@@ -207,6 +207,11 @@ _METHODS: dict[type[Kind], Callable[[_Maker, Any], Strategy]] = {
     Nested: _Maker.nested,
     Native: _Maker.text,
 }
+
+
+def _unfolded(value: Any) -> Any:
+    # No text of ISO 8601 tells the second of two equal times of a day from the first.
+    return value.replace(fold=0)
 
 
 def _decimal(digits: int, scale: int) -> Decimal:

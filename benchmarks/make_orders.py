@@ -1,0 +1,74 @@
+"""Make a SQLite file with many orders of 8 columns, and a tenth as many customers.
+
+python benchmarks/make_orders.py orders.db --rows 1000000
+"""
+
+import argparse
+import datetime
+import random
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_TABLES = """
+CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT UNIQUE NOT NULL);
+CREATE TABLE orders (
+    id INTEGER PRIMARY KEY,
+    customer_id INTEGER NOT NULL REFERENCES customers (id),
+    total NUMERIC(10, 2) NOT NULL,
+    ordered_at TEXT NOT NULL,
+    status TEXT NOT NULL,
+    note TEXT,
+    weight REAL NOT NULL,
+    details JSON NOT NULL
+);
+"""
+_START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+
+
+def make_orders(path: Path, rows: int) -> None:
+    """Make the file; there must be none yet. The same number of rows gives the same data."""
+    connection = sqlite3.connect(path)
+    connection.executescript(_TABLES)
+    customers = max(1, rows // 10)
+    with connection:
+        connection.executemany(
+            "INSERT INTO customers VALUES (?, ?, ?)",
+            ((i, f"Customer № {i}", f"customer{i}@example.com") for i in range(1, customers + 1)),
+        )
+        connection.executemany(
+            "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _orders(rows, customers)
+        )
+    connection.close()
+
+
+def _orders(rows: int, customers: int) -> Iterator[tuple[Any, ...]]:
+    draw = random.Random(rows)
+    for number in range(1, rows + 1):
+        at = _START + datetime.timedelta(seconds=number * 37)
+        note = None if number % 3 else f"Please ring twice, order {number}: “à la carte”"
+        details = f'{{"items":[{number % 97},{number % 89}],"gift":{str(not number % 5).lower()}}}'
+        yield (
+            number,
+            draw.randint(1, customers),
+            draw.randint(100, 1_000_000) / 100,
+            at.strftime("%Y-%m-%d %H:%M:%S"),
+            draw.choice(("new", "paid", "sent", "returned")),
+            note,
+            draw.random() * 100,
+            details,
+        )
+
+
+def main() -> None:
+    """Read the arguments and make the file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    arguments = parser.parse_args()
+    make_orders(arguments.path, arguments.rows)
+
+
+if __name__ == "__main__":
+    main()
