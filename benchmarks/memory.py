@@ -47,7 +47,17 @@ def run(rows: int, types: Types, folder: Path) -> None:
     total = rows + max(1, rows // 10)
     for step in ("export", "import", "import again"):
         child = subprocess.run(
-            [sys.executable, "-m", "benchmarks.memory", "--step", step, "--types", types, "--folder", str(folder)],
+            [
+                sys.executable,
+                "-m",
+                "benchmarks.memory",
+                "--step",
+                step,
+                "--types",
+                types,
+                "--folder",
+                str(folder),
+            ],
             stdout=subprocess.PIPE,
             text=True,
             check=True,

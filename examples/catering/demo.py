@@ -175,10 +175,8 @@ def command(*arguments: str, expected: int = 0, quiet: bool = False) -> None:
         check=False,
     )
     if not quiet:
-        print(textwrap.indent(child.stdout, "  "), end="")
-        print(
-            f"  (exit code {child.returncode})\n" if child.returncode else "\n", end="", flush=True
-        )
+        code = f"  (exit code {child.returncode})\n" if child.returncode else ""
+        print(f"{textwrap.indent(child.stdout, '  ')}{code}", flush=True)
     check(child.returncode == expected, f"exit code {child.returncode}\n{child.stdout}")
 
 

@@ -35,9 +35,11 @@ class Capabilities:
     consistent_snapshot
         A snapshot shows the store as it was at one moment, whatever is written meanwhile.
     atomic
-        A transaction is kept whole or not at all. A store without it cannot be imported into.
+        A transaction is kept whole or not at all. A store without it cannot be imported into:
+        `transaction` raises `StoreError`.
     savepoints
-        What a failed call did can be undone within the transaction.
+        What a failed call did can be undone within the transaction. Without it `savepoint` raises
+        `StoreError`.
     ordered_rows
         The collections whose rows come in key order: numbers by value, text by its UTF-8 bytes,
         bytes and UUIDs byte by byte, dates and times in time.

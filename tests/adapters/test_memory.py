@@ -2,7 +2,6 @@
 
 import contextlib
 import enum
-import threading
 from collections import UserDict
 from decimal import Decimal
 from typing import Any
@@ -15,7 +14,6 @@ from databackup.errors import (
     InvalidRecords,
     Problem,
     RecordsRefused,
-    StoreLocked,
     StoreMismatch,
 )
 from databackup.schema import Collection, Field, Json, Reference, Schema, kinds
@@ -416,108 +414,3 @@ def test_contents_that_refuse_leave_all_as_it_was() -> None:
 
     assert {} == given["dishes"]
     assert [True, True] == [new is old for new, old in zip(menus, before, strict=True)]
-
-
-# -- locks -------------------------------------------------------------------------------------
-
-
-def test_a_second_transaction_of_the_thread_is_refused_at_once() -> None:
-    """A transaction within a transaction would wait for itself: it is refused."""
-    repository = MemoryRepository(SCHEMA, contents())
-    with (
-        repository.transaction(),
-        pytest.raises(StoreLocked, match="this thread"),
-        repository.transaction(wait=60),
-    ):
-        pass
-    with repository.transaction():
-        pass
-
-
-def _in_a_thread(work: Any) -> None:
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join(10)
-    assert not thread.is_alive()
-
-
-def test_a_second_thread_waits_and_is_refused() -> None:
-    """A transaction of another thread waits as long as it was told, and then is refused."""
-    repository = MemoryRepository(SCHEMA, contents())
-    refused = []
-
-    def work() -> None:
-        with pytest.raises(StoreLocked, match=r"still held the contents after 0\.01 s") as error:
-            repository.transaction(wait=0.01).__enter__()
-        refused.append(error)
-
-    with repository.transaction():
-        _in_a_thread(work)
-
-    assert 1 == len(refused)
-
-
-def test_a_second_thread_gets_its_turn() -> None:
-    """A transaction of another thread that waits long enough sees what the first one wrote."""
-    repository = MemoryRepository(SCHEMA, contents())
-    counts = []
-    waiting = threading.Event()
-
-    def work() -> None:
-        waiting.set()
-        with repository.transaction(wait=float("inf")) as transaction:
-            counts.append(transaction.count(MENUS))
-
-    thread = threading.Thread(target=work)
-    with repository.transaction() as transaction:
-        thread.start()
-        waiting.wait(10)
-        transaction.insert(MENUS, [(2, Decimal(1), [])])
-    thread.join(10)
-
-    assert [3] == counts
-
-
-@pytest.mark.parametrize("lock", [threading.Lock(), threading.RLock()], ids=["Lock", "RLock"])
-def test_the_hosts_lock_is_held_and_given_back(lock: Any) -> None:
-    """The host's lock is held for a transaction, and free after it, also when it fails."""
-    repository = MemoryRepository(SCHEMA, contents(), lock=lock)
-    taken = []
-
-    def work() -> None:
-        taken.append(lock.acquire(timeout=0))
-        if taken[-1]:
-            lock.release()
-
-    with repository.transaction():
-        _in_a_thread(work)
-    _in_a_thread(work)
-    with pytest.raises(Interrupted), repository.transaction():
-        raise Interrupted
-    _in_a_thread(work)
-    with repository.snapshot():
-        _in_a_thread(work)
-
-    assert [False, True, True, True] == taken
-
-
-@pytest.mark.parametrize("lock", [threading.Lock(), threading.RLock()], ids=["Lock", "RLock"])
-def test_a_snapshot_within_a_transaction_shows_what_is_committed(lock: Any) -> None:
-    """The thread of a transaction can open a snapshot, which shows the contents as they are."""
-    repository = MemoryRepository(SCHEMA, contents(), lock=lock)
-    with repository.transaction() as transaction:
-        transaction.clear(MENUS)
-        assert 2 == len(rows_of(repository, MENUS))
-    assert [] == rows_of(repository, MENUS)
-
-
-def test_the_lock_is_given_back_when_the_contents_are_no_rows() -> None:
-    """A transaction that cannot be opened leaves the lock free."""
-    given = contents()
-    given["menus"].append(None)
-    repository = MemoryRepository(SCHEMA, given)
-    problems_of(repository)
-    given["menus"].pop()
-
-    with repository.transaction(wait=0):
-        pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gzip
 import hashlib
 import io
 import json
@@ -238,6 +237,12 @@ def content(archive: bytes, schema: Schema | None = None) -> tuple[Any, ...]:
         return opened.header, opened.ends, opened.seal, opened.size
 
 
+def opened(data: bytes) -> tuple[Any, ...]:
+    """What an archive says of itself, once its seal has been checked."""
+    with open_archive(io.BytesIO(data)) as archive:
+        return archive.header, archive.ends, archive.seal
+
+
 def read_rows(archive: bytes, schema: Schema) -> dict[str, list[Row]]:
     """The rows of an archive that has no problems."""
     rows: dict[str, list[Row]] = {}
@@ -248,8 +253,3 @@ def read_rows(archive: bytes, schema: Schema) -> dict[str, list[Row]]:
                 assert [] == batch.problems
                 rows[name] += batch.rows
     return rows
-
-
-def unpacked(data: bytes) -> bytes:
-    """What the standard gzip module makes of a file."""
-    return gzip.decompress(data)

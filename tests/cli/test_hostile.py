@@ -13,8 +13,8 @@ from databackup.cli.text import counted, size, visible
 from tests.cli.conftest import Workshop
 from tests.support.sqlite import quoted, run
 
-EVIL = "[bold red]x[/] \x1b[2J\x1b]0;owned\x07 \r\n\t\u202egpj.exe \x9b31m :smile: {task} \\"
-SHOWN = r"[bold red]x[/] \x1b[2J\x1b]0;owned\x07 \r\n\t\u202egpj.exe \x9b31m :smile: {task} " + "\\"
+EVIL = "[bold red]x[/] \x1b[2J\x1b]0;owned\x07 \r\n\t\u202egpj.exe \x9b31m :smile: {task} \x7f \\"
+SHOWN = EVIL.encode("unicode_escape").decode().replace("\\\\", "\\")
 
 
 @given(st.text())

@@ -127,6 +127,23 @@ def test_bad_urls(workshop: Workshop, target: str, message: str) -> None:
         open_repository(target)
 
 
+def test_no_regular_file() -> None:
+    """A device is no SQLite file, though SQLite would take it for an empty one."""
+    with pytest.raises(FileError, match="/dev/null is no regular file"):
+        open_repository("/dev/null")
+
+
+@pytest.mark.parametrize("content", [b"", None], ids=["empty file", "empty database"])
+def test_nothing_to_back_up(workshop: Workshop, content: bytes | None) -> None:
+    """A file without tables is refused: nobody means to keep a backup of nothing."""
+    if content is None:
+        workshop.make("none.db", "CREATE TABLE a (id INTEGER)", "DROP TABLE a")
+    else:
+        Path("none.db").write_bytes(content)
+    with pytest.raises(TargetError, match=r"none\.db holds no tables to back up"):
+        open_repository("none.db")
+
+
 def test_options_of_reflection(workshop: Workshop) -> None:
     """`types` and `exclude` reach the reflected schema."""
     with sqlite3.connect(workshop.database) as connection:
@@ -186,6 +203,12 @@ def test_attributes_that_are_no_repository(
     """What an attribute is instead of a repository is said."""
     with pytest.raises(TargetError, match=message):
         open_repository(f"{workshop.module(MEMORY)}:{attribute}")
+
+
+def test_callable_without_a_signature() -> None:
+    """What has no signature is called, and what it returns is looked at."""
+    with pytest.raises(TargetError, match="an object of the type 'dict', not a repository"):
+        open_repository("builtins:dict")
 
 
 def test_class_is_called_and_not_taken_as_it_is(workshop: Workshop) -> None:

@@ -16,7 +16,7 @@ from tests.support.archives import exported
 from tests.support.club import CLUB, many, memory
 
 
-@pytest.mark.parametrize("more", [0, 3, 20])
+@pytest.mark.parametrize("more", [0, 3, 10])
 @pytest.mark.parametrize("journal", ["DELETE", "WAL"])
 def test_database_that_gets_full(tmp_path: Path, more: int, journal: str) -> None:
     """A disk that gets full at any point of an import leaves the store as it was."""

@@ -8,14 +8,14 @@ import pytest
 
 from databackup import JSON_NULL, Changes, Collection, Reference, Schema, import_all
 from databackup.adapters.sqlite import SQLiteRepository
-from databackup.errors import InvalidRecords
+from databackup.errors import InvalidRecords, RecordsRefused
 from databackup.repository import Repository
 from databackup.schema import Field, composite, kinds
 from databackup.testing.bench import stored
 from tests.support import sqlite
 from tests.support.archives import data_of, exported
 from tests.support.club import CLUB, Dataset, club, many, memory
-from tests.support.wrappers import Passed, unordered
+from tests.support.wrappers import Passed, PassedTransaction, unordered
 
 Make = Callable[[Schema, Dataset], Repository]
 
@@ -257,7 +257,7 @@ def test_nan_that_sqlite_cannot_hold_is_refused(tmp_path: Path) -> None:
 
 
 def test_rows_that_the_schema_does_not_allow_are_replaced(tmp_path: Path) -> None:
-    """What a store holds off its kinds, even in keys, does not keep the import from putting right."""
+    """What a store holds off its kinds, even in keys, is put right by an import."""
     path = tmp_path / "t.db"
     sqlite.run(path, "CREATE TABLE t (id INT PRIMARY KEY, v INT NOT NULL)")
     schema = Schema(collections=[Collection("t", key="id", fields={"id": int, "v": int})])
@@ -269,6 +269,35 @@ def test_rows_that_the_schema_does_not_allow_are_replaced(tmp_path: Path) -> Non
     report = import_all(SQLiteRepository(path, schema), io.BytesIO(archive))
     assert Changes(added=1, changed=1, deleted=3, unchanged=1) == report.collections["t"]
     assert [(1, 1), (2, 2), (3, 3)] == sqlite.query(path, "SELECT * FROM t ORDER BY id")
+
+
+def test_record_that_cannot_be_deleted_is_named(tmp_path: Path) -> None:
+    """What a store does not let go is told by its key, and has no number in the archive."""
+
+    class Holds(PassedTransaction):
+        def delete(self, collection: Collection, keys: list[Any]) -> None:
+            if (3,) in keys:
+                raise RecordsRefused("it is on hold")
+            super().delete(collection, keys)
+
+    target = Passed(memory(many(5)), transaction=Holds)
+    before = stored(target)
+    with pytest.raises(InvalidRecords, match=r"key 3: the store refuses .* on hold") as got:
+        import_all(target, io.BytesIO(exported(memory({}))))
+    assert [None] == [problem.record for problem in got.value.problems]
+    assert before == stored(target)
+
+
+def test_without_a_key_records_off_their_kinds_are_replaced(tmp_path: Path) -> None:
+    """A store that holds what the schema does not allow is not equal to the archive."""
+    path = tmp_path / "t.db"
+    schema = Schema(collections=[Collection("t", fields={"v": int})])
+    target = sqlite.repository(path, schema, {"t": [(1,)]})
+    archive = exported(target)
+    sqlite.run(path, "UPDATE t SET v = 'one'")
+    report = import_all(target, io.BytesIO(archive))
+    assert Changes(added=1, deleted=1) == report.collections["t"]
+    assert [(1,)] == sqlite.query(path, "SELECT v FROM t")
 
 
 # -- unique values ---------------------------------------------------------------------------------

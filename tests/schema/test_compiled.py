@@ -79,6 +79,13 @@ def test_compiled_functions_do_what_the_kinds_do(
     assert [] == codec.explain_records(lines)
 
 
+def test_lines_are_canonical_only_where_the_fields_are_sorted() -> None:
+    """A record's line is hashed as it is only if no kind and no order makes it another."""
+    assert Collection("c", fields={"a": int, "b": str}).codec.form_is_canonical
+    assert not Collection("c", fields={"b": str, "a": int}).codec.form_is_canonical
+    assert not Collection("c", fields={"a": int, "b": Decimal}).codec.form_is_canonical
+
+
 foreign = st.recursive(
     st.one_of(
         st.none(),

@@ -70,12 +70,17 @@ def _open_sqlite(path: str, types: Types, exclude: Mapping[str, str]) -> Reposit
     try:
         if not path or not Path(path).exists():
             raise FileError(f"{path or 'the empty path'} does not exist", path)
-        if Path(path).is_dir():
-            raise FileError(f"{path} is a folder, not a SQLite file", path)
+        if not Path(path).is_file():
+            what = "a folder" if Path(path).is_dir() else "no regular file"
+            raise FileError(f"{path} is {what}, and cannot be a SQLite database", path)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise FileError(f"{path} cannot be read: {reason}", path) from error
-    return SQLiteRepository.reflect(path, types=types, exclude=exclude)
+    repository = SQLiteRepository.reflect(path, types=types, exclude=exclude)
+    if not repository.schema.collections:
+        # SQLite takes an empty file for an empty database, and a backup of it would seem to be one.
+        raise TargetError(f"{path} holds no tables to back up")
+    return repository
 
 
 def _open_url(

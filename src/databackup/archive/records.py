@@ -39,7 +39,9 @@ class RecordCodec:
     def __init__(self, collection: Collection, codec: Codec | None = None) -> None:
         self.collection = collection
         self.codec = codec or collection.codec
-        self._one_form_a_row = not any(map(_has_values_of_two_forms, collection.fields))
+        self._lines_tell = self.codec.form_is_canonical and not any(
+            map(_has_values_of_two_forms, collection.fields)
+        )
 
     def lines(self, rows: list[Row], first: int = 1) -> bytes:
         """The lines of rows, each ended by a line feed.
@@ -79,7 +81,7 @@ class RecordCodec:
         if records is not None:
             try:
                 rows = self.codec.decode(records)
-                if self._one_form_a_row and self._in_field_order(records):
+                if self._lines_tell and self._in_field_order(records):
                     canonical = self.canonical_of_lines(rows, block)
                 else:
                     canonical = self.canonical(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 FAILED: Final = 1
 OUTCOME_UNKNOWN: Final = 3
 INTERRUPTED: Final = 130
+_LONGEST_WAIT: Final = 86_400
 
 
 class _Run:
@@ -96,6 +98,16 @@ def run() -> int:
 
 
 # -- options that several commands have --------------------------------------------------------
+
+
+class _Seconds(click.FloatRange):
+    """A number of seconds from 0 on; what is no number and what never ends is refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is not a number of seconds.", param, ctx)
+        return seconds
 
 
 def _exclusions(
@@ -214,7 +226,7 @@ def export_command(
 )
 @click.option(
     "--wait",
-    type=click.FloatRange(min=0),
+    type=_Seconds(min=0, max=_LONGEST_WAIT),
     default=5.0,
     show_default=True,
     metavar="SECONDS",

@@ -44,7 +44,7 @@ def require_replaceable(file: str) -> None:
     Raises `FileError`.
     """
     try:
-        if not Path(file).is_file():
+        if Path(file).is_symlink() or not Path(file).is_file():
             return
         with Path(file).open("rb") as opened:
             start = opened.read(compression.CHUNK)
@@ -100,10 +100,10 @@ def require_consent(output: Output, target: str) -> None:
             "the import would overwrite data, and there is no terminal to ask on; "
             "nothing was changed"
         )
-    sys.stderr.write(f"Overwrite {visible(target)}? [y/N] ")
-    sys.stderr.flush()
     answer = ""
     try:
+        sys.stderr.write(f"Overwrite {visible(target)}? [y/N] ")
+        sys.stderr.flush()
         answer = sys.stdin.readline()
     finally:
         if not answer.endswith("\n"):

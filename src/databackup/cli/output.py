@@ -92,8 +92,9 @@ class Output:
 
     def _put(self, stream: TextIO | None, what: RenderableType | dict[str, Any]) -> None:
         if isinstance(what, dict):
-            # ASCII: no name or value in it can steer a terminal, whatever its encoding.
-            _write(stream, json.dumps(what, ensure_ascii=True, allow_nan=False) + "\n")
+            # Printable ASCII: no name or value can steer a terminal, whatever its encoding.
+            text = json.dumps(what, ensure_ascii=True, allow_nan=False)
+            _write(stream, text.replace("\x7f", "\\u007f") + "\n")
         else:
             _write(stream, _printed(stream, what))
 

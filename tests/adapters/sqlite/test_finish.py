@@ -296,5 +296,7 @@ def test_indexes_over_other_tables_are_rebuilt(database: Make, module: str) -> N
     assert [] == sqlite.query(path, found.format("old"))
     before = sqlite.dump(path)
     with repository.transaction() as transaction:
+        changes = transaction._connection.total_changes
         transaction.finish({})
+        assert changes == transaction._connection.total_changes
     assert before == sqlite.dump(path)

@@ -1,5 +1,6 @@
 import contextlib
 import datetime
+import io
 import os
 import sqlite3
 import threading
@@ -42,6 +43,14 @@ def test_a_missing_file_is_named_and_not_created(path: Path) -> None:
         with pytest.raises(FileError, match="there is no file") as caught, use():
             pass
         assert str(path) == caught.value.path
+    assert not path.exists()
+
+
+def test_a_file_that_vanishes_is_not_created(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite itself, too, is told to create no file."""
+    monkeypatch.setattr(Path, "open", lambda *_: io.BytesIO())
+    with pytest.raises(StoreFailed, match="unable to open"):
+        SQLiteRepository.reflect(path)
     assert not path.exists()
 
 

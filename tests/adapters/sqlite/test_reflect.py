@@ -8,7 +8,7 @@ import pytest
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.adapters.sqlite.catalogue import affinity_of
 from databackup.errors import SchemaError, StoreMismatch
-from databackup.schema import Field, Kind, Reference, composite, kinds
+from databackup.schema import Collection, Field, Kind, Reference, Schema, composite, kinds
 from databackup.schema.composite import Optional
 from tests.adapters.sqlite.helpers import insert, read
 from tests.support import sqlite
@@ -309,6 +309,11 @@ def test_rowid_tables_without_table_list(database: Make, monkeypatch: pytest.Mon
             (collection.fields[0].name, collection.fields[0].off_kind)
             for collection in schema.collections
         ]
+        sqlite.run(path, "DELETE FROM w", "INSERT INTO w VALUES (2, 'b'), (1, 'a')")
+        keyless = Collection("w", fields={"k": int, "d": str})
+        repository = SQLiteRepository(path, Schema(collections=[keyless], exclude={"r": "x"}))
+        with repository.transaction() as transaction:
+            assert [[(1, "a")], [(2, "b")]] == list(transaction.rows(keyless, batch_size=1))
 
 
 def test_an_integer_key_in_descending_order_is_no_row_number(database: Make) -> None:

@@ -1,5 +1,7 @@
 import contextlib
 import sqlite3
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,6 +136,28 @@ def test_a_locked_database_is_named(database: Make) -> None:
         with pytest.raises(StoreLocked), repository.transaction(wait=0):
             pass
         other.execute("ROLLBACK")
+
+
+def test_a_writer_waits_for_the_other_one(database: Make) -> None:
+    """The wait is the transaction's own, whatever the host's connection was opened with."""
+    path = database(TABLE)
+    repository = SQLiteRepository(lambda: sqlite3.connect(path, timeout=0), SCHEMA)
+    assert 0 == len(read(repository, "notes"))
+    held = threading.Event()
+
+    def hold() -> None:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            held.set()
+            time.sleep(0.2)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    with repository.transaction(wait=20) as transaction:
+        transaction.insert(NOTES, [(1, "a")])
+    thread.join()
+    assert [(1, "a")] == read(repository, "notes")
 
 
 def test_a_commit_that_readers_block_is_rolled_back(database: Make) -> None:

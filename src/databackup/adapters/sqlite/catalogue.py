@@ -383,8 +383,8 @@ _CONTENT: Final = re.compile(
 
 
 def _bare(sql: str) -> str:
-    """A definition without quoted names, texts and comments."""
-    return _QUOTED.sub(" x ", sql)
+    """A definition without comments, and with a word for each quoted name and text."""
+    return _QUOTED.sub(lambda found: " " if found[0][0] in "-/" else " x ", sql)
 
 
 def _module(sql: str) -> str | None:

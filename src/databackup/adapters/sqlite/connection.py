@@ -67,7 +67,7 @@ class Connections:
                 yield database
             return
         if isinstance(database, str | os.PathLike):
-            opened = _open_file(Path(database), wait)
+            opened = _open_file(Path(database))
         else:
             opened = _call(database)
         with contextlib.closing(opened) as connection:
@@ -112,7 +112,7 @@ def _call(database: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
     return connection
 
 
-def _open_file(path: Path, wait: float) -> sqlite3.Connection:
+def _open_file(path: Path) -> sqlite3.Connection:
     if path.is_dir():
         raise FileError(f"{path} is a folder, not a SQLite database", str(path))
     try:
@@ -126,8 +126,6 @@ def _open_file(path: Path, wait: float) -> sqlite3.Connection:
         return sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw",
             uri=True,
-            timeout=wait,
-            isolation_level=None,
             check_same_thread=False,
         )
 

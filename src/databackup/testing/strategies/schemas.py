@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
@@ -42,12 +43,15 @@ _KEYS = st.sampled_from(_SCALARS)
 _NOT_PORTABLE: tuple[Kind, ...] = (IntervalKind(), Native("tsrange"))
 
 
+# Made once: a strategy is validated anew each time it is made, and these are made often.
+@functools.cache
 def names() -> st.SearchStrategy[str]:
     """Names that every store can have once they are quoted, and that nobody would choose."""
     alphabet = st.characters(max_codepoint=0xFFFF, exclude_categories=("Cs", "Cc", "Cn", "Z"))
     return st.sampled_from(_HOSTILE) | st.text(alphabet, min_size=1, max_size=15)
 
 
+@functools.cache
 def all_kinds(*, portable: bool = True) -> st.SearchStrategy[Kind]:
     """Kinds, also of lists, dicts and nested objects, also nullable."""
     scalars = [*_SCALARS, kinds.TimeTz(), Json(), *(() if portable else _NOT_PORTABLE)]
@@ -106,11 +110,15 @@ def _schemas(draw: st.DrawFn, portable: bool) -> Schema:  # noqa: FBT001 - Hypot
     )
 
 
-def _fields(draw: st.DrawFn, *, portable: bool) -> list[Field]:
+@functools.cache
+def _named_kinds(*, portable: bool) -> st.SearchStrategy[list[tuple[str, Kind]]]:
     some = _KEYS | all_kinds(portable=portable)
-    drawn = draw(st.lists(st.tuples(names(), some), min_size=1, max_size=5, unique_by=_folded))
+    return st.lists(st.tuples(names(), some), min_size=1, max_size=5, unique_by=_folded)
+
+
+def _fields(draw: st.DrawFn, *, portable: bool) -> list[Field]:
     found = []
-    for name, kind in drawn:
+    for name, kind in draw(_named_kinds(portable=portable)):
         plain = Field(name, kind)
         keeps = not portable and _can_be_off(plain.value_kind) and draw(st.booleans())
         found.append(Field(name, kind, "keep") if keeps else plain)

@@ -1,4 +1,4 @@
-"""Files: a source read where it stands, a destination that is whole or untouched."""
+"""A destination is whole or untouched: paths and streams."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from databackup.archive import files
-from databackup.archive.reader import open_archive
-from databackup.errors import DatabackupError, FileError
-from tests.archive.support import packed, shop, tiny
+from databackup.errors import FileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -187,6 +185,13 @@ def test_size_limit_of_the_system(tmp_path: Path) -> None:
     lines = "\n".join(line[8:] for line in program.splitlines())
     output = subprocess.check_output([sys.executable, "-c", lines, str(tmp_path / "x")], text=True)
     assert "file []\n" == output
+
+
+class _ClosedPipe(io.BytesIO):
+    """A pipe whose reader has gone."""
+
+    def write(self, _data: Any) -> int:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 @pytest.mark.parametrize("kind", ["file", "stream"])
@@ -362,242 +367,3 @@ def test_long_names(tmp_path: Path, name: str) -> None:
     """A file can be written under every name that the system takes, however long."""
     files.write_file(tmp_path / name, iter(CHUNKS))
     assert [name] == [path.name for path in tmp_path.iterdir()]
-
-
-# -- streams -----------------------------------------------------------------------------------
-
-
-class _ClosedPipe(io.BytesIO):
-    """A pipe whose reader has gone."""
-
-    def write(self, _data: Any) -> int:
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-
-
-class _Picky(io.RawIOBase):
-    """Takes three bytes at once."""
-
-    def __init__(self) -> None:
-        self.taken = b""
-
-    def write(self, data: Any) -> int:
-        self.taken += data[:3]
-        return len(data[:3])
-
-
-class _Bare:
-    """The least that a destination can be: `write`, which returns nothing."""
-
-    def __init__(self) -> None:
-        self.taken = b""
-
-    def write(self, data: bytes) -> None:
-        self.taken += data
-
-
-class _Busy(io.RawIOBase):
-    """A pipe that would block."""
-
-    def write(self, _data: Any) -> None:
-        return None
-
-
-class _UnflushableFile(io.BytesIO):
-    """A file that fails when its buffer is emptied."""
-
-    def flush(self) -> None:
-        disk_full()
-
-
-def test_streams() -> None:
-    """An open file gets every byte, in the parts it takes, and stays open."""
-    for file in (io.BytesIO(), _Picky(), _Bare()):
-        written = files.write_stream(file, [b"one", b"", b"four"])  # type: ignore[arg-type]
-        assert files.Written(7) == written
-        found = file.getvalue() if isinstance(file, io.BytesIO) else file.taken
-        assert b"onefour" == found
-
-
-def test_streams_are_flushed(tmp_path: Path) -> None:
-    """What was written to an open file has left its buffer."""
-    with (tmp_path / "x").open("wb") as file:
-        files.write_stream(file, [b"x"])
-        assert b"x" == (tmp_path / "x").read_bytes()
-
-
-@pytest.mark.parametrize(
-    "make, message",
-    [
-        (_ClosedPipe, "Broken pipe"),
-        (_Busy, "no more at once"),
-        (_UnflushableFile, "No space left"),
-        (io.StringIO, "open as text"),
-    ],
-)
-def test_streams_that_fail(make: Callable[[], Any], message: str) -> None:
-    """A stream that cannot be written to is a `FileError` that says why."""
-    with pytest.raises(FileError, match=message):
-        files.write_stream(make(), [b"x"])
-
-
-def test_streams_that_are_not_open_for_writing(tmp_path: Path) -> None:
-    """A file that is closed, or open for reading, is a `FileError`."""
-    path = tmp_path / "x"
-    path.write_bytes(b"old")
-    with path.open("rb") as file, pytest.raises(FileError):
-        files.write_stream(file, [b"x"])
-    closed = io.BytesIO()
-    closed.close()
-    with pytest.raises(FileError, match="closed"):
-        files.write_stream(closed, [b"x"])
-
-
-def test_what_the_chunks_of_a_stream_raise_comes_out() -> None:
-    """What making the chunks raises comes out as it is."""
-    for error in (ValueError("x"), OSError("x")):
-        with pytest.raises(type(error)) as caught:
-            files.write_stream(io.BytesIO(), failing(error))
-        assert error is caught.value
-
-
-# -- a source ----------------------------------------------------------------------------------
-
-
-def seal_of(source: Any) -> str:
-    """The seal of an archive that was read twice."""
-    with open_archive(source) as archive:
-        for _name, _read in archive.collections():
-            pass
-        return archive.seal
-
-
-@pytest.mark.parametrize("packing", [None, "gzip", "zstd"])
-def test_sources(packing: Any, tmp_path: Path) -> None:
-    """A path, as text or not, an open file, and a pipe are read alike, compressed or not."""
-    path = tmp_path / "backup"
-    path.write_bytes(packed(shop(), packing))
-    seal = shop()[-68:-4].decode()
-    assert seal == seal_of(path) == seal_of(str(path))
-    with path.open("rb") as file:
-        assert seal == seal_of(file)
-        assert not file.closed
-    with subprocess.Popen(["cat", str(path)], stdout=subprocess.PIPE) as process:
-        assert seal == seal_of(process.stdout)
-    with path.open("rb", buffering=0) as raw:
-        assert seal == seal_of(raw)
-
-
-def test_source_at_an_offset() -> None:
-    """An open file is read from where it stands, in both passes."""
-    file = io.BytesIO(b"something else\n" + tiny())
-    file.seek(15)
-    with open_archive(file) as archive:
-        assert ["t"] == [name for name, _ in archive.collections()]
-        assert len(tiny()) == archive.file_size == archive.size
-
-
-class _Pipe(io.RawIOBase):
-    """Cannot seek, and gives a few bytes at once."""
-
-    def __init__(self, data: bytes, error: OSError | None = None) -> None:
-        self._file = io.BytesIO(data)
-        self._error = error
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(min(size, 100) if size >= 0 else size)
-        if self._error and size and not data:
-            raise self._error
-        return data
-
-
-def test_source_that_cannot_seek() -> None:
-    """A source that cannot seek is copied first, and the copy vanishes."""
-    pipe: Any = _Pipe(shop())
-    with files.open_source(pipe) as file:
-        assert file.seekable()
-        assert (0, shop()) == (file.tell(), file.read())
-    assert file.closed
-
-
-def test_sources_that_fail() -> None:
-    """A source that cannot be read to its end is a `FileError` that says why."""
-    lost = OSError(errno.EIO, os.strerror(errno.EIO))
-    with pytest.raises(FileError, match="cannot be read: Input/output error"):
-        seal_of(_Pipe(shop(), lost))
-
-
-class _LostDisk(io.BytesIO):
-    """Fails behind its first bytes."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        if self.tell() > 100_000:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return super().read(size)
-
-
-def test_sources_that_fail_later() -> None:
-    """A disk that fails while the archive is read is a `FileError` too."""
-    with pytest.raises(FileError, match="Input/output error"):
-        seal_of(_LostDisk(shop().replace(b"made anew", b"x" * 500_000)))
-
-
-def test_sources_that_are_no_binary_file(tmp_path: Path) -> None:
-    """A file that is open as text, for writing, or not at all, is refused."""
-    path = tmp_path / "x"
-    path.write_bytes(shop())
-    with path.open(encoding="utf-8") as text, pytest.raises(FileError, match="binary"):
-        seal_of(text)
-    with pytest.raises(FileError, match="binary"):
-        seal_of(io.StringIO("x"))
-    with path.open("ab") as file, pytest.raises(FileError):
-        seal_of(file)
-    closed = io.BytesIO()
-    closed.close()
-    with pytest.raises(FileError, match="closed"):
-        seal_of(closed)
-
-
-@pytest.mark.parametrize(
-    "name, message",
-    [
-        ("missing", "does not exist"),
-        (".", "is a folder"),
-        ("file/x", "Not a directory"),
-        ("x" * 300, "too long"),
-        ("nul\0", "null byte"),
-    ],
-)
-def test_sources_that_are_no_file(tmp_path: Path, name: str, message: str) -> None:
-    """A path that names no file is refused, and named."""
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(FileError, match=message) as caught:
-        seal_of(tmp_path / name)
-    assert str(tmp_path / name) == caught.value.path
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_sources_without_permission(tmp_path: Path) -> None:
-    """A file that may not be read is refused, and the reason said."""
-    (tmp_path / "x").write_bytes(shop())
-    (tmp_path / "x").chmod(0)
-    with pytest.raises(FileError, match="Permission denied"):
-        seal_of(tmp_path / "x")
-
-
-def test_devices_as_sources() -> None:
-    """A device without an end is told from an archive by its start."""
-    with pytest.raises(DatabackupError):
-        seal_of("/dev/zero")
-    with pytest.raises(DatabackupError, match="empty"):
-        seal_of(os.devnull)
-
-
-def test_paths_and_files() -> None:
-    """Text and path objects are paths, all else is taken for an open file."""
-    assert [True, True, False] == [files.is_path(place) for place in ("x", Path("x"), io.BytesIO())]
