@@ -36,6 +36,7 @@ MIXED = Collection(
     },
 )
 SORTED = Collection("sorted", fields={"a": int, "b": float | None, "c": list[float]})
+LISTS = Collection("lists", fields={"a": list[float]})
 PLAIN = Collection("plain", key="a", fields={"a": int, "b": str})
 ANY = Collection("any", fields={"value": Json})
 
@@ -124,6 +125,7 @@ def test_lanes_agree_on_anything(line: bytes) -> None:
         (SORTED, b'{"a":1,"b":2,"c":[]}', b'{"a":1,"b":2.0,"c":[]}'),
         (SORTED, b'{"a":1,"b":2.0,"c":[1]}', b'{"a":1,"b":2.0,"c":[1.0]}'),
         (SORTED, b'{"a":1,"b":null,"c":[1.0]}', b'{"a":1,"b":null,"c":[1.0]}'),
+        (LISTS, b'{"a":[1]}', b'{"a":[1.0]}'),
         (PLAIN, b'{"b":"x","a":1}', b'{"a":1,"b":"x"}'),
         (PLAIN, b'{ "a" : 1, "b":"\\u0078" }', b'{"a":1,"b":"x"}'),
         (ANY, b'{"value":1.0}', b'{"value":1}'),
