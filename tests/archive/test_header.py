@@ -47,7 +47,7 @@ ANYTHING: list[Any] = [
     None, True, False, 0, 1, -1, 1.0, 1.5, 2**70, "", "x", "1", [], [None], [1], ["x"], [[]], {},
     {"x": None}, {"x": "y"}, {"collections": None}, {"collections": []}, {"collections": {"t": 5}},
     {"collections": {"t": {}}}, {"collections": {}, "x": 1}, {"counters": []},
-    {"counters": {"t": "1"}},
+    {"counters": {"t": "1"}}, {"counters": {"nowhere": 1}},
 ]  # fmt: skip
 SOUND: dict[str, list[Any]] = {
     "app": [None, "x", "1"],

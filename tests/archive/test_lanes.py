@@ -17,6 +17,7 @@ from databackup.archive import text
 from databackup.archive.records import RecordCodec
 from databackup.errors import DatabackupError
 from databackup.schema import Collection, Json
+from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kinds import Decimal
 from tests.archive.support import batch_of
 
@@ -264,14 +265,14 @@ def test_the_deepest_value_that_is_allowed() -> None:
 def test_no_input_takes_long(line: bytes) -> None:
     """The strict lane's time grows no faster than its input, whatever stands in it."""
     started = time.process_time()
-    with pytest.raises(text.JsonTextError):
+    with pytest.raises(JsonTextError):
         text.load(line)
     assert time.process_time() - started < 5
 
 
 def test_messages_stay_short() -> None:
     """A message shows the start of a name, not all of it."""
-    with pytest.raises(text.JsonTextError) as caught:
+    with pytest.raises(JsonTextError) as caught:
         text.load(b'{"%s":1,"%s":2}' % (b"x" * 100_000, b"x" * 100_000))
     assert len(str(caught.value)) < 200
 

@@ -74,7 +74,9 @@ def test_export_fills_an_empty_file(workshop: Workshop) -> None:
     assert 5 == inspect_archive("backup.json").records
 
 
-@pytest.mark.parametrize("content", [b"notes", b"{}", gzip.compress(b"notes"), b"\x1f\x8b broken"])
+@pytest.mark.parametrize(
+    "content", [b"notes", b"{}", gzip.compress(b"notes", mtime=0), b"\x1f\x8b broken"]
+)
 def test_export_replaces_nothing_else(workshop: Workshop, content: bytes) -> None:
     """A FILE that exists and is no archive is refused, and stays."""
     Path("notes").write_bytes(content)

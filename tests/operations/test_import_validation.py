@@ -251,7 +251,9 @@ def test_dangling_reference_can_be_kept(tmp_path: Path, over: str) -> None:
     target = memory({}) if over == "memory" else sqlite.repository(tmp_path / "t.db", CLUB)
     report = import_all(target, io.BytesIO(archive), dangling="keep")
     assert 1 == len(report.warnings)
-    assert "points at members int 77, which is not there" in report.warnings[0]
+    assert (
+        "members, record 4, key 4, field recruited_by: points at members int 77, which is not there"
+    ) == report.warnings[0]
     assert 13 == report.records
 
 

@@ -133,6 +133,8 @@ def test_options_are_frozen() -> None:
         ("wait", -1),
         ("wait", "5"),
         ("wait", float("nan")),
+        ("wait", float("inf")),
+        ("wait", 86_401),
         ("limits", 5),
     ],
 )

@@ -290,6 +290,30 @@ def test_only_classes_with_fields_are_models(model: Any) -> None:
         Collection.of(model, "c")
 
 
+def test_an_excluded_field_needs_a_default() -> None:
+    """A field that is excluded and has no default is refused: no record could be given back."""
+
+    @attrs.define
+    class Secret:
+        id: int
+        token: object
+        made: object = None
+
+    @dataclasses.dataclass
+    class Session:
+        id: int
+        token: object
+        tags: list[object] = dataclasses.field(default_factory=list)
+
+    exclude = {"token": "secret", "made": "computed"}
+    with pytest.raises(SchemaError) as caught:
+        Collection.of(Secret, "secrets", exclude=exclude)
+    assert 1 == len(caught.value.problems)
+    assert "Secret.token has no default" in caught.value.problems[0]
+    with pytest.raises(SchemaError, match=r"Session\.token has no default"):
+        Collection.of(Session, "sessions", exclude={"token": "secret", "tags": "computed"})
+
+
 def test_excluded_fields_need_no_kind() -> None:
     """An excluded field may have any type, and stands in the collection with its reason."""
 

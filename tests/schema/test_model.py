@@ -70,6 +70,8 @@ def test_a_sound_schema_is_built() -> None:
          "has 1 fields, what it points at has 2"),
         ([Collection("a", key="x", fields={"x": int, "y": str}, references=[Reference("y", "a")])],
          "is of the kind str, but a.x of the kind int"),
+        ([Collection("a", fields={"x": Json, "y": Json}, references=[Reference("x", "a", "y")])],
+         "is of the kind json, by which nothing can be looked up"),
         ([Collection("a", key="x", fields={"x": int}, references=[Reference("x", "a", "z")])],
          "points at 'z', which is no field of a"),
         ([Collection("a", fields={"x": int}, references=[Reference((), "a", ())])],

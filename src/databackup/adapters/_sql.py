@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import msgspec
 
 from databackup.errors import SchemaError
 from databackup.schema import KindError
-from databackup.schema.jsonvalues import number, unwrap, wrap
+from databackup.schema.jsonvalues import unwrap, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Collection as Names
@@ -107,35 +106,6 @@ _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 def json_text(value: Any) -> str:
     """A JSON value as compact text; its numbers may be Decimals."""
     return _ENCODER.encode(value).decode()
-
-
-def parse_json(text: str) -> Any:
-    """The value of a JSON text, whose numbers lose nothing.
-
-    Raises ValueError for text that is no JSON, or that a JSON value would not be written as again:
-    a name twice in one object, NaN, numbers beyond a double.
-    """
-    try:
-        return json.loads(
-            text,
-            object_pairs_hook=_members,
-            parse_constant=_no_constant,
-            parse_float=number,
-            parse_int=number,
-        )
-    except RecursionError:
-        raise ValueError("too deep") from None
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return members
-
-
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON")
 
 
 def stored_json(form: Any) -> Any:

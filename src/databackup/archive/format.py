@@ -15,6 +15,7 @@ from databackup.archive import text
 from databackup.errors import ArchiveInvalid, NewerFormat, NotAnArchive, SchemaError
 from databackup.schema import Collection, Exclusion
 from databackup.schema.document import described_collection, description_digest
+from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def read_header(lines: bytes) -> Header:
     """
     try:
         members = text.load(lines + b"}}")
-    except text.JsonTextError as error:
+    except JsonTextError as error:
         raise ArchiveInvalid(f"the header cannot be read: {error}") from error
     _require_known(members.get("format_version"))
     for name in members:
@@ -219,6 +220,8 @@ def _header(members: dict[str, Any]) -> Header:
         selection=None if selection is None else tuple(selection),
         excluded=tuple(Exclusion(**item) for item in excluded),
     )
+    for name in header.counters.keys() - header.schema["collections"].keys():
+        raise ArchiveInvalid(f"the header counts for {shown(name)}, which is no collection")
     described_collections(header)
     return header
 
@@ -256,7 +259,7 @@ def read_end(line: bytes, header: Header) -> dict[str, CollectionEnd]:
     """The totals from their line. Raises `ArchiveInvalid`."""
     try:
         members = text.load(b"{" + line + b'"seal":""}}')
-    except text.JsonTextError as error:
+    except JsonTextError as error:
         raise ArchiveInvalid(f"the end cannot be read: {error}") from error
     end = members["end"]
     if set(members) != {"end"} or set(end) != {"collections", "seal"} or line[-2:] != b"},":

@@ -10,6 +10,7 @@ from databackup.archive import text
 from databackup.errors import InvalidRecords, Problem
 from databackup.schema.compiled import Codec, json_pointer
 from databackup.schema.composite import List
+from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import KindError
 from databackup.schema.kinds import Float
 
@@ -107,7 +108,7 @@ class RecordCodec:
                 else:
                     rows += self.codec.decode([record])
                     numbers.append(number)
-            except (text.JsonTextError, KindError) as error:
+            except (JsonTextError, KindError) as error:
                 problems.append(self._unreadable(number, error))
         return Batch(rows, self.canonical(rows), numbers, problems)
 

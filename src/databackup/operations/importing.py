@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from databackup.schema import Collection, Schema
 
 Mode = Literal["replace"]
+_DAY = 86_400
 
 
 def _one_of(choices: Any) -> Any:
@@ -34,8 +35,8 @@ def _is_bool(_options: Any, field: Any, value: object) -> None:
 
 
 def _is_time(_options: Any, field: Any, value: Any) -> None:
-    if type(value) not in (int, float) or not value >= 0:
-        raise ValueError(f"{field.name} is a number of seconds from 0 on, not {value!r}")
+    if type(value) not in (int, float) or not 0 <= value <= _DAY:
+        raise ValueError(f"{field.name} is a number of seconds from 0 to {_DAY}, not {value!r}")
 
 
 @attrs.frozen(kw_only=True)
@@ -53,7 +54,7 @@ class ImportOptions:
     allow_cascade
         Let the store's own cascade carry off records outside the schema that refer to deleted ones.
     wait
-        Seconds to wait for another transaction.
+        Seconds to wait for another transaction, a day at most.
     limits
         What is read at most.
     """
@@ -153,11 +154,10 @@ class _Import:
 
     def check_references(self) -> None:
         """See that every reference points at a record, whether the store enforces it or not."""
+        kept = ProblemList()
         for found in readback.dangling(self._schema, self._transaction):
-            if self._options.dangling == "keep":
-                self._warnings.append(str(found.problem))
-            else:
-                self._problems.add_unlocated(found)
+            (kept if self._options.dangling == "keep" else self._problems).add_unlocated(found)
+        self._warnings += map(str, kept.locate(self._archive, self._schema))
         self._raise_problems()
 
     def finish(self) -> None:

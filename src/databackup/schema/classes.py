@@ -189,9 +189,23 @@ def _annotations(model: type[Any]) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(model)}
 
 
+def _fields_of(model: type[Any]) -> tuple[Any, ...]:
+    return attrs.fields(model) if attrs.has(model) else dataclasses.fields(model)
+
+
 def _not_in_init(model: type[Any]) -> set[str]:
-    fields = attrs.fields(model) if attrs.has(model) else dataclasses.fields(model)
-    return {field.name for field in fields if not field.init}
+    return {field.name for field in _fields_of(model) if not field.init}
+
+
+def _without_default(model: type[Any]) -> set[str]:
+    missing = (attrs.NOTHING, dataclasses.MISSING)
+    return {
+        field.name
+        for field in _fields_of(model)
+        if field.init
+        and field.default in missing
+        and getattr(field, "default_factory", dataclasses.MISSING) is dataclasses.MISSING
+    }
 
 
 def kinds_of_class(
@@ -217,8 +231,13 @@ def kinds_of_class(
         f"{name}.{field} is not an argument of __init__ and cannot be given back: exclude it"
         for field in _not_in_init(model) - exclude.keys()
     ]
+    needed = [
+        f"{name}.{field} has no default, and a record given back would lack it: do not exclude it"
+        for field in sorted(_without_default(model) & exclude.keys())
+    ]
     wanted = {field: type_ for field, type_ in annotations.items() if field not in exclude}
-    return _resolve(name, wanted, _Resolver(converter, own, (model,)), [*unknown, *left_out])
+    problems = [*unknown, *left_out, *needed]
+    return _resolve(name, wanted, _Resolver(converter, own, (model,)), problems)
 
 
 def kinds_of_mapping(collection: str, fields: Mapping[str, Any]) -> dict[str, Kind]:

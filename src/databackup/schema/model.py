@@ -335,7 +335,9 @@ def _reference_problems(schema: Schema, source: Collection, reference: Reference
     elif not missing and not absent:
         for own, other in zip(reference.fields, to, strict=True):
             here, there = source.field(own).value_kind, target.field(other).value_kind
-            if type(here) is not type(there):
+            if not (here.can_be_key and there.can_be_key):
+                yield f"{what} is of the kind {here.name}, by which nothing can be looked up"
+            elif type(here) is not type(there):
                 yield (
                     f"{what} is of the kind {here.name}, but {target.name}.{other} "
                     f"of the kind {there.name}"

@@ -13,6 +13,8 @@ import enum
 import functools
 import operator
 import typing
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -21,16 +23,19 @@ import msgspec
 
 from databackup.schema import kinds
 from databackup.schema.classes import SCALARS
+from databackup.schema.composite import Dict, List, Nested, Optional
 from databackup.schema.kind import KindError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from databackup.schema.kind import Kind
     from databackup.schema.model import Collection
 
 Row = tuple[Any, ...]
 _FLOAT = kinds.Float()
+# cattrs makes a list of anything that can be iterated over, of a text its letters.
+_NO_LISTS = (str, bytes, bytearray, Mapping, AbstractSet)
 _GROUPS = (cattrs.ClassValidationError, cattrs.IterableValidationError)
 
 
@@ -66,6 +71,11 @@ class Structurer:
             for position, field in enumerate(collection.fields)
             if isinstance(field.value_kind, kinds.Float)
         ]
+        self._holders = [
+            (field.name, field.kind)
+            for field in collection.fields
+            if isinstance(field.value_kind, List | Dict | Nested)
+        ]
 
     @functools.cached_property
     def may_object(self) -> bool:
@@ -89,12 +99,27 @@ class Structurer:
             if self._model is None:
                 return self._row_of_dict(instance)
             _require_instance(instance, self._model)
+            for name, kind in self._holders:
+                with _naming(name):
+                    _require_lists(kind, getattr(instance, name))
             picked = self._pick(self._to_dict(instance))
         except StructuringError:
             raise
         except Exception as error:
             raise StructuringError(f"{type(error).__name__}: {error}") from error
         return self._with_doubles(picked if len(self._names) > 1 else (picked,))
+
+    def with_excluded_of(self, old: Any, new: Any) -> Any:
+        """The new instance with what the schema leaves out as the old one has it."""
+        prefix = f"{self._collection}."
+        left_out = {e.name.removeprefix(prefix) for e in self._collection.excluded}
+        if not left_out or self._model is None:
+            return new
+        if attrs.has(self._model):
+            fields = [f for f in attrs.fields(self._model) if f.name in left_out and f.init]
+            return attrs.evolve(new, **{f.alias: getattr(old, f.name) for f in fields})
+        names = [f.name for f in dataclasses.fields(new) if f.name in left_out and f.init]
+        return dataclasses.replace(new, **{name: getattr(old, name) for name in names})
 
     def changed_field(self, row: Row) -> str | None:
         """The first field that the model gives back otherwise than it was given, if any.
@@ -215,6 +240,32 @@ def _runs_code(model: Any, seen: frozenset[Any] = frozenset()) -> bool:
     if not made or any(hasattr(model, hook) for hook in hooks):
         return True
     return any(_runs_code(type_, seen | {model}) for type_ in types)
+
+
+@contextlib.contextmanager
+def _naming(field: str) -> Iterator[None]:
+    try:
+        yield
+    except KindError as error:
+        raise StructuringError(str(error), field) from error
+
+
+def _require_lists(kind: Kind, value: Any) -> None:
+    """See that what a list is to be made of has an order, and is no text. Raises `KindError`."""
+    if isinstance(kind, Optional):
+        _require_lists(kind.inner, value)
+    elif isinstance(kind, List):
+        if isinstance(value, _NO_LISTS):
+            raise kind.refused(value)
+        if isinstance(value, list | tuple):
+            for item in value:
+                _require_lists(kind.items, item)
+    elif isinstance(kind, Dict) and isinstance(value, Mapping):
+        for item in value.values():
+            _require_lists(kind.values, item)
+    elif isinstance(kind, Nested) and kind.model is not None and isinstance(value, kind.model):
+        for name, inner in kind.members:
+            _require_lists(inner, getattr(value, name))
 
 
 def _same(kind: Kind, given: Any, got: Any) -> bool:

@@ -232,6 +232,17 @@ def test_exclusions(database: Make) -> None:
         SQLiteRepository.reflect(path, exclude={"t.id": "why"})
 
 
+def test_what_is_not_there_cannot_be_excluded(database: Make) -> None:
+    """A misspelt table or column is named: the one that was meant would be in the archive."""
+    path = database("CREATE TABLE t (id INTEGER PRIMARY KEY, x)")
+    with pytest.raises(SchemaError) as caught:
+        SQLiteRepository.reflect(path, exclude={"tt": "why", "t.y": "why", "t.x": "a secret"})
+    assert [
+        "there is no table, and no TABLE.COLUMN, 'tt'",
+        "there is no table, and no TABLE.COLUMN, 't.y'",
+    ] == list(caught.value.problems)
+
+
 FULL_TEXT = [
     "CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT)",
     "CREATE VIRTUAL TABLE own5 USING fts5(title, body, tokenize = 'porter')",

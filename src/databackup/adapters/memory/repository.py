@@ -178,7 +178,7 @@ class MemoryTransaction(MemorySnapshot):
         table = self._tables[collection.name]
         keys = [collection.codec.key(row) for row in rows]
         old = table.present(keys)
-        new = table.made(rows)
+        new = table.made(rows, in_place_of=old)
         table.put(new)
         self._undone_by(lambda: table.put(old))
 

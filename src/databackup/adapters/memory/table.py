@@ -51,16 +51,24 @@ class Table:
         rows = (entry.row for entry in self.entries.values())
         return {tuple(row[position] for position in positions): None for row in rows}
 
-    def made(self, rows: Iterable[Row]) -> dict[Any, Entry]:
-        """Entries for rows by key. Raises `RecordsRefused` where the model does not take one."""
+    def made(
+        self, rows: Iterable[Row], *, in_place_of: Mapping[Any, Entry] | None = None
+    ) -> dict[Any, Entry]:
+        """Entries for rows by key; what the schema leaves out is kept from the entries before.
+
+        Raises `RecordsRefused` where the model does not take a row.
+        """
         made = {}
+        structurer = self.collection.structurer
         for row, place in zip(map(copier(self.collection), rows), self._places, strict=False):
             key = self.collection.codec.key(row)
             refusal = key_refusal(self.collection, key)
             if refusal is not None:
                 raise RecordsRefused(f"{self.collection}, key {shown(key)}: {refusal[1]}")
             try:
-                instance = self.collection.structurer.instance(row)
+                instance = structurer.instance(row)
+                if in_place_of is not None:
+                    instance = structurer.with_excluded_of(in_place_of[key].instance, instance)
             except StructuringError as error:
                 where = f"{self.collection}, key {shown(key)}" if key else str(self.collection)
                 field = f", field {error.field}" if error.field else ""

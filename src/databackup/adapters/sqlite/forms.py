@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
-from databackup.adapters._sql import json_form, json_text, parse_json, stored_json
+from databackup.adapters._sql import json_form, json_text, stored_json
 from databackup.schema import JSON_NULL, KindError, RawText, composite, kinds
 from databackup.schema.interval import IntervalKind
+from databackup.schema.jsontext import parse_json
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
@@ -304,7 +305,7 @@ def _json_reader(kind: Kind) -> Convert:
             return stored
         try:
             return kind.decode(json_form(parse_json(stored)))
-        except (ValueError, RecursionError):
+        except ValueError:
             return stored
 
     return read

@@ -28,7 +28,17 @@ def reflected_schema(
     version: int,
     exclude: Mapping[str, str],
 ) -> Schema:
-    """The schema of a database. Raises `StoreMismatch` for tables that cannot be backed up."""
+    """The schema of a database.
+
+    Raises `StoreMismatch` for tables that cannot be backed up, `SchemaError` for an exclusion of
+    what is not there.
+    """
+    unknown = [name for name in exclude if not _is_there(name, catalogue)]
+    if unknown:
+        raise SchemaError.of(
+            "what is to be excluded",
+            [f"there is no table, and no TABLE.COLUMN, {name!r}" for name in unknown],
+        )
     tables = {name: info for name, info in catalogue.tables.items() if name not in exclude}
     problems = [info.problem for info in tables.values() if info.problem]
     if problems:
@@ -49,6 +59,11 @@ def reflected_schema(
         version=version,
         exclude={**catalogue.housekeeping, **exclude},
     )
+
+
+def _is_there(name: str, catalogue: Catalogue) -> bool:
+    columns = (f"{table}.{column}" for table, t in catalogue.tables.items() for column in t.columns)
+    return name in catalogue.tables or name in catalogue.housekeeping or name in columns
 
 
 class _Fields:

@@ -1,0 +1,75 @@
+"""JSON text, read by the standard json with hooks: what it silently mends is refused here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from databackup.schema.jsonvalues import MAX_DEPTH, number
+from databackup.schema.kind import KindError, shown
+
+_ENCODER: Final = msgspec.json.Encoder()
+# A record holds its fields' values one level further in; tags and $json add two at each level.
+_MAX_BRACKETS: Final = 3 * MAX_DEPTH
+# It matches from every quote on: were it to fail at the end, it would be tried from the next one.
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_BRACKETS = re.compile(r"[\[\]{}]")
+
+
+class JsonTextError(ValueError):
+    """Text that is no JSON, or JSON whose values would not be written as they stand."""
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text, whose numbers lose nothing.
+
+    Raises `JsonTextError` for text that is no JSON, a name twice in one object, NaN, lone
+    surrogates, numbers beyond a double or too long, too many levels.
+    """
+    _check_depth(text)
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_float=number,
+            parse_int=number,
+        )
+        # JSON's \\ud800 makes a text that no UTF-8 can hold; only encoding it again tells.
+        _ENCODER.encode(value)
+    except UnicodeEncodeError as error:
+        raise JsonTextError("a lone surrogate, which is no text") from error
+    except json.JSONDecodeError as error:
+        raise JsonTextError(f"no JSON at character {error.pos + 1}: {error.msg}") from error
+    except KindError as error:
+        raise JsonTextError(str(error)) from error
+    except RecursionError:
+        raise JsonTextError(f"JSON deeper than {MAX_DEPTH} levels") from None
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
+        raise JsonTextError(f"the name {shown(twice)} stands twice in one object")
+    return members
+
+
+def _constant(text: str) -> NoReturn:
+    raise JsonTextError(f"{text} is no JSON")
+
+
+def _check_depth(text: str) -> None:
+    if text.count("[") + text.count("{") <= _MAX_BRACKETS:
+        return
+    depth = 0
+    for bracket in _BRACKETS.finditer(_STRING.sub("", text)):
+        depth += 1 if bracket[0] in "[{" else -1
+        if depth > _MAX_BRACKETS:
+            raise JsonTextError(f"JSON deeper than {MAX_DEPTH} levels")
