@@ -1,5 +1,5 @@
-import __future__
-
+import ast
+import importlib
 import importlib.metadata
 import json
 import os
@@ -9,7 +9,6 @@ import tomllib
 import venv
 import zipfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -73,8 +72,8 @@ def test_import_is_quick() -> None:
 
 
 def test_import_loads_nothing_optional() -> None:
-    """`import databackup` loads no extra's package, and no part that only some apps need."""
-    code = "import sys, json, databackup; print(json.dumps(list(sys.modules)))"
+    """Neither the package nor its names load an extra's package, or what only some apps need."""
+    code = "import sys, json; from databackup import *; print(json.dumps(list(sys.modules)))"
     loaded = set(json.loads(_out(code, env=CLEAN)))
     extras = {"click", "rich", "backports.zstd", "compression.zstd"}
     tools = {"hypothesis", "pytest"}
@@ -105,16 +104,28 @@ def test_command_without_its_extra(blocked: str) -> None:
     assert "Traceback" not in child.stderr
 
 
-def test_all_is_complete_and_sorted() -> None:
-    """`databackup.__all__` names every public name once, in order, and nothing that is missing."""
-    public = {
-        name
-        for name, value in vars(databackup).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType | __future__._Feature)
+def test_public_names_are_loaded_from_where_type_checkers_see_them() -> None:
+    """What `import databackup` loads on demand is what its imports for type checkers say."""
+    tree = ast.parse(Path(databackup.__file__).read_text("utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.name: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
     }
-    assert sorted(set(databackup.__all__)) == list(databackup.__all__)
-    assert public <= set(databackup.__all__)
-    assert [] == [name for name in databackup.__all__ if not hasattr(databackup, name)]
+    assert seen == {name: f"databackup.{home}" for name, home in databackup._HOME_OF.items()}
+    assert sorted([*seen, "__version__"]) == sorted(databackup.__all__)
+
+
+def test_public_names_can_be_had_and_listed() -> None:
+    """Each public name is there, `dir` lists it, and an unknown one is an AttributeError."""
+    for name, home in databackup._HOME_OF.items():
+        expected = getattr(importlib.import_module(f"databackup.{home}"), name)
+        assert expected is getattr(databackup, name)
+    assert set(databackup.__all__) <= set(dir(databackup))
+    with pytest.raises(AttributeError, match="has no attribute 'export_nothing'"):
+        databackup.export_nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_version() -> None:

@@ -1,31 +1,73 @@
-"""Export all data of an app to one file, and import it back, whole or not at all."""
+"""Export all data of an app to one file, and import it back, whole or not at all.
+
+A name is loaded when it is first asked for, so that an app that imports this package pays for what
+it uses, when it uses it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
 
 from databackup._version import __version__
-from databackup.archive.reader import Limits
-from databackup.errors import DatabackupError, Problem
-from databackup.operations.export import export_all, iter_export
-from databackup.operations.importing import ImportOptions, import_all
-from databackup.operations.reports import (
-    ArchiveInfo,
-    Changes,
-    ExportReport,
-    ImportReport,
-    Progress,
-    VerifyReport,
-)
-from databackup.operations.verify import inspect_archive, verify_archive
-from databackup.schema import (
-    JSON_NULL,
-    AwareDatetime,
-    AwareTime,
-    Collection,
-    Field,
-    Interval,
-    Json,
-    RawText,
-    Reference,
-    Schema,
-)
+
+if TYPE_CHECKING:
+    from databackup.archive.reader import Limits
+    from databackup.errors import DatabackupError, Problem
+    from databackup.operations.export import export_all, iter_export
+    from databackup.operations.importing import ImportOptions, import_all
+    from databackup.operations.reports import (
+        ArchiveInfo,
+        Changes,
+        CollectionInfo,
+        ExportReport,
+        ImportReport,
+        Progress,
+        VerifyReport,
+    )
+    from databackup.operations.verify import inspect_archive, verify_archive
+    from databackup.schema import (
+        JSON_NULL,
+        AwareDatetime,
+        AwareTime,
+        Collection,
+        Field,
+        Interval,
+        Json,
+        RawText,
+        Reference,
+        Schema,
+    )
+
+_HOMES = {
+    "archive.reader": ("Limits",),
+    "errors": ("DatabackupError", "Problem"),
+    "operations.export": ("export_all", "iter_export"),
+    "operations.importing": ("ImportOptions", "import_all"),
+    "operations.reports": (
+        "ArchiveInfo",
+        "Changes",
+        "CollectionInfo",
+        "ExportReport",
+        "ImportReport",
+        "Progress",
+        "VerifyReport",
+    ),
+    "operations.verify": ("inspect_archive", "verify_archive"),
+    "schema": (
+        "JSON_NULL",
+        "AwareDatetime",
+        "AwareTime",
+        "Collection",
+        "Field",
+        "Interval",
+        "Json",
+        "RawText",
+        "Reference",
+        "Schema",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "JSON_NULL",
@@ -34,6 +76,7 @@ __all__ = [
     "AwareTime",
     "Changes",
     "Collection",
+    "CollectionInfo",
     "DatabackupError",
     "ExportReport",
     "Field",
@@ -55,3 +98,18 @@ __all__ = [
     "iter_export",
     "verify_archive",
 ]
+
+
+if not TYPE_CHECKING:  # or else a type checker would take any name
+
+    def __getattr__(name: str) -> object:
+        home = _HOME_OF.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

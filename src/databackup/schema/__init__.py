@@ -3,10 +3,9 @@
 from databackup.schema.classes import AwareDatetime, AwareTime, Json
 from databackup.schema.interval import Interval
 from databackup.schema.jsonvalues import JSON_NULL
-from databackup.schema.kind import Kind, KindError
+from databackup.schema.kind import Kind, KindError, StructuringError
 from databackup.schema.model import Collection, Exclusion, Field, Reference, Schema
 from databackup.schema.offkind import RawText
-from databackup.schema.structuring import StructuringError
 
 __all__ = [
     "JSON_NULL",

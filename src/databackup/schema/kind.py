@@ -30,6 +30,17 @@ _REPR = reprlib.Repr()
 _REPR.maxother = _REPR.maxlong = _REPR.maxstring = SHOWN
 
 
+@attrs.define(slots=False, eq=False)
+class StructuringError(ValueError):
+    """The model does not take a row's values; `field` is None where it cannot be told which."""
+
+    message: str
+    field: str | None = None
+
+    def __str__(self) -> str:
+        return self.message
+
+
 def shown(value: object) -> str:
     """A value as an error message shows it: its type and the start of what it holds."""
     if value is None:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import attrs
 
 from databackup.errors import SchemaError
-from databackup.schema import classes, compiled, structuring
+from databackup.schema import classes, compiled
 from databackup.schema.composite import Optional
 from databackup.schema.kind import Kind
 from databackup.schema.offkind import Keep
 
 if TYPE_CHECKING:
     import cattrs
+
+    from databackup.schema import structuring
 
 OffKind = Literal["refuse", "keep"]
 
@@ -184,6 +186,9 @@ class Collection:
     @functools.cached_property
     def structurer(self) -> structuring.Structurer:
         """The compiled functions between rows and instances of the model."""
+        # Slow to import for cattrs' sake, and needed only where a model is.
+        from databackup.schema import structuring  # noqa: PLC0415
+
         return structuring.Structurer(self)
 
 

@@ -24,7 +24,7 @@ import msgspec
 from databackup.schema import kinds
 from databackup.schema.classes import SCALARS
 from databackup.schema.composite import Dict, List, Nested, Optional
-from databackup.schema.kind import KindError, shown
+from databackup.schema.kind import KindError, StructuringError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,17 +37,6 @@ _FLOAT = kinds.Float()
 # cattrs makes a list of anything that can be iterated over, of a text its letters.
 _NO_LISTS = (str, bytes, bytearray, Mapping, AbstractSet)
 _GROUPS = (cattrs.ClassValidationError, cattrs.IterableValidationError)
-
-
-@attrs.define(slots=False, eq=False)
-class StructuringError(ValueError):
-    """The model does not take a row's values; `field` is None where it cannot be told which."""
-
-    message: str
-    field: str | None = None
-
-    def __str__(self) -> str:
-        return self.message
 
 
 class Structurer:

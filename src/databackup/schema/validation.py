@@ -9,8 +9,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-import fastjsonschema
-
 from databackup.schema.kind import Kind, KindError, shown
 
 if TYPE_CHECKING:
@@ -39,6 +37,8 @@ def compile_validator(kinds: Sequence[Kind]) -> Callable[[list[list[Any]]], None
 
 @functools.lru_cache(maxsize=1024)
 def _compile(kinds: tuple[Kind, ...]) -> Callable[[list[list[Any]]], None]:
+    import fastjsonschema  # noqa: PLC0415 - slow to import, and not needed before the first batch
+
     # use_default=False: otherwise validation would write defaults into what it validates.
     validate = fastjsonschema.compile(
         batch_schema(kinds), use_default=False, detailed_exceptions=True
