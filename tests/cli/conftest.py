@@ -1,7 +1,7 @@
 import importlib
 import itertools
-import os
 import sys
+import uuid
 from pathlib import Path
 
 import attrs
@@ -71,7 +71,7 @@ class Workshop:
 
     def module(self, source: str) -> str:
         """The name of a new module that can be imported from the current directory."""
-        name = f"host{os.getpid()}_{id(self)}_{next(self._numbers)}"
+        name = f"host_{uuid.uuid4().hex}"  # no other test's: modules stay loaded
         (self.folder / f"{name}.py").write_text(source, "utf-8")
         importlib.invalidate_caches()
         return name

@@ -375,6 +375,22 @@ def test_ring_beside_outside_columns_is_refused(tmp_path: Path) -> None:
     assert before == sqlite.dump(path)
 
 
+@pytest.mark.parametrize("excluded", ["crew.note", "people.note"])
+def test_columns_excluded_by_either_name_are_not_lost(tmp_path: Path, excluded: str) -> None:
+    """A column may be excluded by its collection's name or by its table's: a ring is refused."""
+    path = tmp_path / "t.db"
+    sqlite.run(path, "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT UNIQUE, note TEXT)")
+    sqlite.run(path, "INSERT INTO people VALUES (1, 'a', 'one'), (2, 'b', 'two')")
+    crew = Collection("crew", key="id", fields={"id": int, "name": str})
+    schema = Schema(collections=[crew], exclude={excluded: "private"})
+    target = SQLiteRepository(path, schema, tables={"crew": "people"})
+    before = sqlite.dump(path)
+    archive = exported(memory({"crew": [(1, "b"), (2, "a")]}, Schema(collections=[crew])))
+    with pytest.raises(InvalidRecords):
+        import_all(target, io.BytesIO(archive))
+    assert before == sqlite.dump(path)
+
+
 def test_record_that_the_store_refuses_is_named_among_those_that_move(tmp_path: Path) -> None:
     """Of records that stand in each other's way, only the one that is wrong is named."""
     target = _places(tmp_path / "t.db", [(1, 10), (2, 20), (3, 30)], extra=" CHECK (place < 1000)")

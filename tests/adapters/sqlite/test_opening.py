@@ -237,6 +237,8 @@ def test_snapshots_on_one_connection_share_it() -> None:
         assert not connection.in_transaction
 
 
+# The standard library's own converters, deprecated from Python 3.12 on, are the example.
+@pytest.mark.filterwarnings("ignore:The default date converter:DeprecationWarning")
 def test_the_hosts_converters_are_not_applied() -> None:
     """Values come as stored, though the host's connection converts declared types and names."""
     detect = sqlite3.PARSE_DECLTYPES | sqlite3.PARSE_COLNAMES
