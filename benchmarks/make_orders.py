@@ -4,6 +4,7 @@ python benchmarks/make_orders.py orders.db --rows 1000000
 """
 
 import argparse
+import contextlib
 import datetime
 import random
 import sqlite3
@@ -29,10 +30,9 @@ _START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
 def make_orders(path: Path, rows: int) -> None:
     """Make the file; there must be none yet. The same number of rows gives the same data."""
-    connection = sqlite3.connect(path)
-    connection.executescript(_TABLES)
     customers = max(1, rows // 10)
-    with connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(_TABLES)
         connection.executemany(
             "INSERT INTO customers VALUES (?, ?, ?)",
             ((i, f"Customer № {i}", f"customer{i}@example.com") for i in range(1, customers + 1)),
@@ -40,7 +40,6 @@ def make_orders(path: Path, rows: int) -> None:
         connection.executemany(
             "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _orders(rows, customers)
         )
-    connection.close()
 
 
 def _orders(rows: int, customers: int) -> Iterator[tuple[Any, ...]]:

@@ -4,6 +4,7 @@ python -m benchmarks.memory --rows 1000000
 """
 
 import argparse
+import contextlib
 import cProfile
 import resource
 import shutil
@@ -41,9 +42,8 @@ def run(rows: int, types: Types, folder: Path) -> None:
     """Make the data, then export it, import it into an emptied copy, and into an equal one."""
     make_orders(folder / "orders.db", rows)
     shutil.copyfile(folder / "orders.db", folder / "target.db")
-    connection = sqlite3.connect(folder / "target.db")
-    connection.executescript("DELETE FROM orders; DELETE FROM customers; VACUUM")
-    connection.close()
+    with contextlib.closing(sqlite3.connect(folder / "target.db")) as connection:
+        connection.executescript("DELETE FROM orders; DELETE FROM customers; VACUUM")
     total = rows + max(1, rows // 10)
     for step in ("export", "import", "import again"):
         child = subprocess.run(

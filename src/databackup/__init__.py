@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from databackup.archive.reader import Limits
     from databackup.errors import DatabackupError, Problem
     from databackup.operations.export import export_all, iter_export
-    from databackup.operations.importing import ImportOptions, import_all
+    from databackup.operations.importing import import_all
+    from databackup.operations.options import ImportOptions
     from databackup.operations.reports import (
         ArchiveInfo,
         Changes,
@@ -43,7 +44,8 @@ _HOMES = {
     "archive.reader": ("Limits",),
     "errors": ("DatabackupError", "Problem"),
     "operations.export": ("export_all", "iter_export"),
-    "operations.importing": ("ImportOptions", "import_all"),
+    "operations.importing": ("import_all",),
+    "operations.options": ("ImportOptions",),
     "operations.reports": (
         "ArchiveInfo",
         "Changes",

@@ -36,7 +36,9 @@ class Problem:
     pointer: str | None = None
     expected: str | None = None
 
-    def __str__(self) -> str:
+    @property
+    def place(self) -> str:
+        """Where it is, in words: collection, record, key and field."""
         place = self.collection or "archive"
         if self.record is not None:
             place += f", record {self.record}"
@@ -44,7 +46,10 @@ class Problem:
             place += f", key {', '.join(_short(part) for part in self.key)}"
         if self.field is not None:
             place += f", field {self.field}"
-        return f"{place}: {self.message}"
+        return place
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
 
     def as_json(self) -> dict[str, Any]:
         """The problem as a JSON object; key parts that JSON cannot hold as text."""
@@ -62,6 +67,11 @@ def _text(value: object, form: Callable[[object], str]) -> str:
     except ValueError:
         # Python writes no integer of more than 4,300 digits.
         return f"a very long {type(value).__name__}"
+
+
+def reason_of(error: OSError | ValueError) -> str:
+    """Why a file cannot be used, in the system's words and without its name."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _sentence(text: str) -> str:

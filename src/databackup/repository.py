@@ -10,9 +10,11 @@ What is wrong with the data of one call is `RecordsRefused`; what is wrong with 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import attrs
+
+from databackup.schema import Key, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
 
     from databackup.schema import Collection, Reference, Schema
 
-Row = tuple[Any, ...]
-Key = tuple[Any, ...]
+__all__ = ["BATCH_SIZE", "Capabilities", "Key", "Repository", "Row", "Snapshot", "Transaction"]
 
 BATCH_SIZE = 1000
 

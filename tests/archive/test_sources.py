@@ -152,8 +152,3 @@ def test_devices_as_sources() -> None:
         seal_of("/dev/zero")
     with pytest.raises(DatabackupError, match="empty"):
         seal_of(os.devnull)
-
-
-def test_paths_and_files() -> None:
-    """Text and path objects are paths, all else is taken for an open file."""
-    assert [True, True, False] == [files.is_path(place) for place in ("x", Path("x"), io.BytesIO())]

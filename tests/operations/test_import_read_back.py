@@ -11,7 +11,7 @@ from databackup import Collection, Progress, Schema, import_all
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.errors import CommitUnknown, InvalidRecords, StoreFailed
 from databackup.repository import BATCH_SIZE, Row, Transaction
-from databackup.testing.bench import stored
+from databackup.testing.harness import stored
 from tests.support import sqlite
 from tests.support.archives import exported
 from tests.support.club import CLUB, club, many, memory

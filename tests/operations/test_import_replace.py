@@ -11,7 +11,7 @@ from databackup.adapters.sqlite import SQLiteRepository
 from databackup.errors import InvalidRecords, RecordsRefused
 from databackup.repository import Repository
 from databackup.schema import Field, composite, kinds
-from databackup.testing.bench import stored
+from databackup.testing.harness import stored
 from tests.support import sqlite
 from tests.support.archives import data_of, exported
 from tests.support.club import CLUB, Dataset, club, many, memory

@@ -12,7 +12,7 @@ from databackup.adapters.sqlite import SQLiteRepository
 from databackup.archive.format import CollectionEnd
 from databackup.errors import ArchiveInvalid, ArchiveSwapped, InvalidRecords
 from databackup.schema import kinds
-from databackup.testing.bench import stored
+from databackup.testing.harness import stored
 from tests.support import sqlite
 from tests.support.archives import Lines, edited, exported
 from tests.support.club import CLUB, Dataset, club, many, memory

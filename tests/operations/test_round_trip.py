@@ -19,7 +19,7 @@ from databackup.archive.format import read_end
 from databackup.archive.reader import open_archive
 from databackup.errors import DatabackupError, InvalidRecords, RecordsRefused
 from databackup.repository import Repository
-from databackup.testing.bench import fill, stored
+from databackup.testing.harness import fill, stored
 from databackup.testing.strategies import datasets, schemas
 from tests.support import sqlite
 from tests.support.archives import Lines, data_of, exported

@@ -27,7 +27,7 @@ from databackup.errors import (
     VersionMismatch,
     WrongApp,
 )
-from databackup.testing.bench import stored
+from databackup.testing.harness import stored
 from tests.support import sqlite
 from tests.support.archives import Lines, edited, exported
 from tests.support.club import CLUB, club, memory

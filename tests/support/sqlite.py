@@ -8,7 +8,7 @@ from typing import Any
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.schema import Collection, Field, Schema, kinds
 from databackup.schema.composite import Enum
-from databackup.testing.bench import fill
+from databackup.testing.harness import fill
 
 _TYPES: dict[type[Any], str] = {
     kinds.Bool: "BOOLEAN",

@@ -15,7 +15,6 @@ import re
 import sys
 import traceback
 import urllib.parse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from databackup.adapters.sqlite import SQLiteRepository
@@ -67,15 +66,8 @@ def open_repository(
 
 
 def _open_sqlite(path: str, types: Types, exclude: Mapping[str, str]) -> Repository:
-    try:
-        if not path or not Path(path).exists():
-            raise FileError(f"{path or 'the empty path'} does not exist", path)
-        if not Path(path).is_file():
-            what = "a folder" if Path(path).is_dir() else "no regular file"
-            raise FileError(f"{path} is {what}, and cannot be a SQLite database", path)
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise FileError(f"{path} cannot be read: {reason}", path) from error
+    if not path:  # which `Path` takes for the current folder
+        raise FileError("a file without a name does not exist", path)
     repository = SQLiteRepository.reflect(path, types=types, exclude=exclude)
     if not repository.schema.collections:
         # SQLite takes an empty file for an empty database, and a backup of it would seem to be one.

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 import attrs
 
-from databackup.errors import FileError
+from databackup.errors import FileError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 PathOrFile = str | os.PathLike[str] | IO[bytes]
 _TEMPORARY = ".databackup-tmp"
 _PREFIX = 50  # characters of the target's name; with four bytes each, and the rest, still a name
-
-
-def is_path(place: PathOrFile) -> bool:
-    """Whether a source or destination is a path, not an open file."""
-    return isinstance(place, str | os.PathLike)
 
 
 @contextlib.contextmanager
@@ -51,7 +46,7 @@ def open_source(source: PathOrFile) -> Iterator[IO[bytes]]:
                 spool.seek(0)
                 file = spool
         except (OSError, ValueError) as error:
-            raise FileError(f"the source cannot be read: {_reason(error)}") from error
+            raise FileError(f"the source cannot be read: {reason_of(error)}") from error
         yield file
 
 
@@ -63,11 +58,7 @@ def _open(path: Path) -> IO[bytes]:
     except FileNotFoundError as error:
         raise FileError(f"{path} does not exist", str(path)) from error
     except (OSError, ValueError) as error:
-        raise FileError(f"{path} cannot be read: {_reason(error)}", str(path)) from error
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise FileError(f"{path} cannot be read: {reason_of(error)}", str(path)) from error
 
 
 @attrs.frozen
@@ -153,7 +144,7 @@ def _require_replaceable(path: Path) -> None:
             raise FileError(f"the folder {path.parent} does not exist", str(path)) from None
         return
     except (OSError, ValueError) as error:
-        raise FileError(f"{path} cannot be written: {_reason(error)}", str(path)) from error
+        raise FileError(f"{path} cannot be written: {reason_of(error)}", str(path)) from error
     if stat.S_ISDIR(mode):
         raise FileError(f"{path} is a folder: name a file in it", str(path))
     if stat.S_ISLNK(mode):
@@ -163,7 +154,7 @@ def _require_replaceable(path: Path) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> FileError:
-    return FileError(f"{path} cannot be written: {_reason(error)}", str(path))
+    return FileError(f"{path} cannot be written: {reason_of(error)}", str(path))
 
 
 def _sync_folder(folder: Path) -> tuple[str, ...]:
@@ -174,8 +165,7 @@ def _sync_folder(folder: Path) -> tuple[str, ...]:
         finally:
             os.close(handle)
     except OSError as error:
-        reason = error.strerror or str(error)
-        return (f"written, but its durability is unconfirmed: {folder}: {reason}",)
+        return (f"written, but its durability is unconfirmed: {folder}: {reason_of(error)}",)
     return ()
 
 
@@ -211,4 +201,4 @@ def _stream_errors() -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
-        raise FileError(f"the destination cannot be written: {_reason(error)}") from error
+        raise FileError(f"the destination cannot be written: {reason_of(error)}") from error

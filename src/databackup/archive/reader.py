@@ -35,6 +35,7 @@ from databackup.errors import (
     LimitExceeded,
     Problem,
     SealBroken,
+    reason_of,
 )
 
 if TYPE_CHECKING:
@@ -323,4 +324,4 @@ def _read(file: IO[bytes], size: int) -> bytes:
     try:
         return file.read(size)
     except OSError as error:
-        raise FileError(f"the source cannot be read: {error.strerror or error}") from error
+        raise FileError(f"the source cannot be read: {reason_of(error)}") from error

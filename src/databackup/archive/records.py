@@ -8,6 +8,7 @@ import attrs
 
 from databackup.archive import text
 from databackup.errors import InvalidRecords, Problem
+from databackup.schema import Row
 from databackup.schema.compiled import Codec, json_pointer
 from databackup.schema.composite import List
 from databackup.schema.jsontext import JsonTextError
@@ -16,8 +17,6 @@ from databackup.schema.kinds import Float
 
 if TYPE_CHECKING:
     from databackup.schema import Collection, Field
-
-Row = tuple[Any, ...]
 
 
 @attrs.frozen

@@ -26,11 +26,15 @@ _FLOATS: Final = (
 
 @functools.cache
 def check_float_layout() -> None:
-    """See once that msgspec writes floats in the documented layout, on which digests rest."""
+    """See once that msgspec writes floats in the documented layout, on which digests rest.
+
+    Raises `DatabackupError`.
+    """
     floats, expected = _FLOATS
     if _ENCODER.encode(floats) != expected:
         raise DatabackupError(
-            f"msgspec {msgspec.__version__} writes floats in another layout than the archive format"
+            f"msgspec {msgspec.__version__} writes floats in another layout than the archive "
+            "format: install another version of it"
         )
 
 

@@ -11,14 +11,13 @@ from databackup.archive.digest import Digest
 from databackup.archive.format import CollectionEnd, end_to_bytes, seal_to_bytes
 from databackup.archive.records import RecordCodec
 from databackup.errors import StoreFailed
+from databackup.schema import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from databackup.archive.format import Header
     from databackup.schema import Collection
-
-Row = tuple[Any, ...]
 
 
 class ArchiveWriter:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, get_args
 
+import attrs
 import click
 
 from databackup import __version__
 from databackup.adapters.registry import open_repository
+from databackup.adapters.sqlite.reflect import Types
 from databackup.archive.files import open_source
 from databackup.cli import confirm, render
 from databackup.cli.interrupt import InterruptGuard
@@ -19,27 +21,25 @@ from databackup.cli.progress import progress_bar
 from databackup.errors import ArchiveError, CommitUnknown, DatabackupError, FileError, StoreError
 from databackup.operations.export import export_all
 from databackup.operations.importing import import_all
+from databackup.operations.options import LONGEST_WAIT, Dangling, Mode, WrongAppChoice
 from databackup.operations.verify import inspect_archive, verify_archive
 from databackup.schema.document import describe, description_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from databackup.adapters.sqlite.reflect import Types
-    from databackup.operations.targets import Dangling
 
 FAILED: Final = 1
 OUTCOME_UNKNOWN: Final = 3
 INTERRUPTED: Final = 130
-_LONGEST_WAIT: Final = 86_400
 
 
+@attrs.frozen
 class _Run:
     """One run of a command: what it prints with, and what keeps Ctrl-C off its last step."""
 
-    def __init__(self, output: Output, guard: InterruptGuard) -> None:
-        self.output = output
-        self.guard = guard
+    output: Output
+    guard: InterruptGuard
 
 
 class _Command(click.Command):
@@ -125,7 +125,7 @@ def _exclusions(
 def _target_options(function: Callable[..., Any]) -> Callable[..., Any]:
     types = click.option(
         "--types",
-        type=click.Choice(["storage", "declared"]),
+        type=click.Choice(get_args(Types)),
         default="storage",
         show_default=True,
         help="Values of a SQLite file as they are stored, or as their columns are declared.",
@@ -146,7 +146,7 @@ _as_json = click.option(
 )
 _dangling = click.option(
     "--dangling",
-    type=click.Choice(["refuse", "keep"]),
+    type=click.Choice(get_args(Dangling)),
     default="refuse",
     show_default=True,
     help="What to do about references that point at no record; keep makes them warnings.",
@@ -178,7 +178,7 @@ def cli() -> None:
 @_as_json
 @click.pass_obj
 def export_command(
-    run: _Run, /, target: str, file: str, types: Types, exclude: dict[str, str], **_: Any
+    run: _Run, /, target: str, file: str, types: Types, exclude: dict[str, str]
 ) -> None:
     """Write everything TARGET holds to the archive FILE.
 
@@ -201,7 +201,7 @@ def export_command(
 @click.option("--yes", is_flag=True, help="Import without asking.")
 @click.option(
     "--mode",
-    type=click.Choice(["replace"]),
+    type=click.Choice(get_args(Mode)),
     default="replace",
     show_default=True,
     help="replace: TARGET becomes equal to the archive.",
@@ -213,7 +213,7 @@ def export_command(
 )
 @click.option(
     "--wrong-app",
-    type=click.Choice(["refuse", "allow"]),
+    type=click.Choice(get_args(WrongAppChoice)),
     default="refuse",
     show_default=True,
     help="What to do about the archive of another app.",
@@ -226,7 +226,7 @@ def export_command(
 )
 @click.option(
     "--wait",
-    type=_Seconds(min=0, max=_LONGEST_WAIT),
+    type=_Seconds(min=0, max=LONGEST_WAIT),
     default=5.0,
     show_default=True,
     metavar="SECONDS",

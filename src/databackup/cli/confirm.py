@@ -18,7 +18,7 @@ from databackup.cli import render
 from databackup.cli.output import is_terminal
 from databackup.cli.text import visible
 from databackup.errors import ArchiveError, DatabackupError, FileError
-from databackup.operations.targets import require_fit
+from databackup.operations.fit import require_fit
 
 if TYPE_CHECKING:
     from typing import IO
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from databackup.cli.output import Output
-    from databackup.operations.targets import WrongAppChoice
+    from databackup.operations.options import WrongAppChoice
     from databackup.repository import Repository
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from rich.console import Console
 
 from databackup.cli import render
-from databackup.errors import FileError
+from databackup.errors import FileError, reason_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -63,8 +63,8 @@ class Output:
             raise
         except OSError as error:
             abandon_stdout()
-            reason = error.strerror or str(error)
-            raise FileError(f"standard output cannot be written: {reason}", "-") from error
+            message = f"standard output cannot be written: {reason_of(error)}"
+            raise FileError(message, "-") from error
 
     def done(self, text: RenderableType, report: dict[str, Any]) -> None:
         """The report of work that is done, whether or not it can be printed."""

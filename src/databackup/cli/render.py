@@ -18,6 +18,7 @@ from databackup.errors import (
     SchemaError,
     SchemaMismatch,
     StoreMismatch,
+    reason_of,
 )
 from databackup.schema.document import describe
 
@@ -83,8 +84,7 @@ def _problems(found: InvalidRecords) -> Iterator[RenderableType]:
 
 
 def _problem(problem: Problem) -> RenderableType:
-    place = str(problem).removesuffix(f": {problem.message}")
-    lines = [Text(visible(place), "bold"), Text(f"  {visible(problem.message)}")]
+    lines = [Text(visible(problem.place), "bold"), Text(f"  {visible(problem.message)}")]
     if problem.expected and problem.expected not in problem.message:
         lines.append(Text(f"  expected {visible(problem.expected)}"))
     if problem.pointer:
@@ -99,7 +99,7 @@ def cancelled() -> RenderableType:
 
 def unprinted(reason: OSError) -> RenderableType:
     """Work that is done, and whose report cannot be printed."""
-    text = visible(reason.strerror or reason)
+    text = visible(reason_of(reason))
     return _labelled("warning", "bold yellow", f"all is done, but its report is lost: {text}")
 
 

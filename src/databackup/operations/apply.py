@@ -8,10 +8,11 @@ unique values around among themselves are taken out and put in anew.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from databackup.errors import Problem, RecordsRefused
 from databackup.operations.locate import Unlocated
+from databackup.repository import Row
 from databackup.spill import RowQueue
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from databackup.repository import Transaction
     from databackup.schema import Collection
 
-Row = tuple[Any, ...]
 Refused = list[tuple[Row, str]]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -11,10 +11,10 @@ from databackup.errors import InvalidRecords, Problem
 from databackup.operations import readback
 from databackup.operations.apply import Writer
 from databackup.operations.compare import Comparison
+from databackup.operations.fit import in_key_order
 from databackup.operations.keys import UniqueKeys, key_fields
 from databackup.operations.reports import Changes
-from databackup.operations.targets import in_key_order
-from databackup.repository import BATCH_SIZE
+from databackup.repository import BATCH_SIZE, Row
 from databackup.schema import StructuringError
 from databackup.schema.compiled import json_pointer
 from databackup.spill import RowQueue
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from databackup.operations.locate import ProblemList, Unlocated
     from databackup.repository import Transaction
     from databackup.schema import Collection, Schema
-
-Row = tuple[Any, ...]
 
 
 class CollectionImport:
@@ -54,7 +52,7 @@ class CollectionImport:
         self._archive = archive
         self._in_order = in_key_order(archive.header, collection)
         self._store_in_order = store_in_order
-        outside = any(e.name.startswith(f"{collection}.") for e in schema.excluded)
+        outside = _may_have_outside_columns(collection, schema)
         self._writer = Writer(transaction, collection, outside_columns=outside)
 
     def run(self, batches: Iterable[Batch]) -> Changes:
@@ -165,3 +163,13 @@ class CollectionImport:
     def _note_refused(self, refused: list[Unlocated]) -> None:
         for found in refused:
             self._problems.add_unlocated(found)
+
+
+def _may_have_outside_columns(collection: Collection, schema: Schema) -> bool:
+    """Whether the store's records may hold more than the schema says.
+
+    A column is excluded by the name of its collection or by that of its table, which only the store
+    knows: what is not of another collection may be of this one.
+    """
+    owners = {exclusion.name.rpartition(".")[0] for exclusion in schema.excluded} - {""}
+    return any(owner == collection.name or owner not in schema for owner in owners)

@@ -15,8 +15,8 @@ import attrs
 
 from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords
-from databackup.operations.keys import key_bytes, key_fields
-from databackup.schema import KindError
+from databackup.operations.keys import key_bytes, key_bytes_or_none, key_fields
+from databackup.repository import Row
 from databackup.schema.composite import Dict, List, Nested, Optional
 from databackup.schema.kinds import Decimal
 from databackup.spill import KeyIndex, RowQueue
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from databackup.schema import Collection, Kind
-
-Row = tuple[Any, ...]
 
 
 class Side(NamedTuple):
@@ -188,11 +186,8 @@ class Comparison:
                 yield sides
 
     def _has_key(self, row: Row) -> bool:
-        try:
-            key_bytes(self._key_fields, self._collection.codec.key(row))
-        except KindError:
-            return False
-        return True
+        key = self._collection.codec.key(row)
+        return key_bytes_or_none(self._key_fields, key) is not None
 
     def _keyed(self, batches: Iterable[list[Side]]) -> Iterator[tuple[Any, Side]]:
         sort_keys = self._collection.codec.sort_keys

@@ -7,7 +7,7 @@ import datetime
 import os
 import uuid
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from databackup._version import __version__
 from databackup.archive import compression as packed
@@ -15,8 +15,8 @@ from databackup.archive import files
 from databackup.archive.format import Header
 from databackup.archive.writer import ArchiveWriter
 from databackup.errors import StoreFailed
+from databackup.operations.options import require_choice
 from databackup.operations.reports import ExportReport, Progress
-from databackup.operations.targets import require_choice
 from databackup.schema.document import describe, description_digest
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def export_all(
     repository: Repository,
-    destination: str | os.PathLike[str] | IO[bytes],
+    destination: files.PathOrFile,
     *,
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
@@ -60,7 +60,7 @@ def iter_export(
     """The bytes of an archive of everything a repository holds, for a streaming response.
 
     Lazy: the snapshot begins with the first chunk and ends with the last. Closing the iterator
-    early ends the snapshot. Raises as `export_all`.
+    early ends the snapshot. Raises as `export_all`, and ValueError for another compression.
     """
     if compression is not None:
         require_choice("compression", compression, packed.Compression)

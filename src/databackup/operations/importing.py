@@ -2,75 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-import attrs
-
+from databackup.archive.files import PathOrFile
 from databackup.archive.reader import Archive, Limits, open_archive
 from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords, Problem, StoreError
 from databackup.operations import readback
 from databackup.operations.collection import CollectionImport
+from databackup.operations.fit import require_fit
 from databackup.operations.locate import ProblemList
+from databackup.operations.options import Dangling, ImportOptions, Mode, WrongAppChoice
 from databackup.operations.reports import Changes, ImportReport, reported
-from databackup.operations.targets import Dangling, WrongAppChoice, require_choice, require_fit
 
 if TYPE_CHECKING:
     from databackup.operations.reports import ProgressCallback
     from databackup.repository import Repository, Transaction
     from databackup.schema import Collection, Schema
 
-Mode = Literal["replace"]
-_DAY = 86_400
-
-
-def _one_of(choices: Any) -> Any:
-    return lambda _options, field, value: require_choice(field.name, value, choices)
-
-
-def _is_bool(_options: Any, field: Any, value: object) -> None:
-    if type(value) is not bool:
-        raise TypeError(f"{field.name} is true or false, not {value!r}")
-
-
-def _is_time(_options: Any, field: Any, value: Any) -> None:
-    if type(value) not in (int, float) or not 0 <= value <= _DAY:
-        raise ValueError(f"{field.name} is a number of seconds from 0 to {_DAY}, not {value!r}")
-
-
-@attrs.frozen(kw_only=True)
-class ImportOptions:
-    """How an import is to go.
-
-    mode
-        "replace" makes the store equal to the archive.
-    read_back
-        Read everything back before the commit and compare digests.
-    wrong_app
-        "allow" imports the archive of another app.
-    dangling
-        "keep" lets references point nowhere, as they did when the archive was made.
-    allow_cascade
-        Let the store's own cascade carry off records outside the schema that refer to deleted ones.
-    wait
-        Seconds to wait for another transaction, a day at most.
-    limits
-        What is read at most.
-    """
-
-    mode: Mode = attrs.field(default="replace", validator=_one_of(Mode))
-    read_back: bool = attrs.field(default=True, validator=_is_bool)
-    wrong_app: WrongAppChoice = attrs.field(default="refuse", validator=_one_of(WrongAppChoice))
-    dangling: Dangling = attrs.field(default="refuse", validator=_one_of(Dangling))
-    allow_cascade: bool = attrs.field(default=False, validator=_is_bool)
-    wait: float = attrs.field(default=5.0, validator=_is_time)
-    limits: Limits = attrs.field(factory=Limits, validator=attrs.validators.instance_of(Limits))
-
 
 def import_all(
     repository: Repository,
-    source: str | os.PathLike[str] | IO[bytes],
+    source: PathOrFile,
     *,
     mode: Mode = "replace",
     read_back: bool = True,
@@ -89,6 +42,7 @@ def import_all(
 
     Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `StoreError`;
     `InvalidRecords` with up to 100 problems; `CommitUnknown`; and whatever `progress` raises.
+    Raises ValueError or TypeError for an option that `ImportOptions` does not know.
     """
     chosen = ImportOptions(
         mode=mode,

@@ -10,23 +10,28 @@ from typing import TYPE_CHECKING, Any, Self
 from databackup.archive import text
 from databackup.errors import Problem
 from databackup.schema.compiled import json_pointer
-from databackup.schema.kind import shown
+from databackup.schema.kind import KindError, shown
 from databackup.spill import KeyIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import TracebackType
 
     from databackup.archive.records import Batch
     from databackup.schema import Collection, Field, Reference, Schema
     from databackup.schema.compiled import Codec
 
-Row = tuple[Any, ...]
-
 
 def key_bytes(fields: Sequence[Field], values: Sequence[Any]) -> bytes:
     """Values of a key in their canonical form: equal keys give equal bytes."""
     return text.dump([f.form.canonical(v) for f, v in zip(fields, values, strict=True)])
+
+
+def key_bytes_or_none(fields: Sequence[Field], values: Sequence[Any]) -> bytes | None:
+    """As `key_bytes`; None for values that are not of their fields' kinds."""
+    try:
+        return key_bytes(fields, values)
+    except KindError:
+        return None
 
 
 def key_fields(collection: Collection) -> list[Field]:
@@ -51,12 +56,7 @@ class UniqueKeys:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         if self._index is not None:
             self._index.close()
 
@@ -118,12 +118,7 @@ class References:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self._present.close()
         self._wanted.close()
 

@@ -10,9 +10,9 @@ import attrs
 
 from databackup.archive.records import RecordCodec
 from databackup.errors import PROBLEM_LIMIT, Problem
-from databackup.operations.keys import key_bytes
+from databackup.operations.keys import key_bytes_or_none
+from databackup.repository import Row
 from databackup.schema.compiled import json_pointer
-from databackup.schema.kind import KindError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from databackup.schema import Collection, Schema
 
 
-Row = tuple[Any, ...]
 _Wanted = dict[tuple[str, ...], dict[bytes | None, list[int]]]
 
 
@@ -60,12 +59,12 @@ class ProblemList:
         """The problems kept, each with the number of its record in the archive."""
         room = PROBLEM_LIMIT - len(self.located)
         if self._unlocated and room:
-            self.located += locate(archive, schema, self._unlocated[:room])
+            self.located += _locate(archive, schema, self._unlocated[:room])
             self._unlocated = []
         return self.located
 
 
-def locate(archive: Archive, schema: Schema, found: Sequence[Unlocated]) -> list[Problem]:
+def _locate(archive: Archive, schema: Schema, found: Sequence[Unlocated]) -> list[Problem]:
     """The problems, with number, key and pointer of their records, by reading the archive again."""
     wanted: dict[str, _Wanted] = defaultdict(lambda: defaultdict(dict))
     for position, item in enumerate(found):
@@ -92,10 +91,7 @@ def _matches(collection: Collection, row: Row, wanted: _Wanted) -> Iterator[int]
 
 
 def _form(collection: Collection, fields: Sequence[str], values: Row) -> bytes | None:
-    try:
-        return key_bytes([collection.field(name) for name in fields], values)
-    except KindError:
-        return None
+    return key_bytes_or_none([collection.field(name) for name in fields], values)
 
 
 def _placed(collection: Collection, problem: Problem, number: int, row: Row) -> Problem:

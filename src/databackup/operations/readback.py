@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from databackup.archive import text
 from databackup.archive.digest import Digest
 from databackup.archive.format import CollectionEnd
 from databackup.archive.records import RecordCodec
 from databackup.errors import PROBLEM_LIMIT, Problem
 from databackup.operations.compare import Comparison, Difference, Forms
-from databackup.operations.keys import dangling_problem
+from databackup.operations.keys import dangling_problem, key_bytes_or_none
 from databackup.operations.locate import Unlocated
 from databackup.operations.reports import Progress
-from databackup.schema.kind import KindError, shown
+from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from databackup.archive.records import Batch
     from databackup.operations.reports import ProgressCallback
     from databackup.repository import Transaction
-    from databackup.schema import Collection, Field, Schema
+    from databackup.schema import Collection, Schema
 
 
 def dangling(schema: Schema, transaction: Transaction) -> Iterator[Unlocated]:
@@ -43,11 +42,11 @@ def digest_of(
     """Count and digest of what the store holds. Raises `InvalidRecords`."""
     codec = RecordCodec(collection)
     digest = Digest(collection.name)
-    name, total = collection.name, transaction.count(collection) if progress else 0
+    total = 0 if progress is None else transaction.count(collection)
     for rows in transaction.rows(collection):
         digest.add(codec.canonical(rows))
         if progress is not None:
-            done = digest.count
+            name, done = collection.name, digest.count
             progress(Progress(stage="reading back", collection=name, done=done, total=total))
     return CollectionEnd(digest.count, digest.hex)
 
@@ -61,12 +60,12 @@ def written_alike(archive: Archive, collection: Collection, transaction: Transac
     codec = RecordCodec(collection)
     for rows in transaction.rows(collection):
         ours.add(forms.of(rows, codec.canonical(rows)))
-    for batch in records_of(archive, collection):
+    for batch in _records_of(archive, collection):
         theirs.add(forms.of(batch.rows, batch.canonical))
     return ours.hex == theirs.hex
 
 
-def records_of(archive: Archive, collection: Collection) -> Iterator[Batch]:
+def _records_of(archive: Archive, collection: Collection) -> Iterator[Batch]:
     """The records that an archive has of one collection."""
     for name, read in archive.collections():
         if name == collection.name:
@@ -79,7 +78,7 @@ def differences(
 ) -> Iterator[Unlocated]:
     """What the store gives back otherwise than it was given, record by record."""
     comparison = Comparison(collection, exact=False)
-    batches = records_of(archive, collection)
+    batches = _records_of(archive, collection)
     new = (comparison.sides(batch.rows, batch.canonical) for batch in batches)
     old = map(comparison.stored, transaction.rows(collection))
     for difference in comparison.by_index(new, old):
@@ -96,7 +95,7 @@ def _given_back(collection: Collection, difference: Difference) -> Unlocated:
     else:
         message = "the store gives back another record than it was given"
         for part, one, other in zip(collection.fields, new, old, strict=True):
-            if _form(part, one) != _form(part, other):
+            if key_bytes_or_none([part], [one]) != key_bytes_or_none([part], [other]):
                 field, expected = part.name, shown(one)
                 message = f"the store gives back {shown(other)} for {shown(one)}"
                 break
@@ -110,10 +109,3 @@ def _given_back(collection: Collection, difference: Difference) -> Unlocated:
         expected=expected,
     )
     return Unlocated(problem, collection.key, key)
-
-
-def _form(field: Field, value: Any) -> bytes | None:
-    try:
-        return text.dump(field.form.canonical(value))
-    except (KindError, UnicodeEncodeError):
-        return None

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from databackup.archive.format import CollectionEnd, Header
+from databackup.archive.format import CollectionEnd
 from databackup.archive.records import Batch
 from databackup.schema import Exclusion
 
@@ -135,12 +135,6 @@ class ArchiveInfo(_Report):
     size: int
     file_size: int
     seal: str
-
-    @classmethod
-    def of(cls, header: Header, **facts: Any) -> ArchiveInfo:
-        """The info of a header and what else is known of the archive."""
-        shared = attrs.fields_dict(cls).keys() & attrs.fields_dict(Header).keys()
-        return cls(**{name: getattr(header, name) for name in shared - facts.keys()}, **facts)
 
 
 @attrs.frozen(kw_only=True)

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
+from databackup.archive.files import PathOrFile
 from databackup.archive.format import described_collections
 from databackup.archive.reader import Archive, Limits, open_archive
 from databackup.archive.records import RecordCodec
 from databackup.errors import ArchiveInvalid, InvalidRecords, SchemaError
+from databackup.operations.fit import in_key_order, require_fit
 from databackup.operations.keys import References, UniqueKeys
 from databackup.operations.locate import ProblemList
+from databackup.operations.options import Dangling, require_choice
 from databackup.operations.reports import ArchiveInfo, CollectionInfo, VerifyReport, reported
-from databackup.operations.targets import Dangling, in_key_order, require_choice, require_fit
 from databackup.schema import Schema
 from databackup.schema.compiled import Codec
 
 if TYPE_CHECKING:
     from databackup.operations.reports import ProgressCallback
 
-Source = str | os.PathLike[str] | IO[bytes]
 
-
-def inspect_archive(source: Source, *, limits: Limits | None = None) -> ArchiveInfo:
+def inspect_archive(source: PathOrFile, *, limits: Limits | None = None) -> ArchiveInfo:
     """What an archive says of itself, once its seal has been checked.
 
     Raises `FileError` and the `ArchiveError`s of an archive that is not sound.
@@ -39,8 +38,18 @@ def inspect_archive(source: Source, *, limits: Limits | None = None) -> ArchiveI
             )
             for name, end in archive.ends.items()
         }
-        return ArchiveInfo.of(
-            header,
+        return ArchiveInfo(
+            format_version=header.format_version,
+            archive_id=header.archive_id,
+            created_at=header.created_at,
+            app=header.app,
+            schema_version=header.schema_version,
+            schema_digest=header.schema_digest,
+            producer=header.producer,
+            consistency=header.consistency,
+            selection=header.selection,
+            secrets=header.secrets,
+            excluded=header.excluded,
             collections=collections,
             records=sum(end.count for end in archive.ends.values()),
             compression=archive.compression,
@@ -51,7 +60,7 @@ def inspect_archive(source: Source, *, limits: Limits | None = None) -> ArchiveI
 
 
 def verify_archive(
-    source: Source,
+    source: PathOrFile,
     schema: Schema | None = None,
     *,
     dangling: Dangling = "refuse",
@@ -62,7 +71,7 @@ def verify_archive(
 
     Against `schema`, or without one against what the archive says its kinds are. `dangling="keep"`
     makes references that point nowhere a warning. Raises `FileError`, the `ArchiveError`s,
-    `SchemaMismatch`, and `InvalidRecords` with up to 100 problems.
+    `SchemaMismatch`, `InvalidRecords` with up to 100 problems; ValueError for another `dangling`.
     """
     require_choice("dangling", dangling, Dangling)
     with open_archive(source, limits) as archive:

@@ -1,6 +1,7 @@
 """What is backed up: collections, fields, kinds, references; classes become collections here."""
 
 from databackup.schema.classes import AwareDatetime, AwareTime, Json
+from databackup.schema.compiled import Key, Row
 from databackup.schema.interval import Interval
 from databackup.schema.jsonvalues import JSON_NULL
 from databackup.schema.kind import Kind, KindError, StructuringError
@@ -16,10 +17,12 @@ __all__ = [
     "Field",
     "Interval",
     "Json",
+    "Key",
     "Kind",
     "KindError",
     "RawText",
     "Reference",
+    "Row",
     "Schema",
     "StructuringError",
 ]

@@ -7,7 +7,7 @@ its own form, as most are, the compiled code passes it on without a call.
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from databackup.errors import Problem
 from databackup.schema import kinds
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from databackup.schema.model import Collection, Field
 
+Row = tuple[Any, ...]
+Key = tuple[Any, ...]
 _TYPE_RANK = {bool: 1, int: 1, float: 1, str: 2, RawText: 2, bytes: 3}
 
 
@@ -40,26 +42,26 @@ class Codec:
             kind.canonical_is_form for kind in self._forms
         )
         """Whether a record's line in an archive is its canonical form."""
-        self._encode = _compile_to_dicts(in_order, Kind.encode)
-        self._canonical = _compile_to_dicts(by_name, Kind.canonical)
+        self._encode = _compile_to_dicts(in_order, "encode")
+        self._canonical = _compile_to_dicts(by_name, "canonical")
         self._arrays = _compile_to_arrays(names)
         self._decode = _compile_to_rows(self._forms)
         self._validator = compile_validator if validated else _accept_all
         self._validate = self._validator(self._forms)
         self._sort_keys = _compile_sort_keys(collection)
 
-    def encode(self, rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    def encode(self, rows: list[Row]) -> list[dict[str, Any]]:
         """The records of rows, in field order. Raises `KindError`; `explain_rows` says where.
 
         Text with lone surrogates passes: writing it as JSON raises UnicodeEncodeError.
         """
         return self._encode(rows)
 
-    def canonical(self, rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    def canonical(self, rows: list[Row]) -> list[dict[str, Any]]:
         """The canonical records of rows, fields sorted by name. Raises `KindError`."""
         return self._canonical(rows)
 
-    def decode(self, records: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    def decode(self, records: list[dict[str, Any]]) -> list[Row]:
         """The rows of records. Raises `KindError`; `explain_records` says where."""
         try:
             arrays = self._arrays(records)
@@ -68,15 +70,15 @@ class Codec:
         self._validate(arrays)
         return self._decode(arrays)
 
-    def sort_keys(self, rows: list[tuple[Any, ...]]) -> list[Any]:
+    def sort_keys(self, rows: list[Row]) -> list[Any]:
         """What rows are ordered by, comparable with each other: numbers, then text, then bytes."""
         return self._sort_keys(rows)
 
-    def key(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    def key(self, row: Row) -> Key:
         """The key of a row."""
         return tuple(row[position] for position in self._collection.key_positions)
 
-    def explain_rows(self, rows: Iterable[tuple[Any, ...]], first: int = 1) -> list[Problem]:
+    def explain_rows(self, rows: Iterable[Row], first: int = 1) -> list[Problem]:
         """A problem for each value of rows that is not of its field's kind."""
         problems = []
         for number, row in enumerate(rows, first):
@@ -119,7 +121,7 @@ class Codec:
         return problems
 
     def _problem(
-        self, error: KindError, number: int, key: tuple[Any, ...] | None, field: str | None
+        self, error: KindError, number: int, key: Key | None, field: str | None
     ) -> Problem:
         name = self._collection.name
         steps = ("data", name, number - 1, *([] if field is None else [field]), *error.path)
@@ -144,23 +146,24 @@ def json_pointer(steps: Iterable[str | int]) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 
-def _function(source: str, scope: dict[str, Any]) -> Callable[[list[Any]], list[Any]]:
+def compile_function(source: str, scope: dict[str, Any]) -> Callable[[list[Any]], list[Any]]:
+    """The function `convert` of a source text that this library wrote itself, never input."""
     exec(compile(source, "<databackup codec>", "exec"), scope)
     function: Callable[[list[Any]], list[Any]] = scope["convert"]
     return function
 
 
 def _compile_to_dicts(
-    fields: list[tuple[int, tuple[str, Kind]]], convert: Callable[[Kind, Any], Any]
+    fields: list[tuple[int, tuple[str, Kind]]], method: Literal["encode", "canonical"]
 ) -> Callable[[list[Any]], list[Any]]:
     scope: dict[str, Any] = {}
     members = []
     for position, (name, kind) in fields:
         value = f"v{position}"
-        scope[f"c{position}"] = getattr(kind, convert.__name__)
+        scope[f"c{position}"] = getattr(kind, method)
         members.append(f"{name!r}: {_inline(kind.encodes_itself, value, f'c{position}')}")
     values = "".join(f"v{position}, " for position in range(len(fields)))
-    return _function(
+    return compile_function(
         f"def convert(rows):\n    return [{{{', '.join(members)}}} for {values} in rows]\n", scope
     )
 
@@ -172,7 +175,7 @@ def _compile_to_arrays(names: tuple[str, ...]) -> Callable[[list[Any]], list[Any
         f"    if any(len(record) != {len(names)} for record in records): raise ValueError\n"
         f"    return [[{members}] for record in records]\n"
     )
-    return _function(source, {})
+    return compile_function(source, {})
 
 
 def _compile_to_rows(forms: list[Kind]) -> Callable[[list[Any]], list[Any]]:
@@ -181,7 +184,7 @@ def _compile_to_rows(forms: list[Kind]) -> Callable[[list[Any]], list[Any]]:
     members = "".join(
         _inline(kind.decodes_itself, f"v{i}", f"c{i}") + ", " for i, kind in enumerate(forms)
     )
-    return _function(
+    return compile_function(
         f"def convert(arrays):\n    return [({members}) for {values} in arrays]\n", scope
     )
 
@@ -200,7 +203,7 @@ def _compile_sort_keys(collection: Collection) -> Callable[[list[Any]], list[Any
         pick = operator.itemgetter(*positions)
         return lambda rows: list(map(pick, rows))
 
-    def ranked(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    def ranked(row: Row) -> tuple[Any, ...]:
         return tuple(_ranked(row[position]) for position in positions)
 
     return lambda rows: list(map(ranked, rows))

@@ -67,7 +67,7 @@ def describe(schema: Schema) -> dict[str, Any]:
 
 
 def description_digest(description: Mapping[str, Any]) -> str:
-    """The SHA-256 of a description, independent of the order of members and of rows."""
+    """The SHA-256 of a description, whatever the order of its members and its records' `order`."""
     collections = {
         name: {member: value for member, value in collection.items() if member != "order"}
         for name, collection in description["collections"].items()

@@ -11,8 +11,6 @@ from databackup.schema.kind import IsoKind, KindError, shown
 
 _PART = r"(?:(-?[0-9]{1,10})M)?(?:(-?[0-9]{1,10})D)?(?:T(-?)([0-9]{1,13})(?:\.([0-9]{6}))?S)?"
 _INTERVAL = re.compile("P" + _PART)
-
-
 _INT32 = 2**31
 _INT64 = 2**63
 

@@ -1,4 +1,4 @@
-"""What every kind is: the base class, the base of those with an ISO 8601 text, their error."""
+"""What every kind is: the base class, the base of those with an ISO 8601 text, their errors."""
 
 from __future__ import annotations
 
@@ -24,12 +24,6 @@ class KindError(ValueError):
         return KindError(self.expected, self.found, (step, *self.path))
 
 
-SHOWN: Final = 60
-# Bounded in depth and length: the repr of foreign data can recurse, or take a very long time.
-_REPR = reprlib.Repr()
-_REPR.maxother = _REPR.maxlong = _REPR.maxstring = SHOWN
-
-
 @attrs.define(slots=False, eq=False)
 class StructuringError(ValueError):
     """The model does not take a row's values; `field` is None where it cannot be told which."""
@@ -39,6 +33,12 @@ class StructuringError(ValueError):
 
     def __str__(self) -> str:
         return self.message
+
+
+SHOWN: Final = 60
+# Bounded in depth and length: the repr of foreign data can recurse, or take a very long time.
+_REPR = reprlib.Repr()
+_REPR.maxother = _REPR.maxlong = _REPR.maxstring = SHOWN
 
 
 def shown(value: object) -> str:

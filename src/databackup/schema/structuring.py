@@ -23,6 +23,7 @@ import msgspec
 
 from databackup.schema import kinds
 from databackup.schema.classes import SCALARS
+from databackup.schema.compiled import Row
 from databackup.schema.composite import Dict, List, Nested, Optional
 from databackup.schema.kind import KindError, StructuringError, shown
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from databackup.schema.kind import Kind
     from databackup.schema.model import Collection
 
-Row = tuple[Any, ...]
 _FLOAT = kinds.Float()
 # cattrs makes a list of anything that can be iterated over, of a text its letters.
 _NO_LISTS = (str, bytes, bytearray, Mapping, AbstractSet)

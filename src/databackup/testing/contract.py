@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from databackup.testing.bench import opening
+from databackup.testing.harness import opening
 from databackup.testing.machine import run_machine
 from databackup.testing.promises import ALWAYS, WRITABLE
 from databackup.testing.promises.examples import CLUB
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from databackup.repository import Repository
     from databackup.schema import Schema
-    from databackup.testing.bench import Factory, Promise
+    from databackup.testing.harness import Factory, Promise
 
 PROMISES: tuple[Promise, ...] = (*ALWAYS, *WRITABLE)
 """All promises, one function each; a docstring states the promise."""

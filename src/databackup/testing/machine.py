@@ -16,8 +16,8 @@ from hypothesis.stateful import (
 )
 
 from databackup.errors import RecordsRefused
-from databackup.testing.bench import RollBack, expect, expect_equal, expect_raises, opening, seen
 from databackup.testing.exact import exact_rows
+from databackup.testing.harness import RollBack, expect, expect_equal, expect_raises, opening, seen
 from databackup.testing.oracle import Oracle
 from databackup.testing.strategies.datasets import datasets, pointed, rows, unique_fields
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from databackup.repository import Row, Transaction
     from databackup.schema import Collection, Schema
-    from databackup.testing.bench import Factory, Make
+    from databackup.testing.harness import Factory, Make
 
 _LIMIT = 1000
 _STEPS = 30

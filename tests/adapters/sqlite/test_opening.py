@@ -40,7 +40,7 @@ def test_a_missing_file_is_named_and_not_created(path: Path) -> None:
     """A path without a file is a FileError, and no empty database appears there."""
     repository = SQLiteRepository(path, SCHEMA)
     for use in (repository.snapshot, repository.transaction):
-        with pytest.raises(FileError, match="there is no file") as caught, use():
+        with pytest.raises(FileError, match="does not exist") as caught, use():
             pass
         assert str(path) == caught.value.path
     assert not path.exists()
@@ -52,6 +52,15 @@ def test_a_file_that_vanishes_is_not_created(path: Path, monkeypatch: pytest.Mon
     with pytest.raises(StoreFailed, match="unable to open"):
         SQLiteRepository.reflect(path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["pipe", "nul\0.db"])
+def test_what_cannot_be_a_database_is_named(tmp_path: Path, name: str) -> None:
+    """A pipe, which nobody may ever write to, is not waited for; no path holds a NUL."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileError) as caught, SQLiteRepository(tmp_path / name, SCHEMA).snapshot():
+        pass
+    assert str(tmp_path / name) == caught.value.path
 
 
 def test_a_folder_is_named(tmp_path: Path) -> None:

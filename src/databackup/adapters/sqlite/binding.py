@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from databackup.adapters.sqlite.forms import Form, form_of
 from databackup.errors import RecordsRefused
+from databackup.repository import Row
 from databackup.schema import KindError, RawText, kinds
+from databackup.schema.compiled import compile_function
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from databackup.adapters.sqlite.forms import Datetimes
     from databackup.schema import Field
 
-Row = tuple[Any, ...]
 RawRow = tuple[Row, frozenset[int]]
 
 # What SQLite makes a number of. Possessive: nothing is tried twice.
@@ -126,12 +127,6 @@ def _change_of_float(value: float, column: Column, form: Form, *, numeric: bool)
 # -- compiling ---------------------------------------------------------------------------------
 
 
-def _function(source: str, scope: dict[str, Any]) -> Callable[[list[Row]], list[Row]]:
-    exec(compile(source, "<databackup sqlite>", "exec"), scope)  # noqa: S102 - our own source
-    function: Callable[[list[Row]], list[Row]] = scope["convert"]
-    return function
-
-
 def _names(count: int) -> str:
     return "".join(f"v{place}, " for place in range(count))
 
@@ -150,7 +145,7 @@ def _compile_conversion(
         if function and not form.nulls:
             call = f"None if {value} is None else {call}"
         members.append(f"{call}, ")
-    return _function(
+    return compile_function(
         f"def convert(rows):\n    return [({''.join(members)}) for {_names(len(forms))} in rows]\n",
         scope,
     )
@@ -165,7 +160,7 @@ def _compile_suspects(
         for place, (field, column, form) in enumerate(zip(fields, columns, forms, strict=True))
     )
     names = _names(len(forms))
-    return _function(
+    return compile_function(
         "def convert(rows):\n"
         f"    return [row for row in rows for {names} in (row,) if not ({sound})]\n",
         {"copysign": math.copysign, "is_number": _NUMBER.fullmatch},

@@ -70,7 +70,6 @@ class TableInfo:
 
     name: str
     columns: Mapping[str, Column]
-    generated: frozenset[str] = frozenset()
     primary_key: tuple[str, ...] = ()
     rowid_alias: str | None = None
     rowid: str | None = None
@@ -97,7 +96,6 @@ class Catalogue:
     """
 
     tables: Mapping[str, TableInfo]
-    views: frozenset[str]
     foreign_keys: tuple[ForeignKey, ...]
     triggers: tuple[Trigger, ...]
     housekeeping: Mapping[str, str]
@@ -182,8 +180,10 @@ _TOOLS: Final = {
 
 def read_catalogue(connection: sqlite3.Connection) -> Catalogue:
     """Read the catalogue; within a transaction, this is its first read."""
-    listed = query(connection, "SELECT type, name, sql FROM main.sqlite_master ORDER BY rowid")
-    sources = {name: sql or "" for kind, name, sql in listed if kind == "table"}
+    listed = query(
+        connection, "SELECT name, sql FROM main.sqlite_master WHERE type = 'table' ORDER BY rowid"
+    )
+    sources = {name: sql or "" for name, sql in listed}
     shadows, without_rowid, strict = _kinds_of_tables(connection, sources)
     housekeeping = _housekeeping(sources, shadows)
     tables: dict[str, TableInfo] = {}
@@ -204,7 +204,6 @@ def read_catalogue(connection: sqlite3.Connection) -> Catalogue:
             )
     return Catalogue(
         tables=tables,
-        views=frozenset(name for kind, name, _ in listed if kind == "view"),
         foreign_keys=tuple(_foreign_keys(connection, tables)),
         triggers=tuple(_triggers(connection, tables)),
         housekeeping=housekeeping,
@@ -282,7 +281,6 @@ def _table(
     return TableInfo(
         name=name,
         columns=columns,
-        generated=frozenset(generated),
         primary_key=key,
         rowid_alias=alias,
         rowid=None if without_rowid else next(names, None),

@@ -10,7 +10,14 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from databackup.errors import FileError, RecordsRefused, StoreError, StoreFailed, StoreLocked
+from databackup.errors import (
+    FileError,
+    RecordsRefused,
+    StoreError,
+    StoreFailed,
+    StoreLocked,
+    reason_of,
+)
 from databackup.schema import RawText
 
 if TYPE_CHECKING:
@@ -40,7 +47,7 @@ class Connections:
     """
 
     def __init__(self, database: Database) -> None:
-        if not (callable(database) or isinstance(database, str | os.PathLike)):
+        if not (isinstance(database, str | os.PathLike | sqlite3.Connection) or callable(database)):
             raise TypeError(
                 "a path, a sqlite3.Connection or a callable that returns one, "
                 f"not {type(database).__name__}"
@@ -113,14 +120,7 @@ def _call(database: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
 
 
 def _open_file(path: Path) -> sqlite3.Connection:
-    if path.is_dir():
-        raise FileError(f"{path} is a folder, not a SQLite database", str(path))
-    try:
-        path.open("rb").close()
-    except FileNotFoundError as error:
-        raise FileError(f"there is no file {path}", str(path)) from error
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}", str(path)) from error
+    _require_file(path)
     with store_errors(f"{path} cannot be opened"):
         # mode=rw never creates a file. A snapshot may be pulled by another thread than opened it.
         return sqlite3.connect(
@@ -128,6 +128,19 @@ def _open_file(path: Path) -> sqlite3.Connection:
             uri=True,
             check_same_thread=False,
         )
+
+
+def _require_file(path: Path) -> None:
+    """See that there is a file, which can be read: SQLite's own message names neither."""
+    try:
+        if path.exists() and not path.is_file():
+            what = "a folder" if path.is_dir() else "no regular file"
+            raise FileError(f"{path} is {what}, and cannot be a SQLite database", str(path))
+        path.open("rb").close()
+    except FileNotFoundError as error:
+        raise FileError(f"{path} does not exist", str(path)) from error
+    except (OSError, ValueError) as error:
+        raise FileError(f"{path} cannot be read: {reason_of(error)}", str(path)) from error
 
 
 class Shared(Generic[T]):

@@ -11,7 +11,7 @@ import decimal
 import math
 import re
 import uuid
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import attrs
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Convert = Callable[[Any], Any]
 
 Datetimes = Literal["space", "T", "sqlalchemy", "epoch"]
-DATETIMES: Final = ("space", "T", "sqlalchemy", "epoch")
+DATETIMES: Final[tuple[Datetimes, ...]] = get_args(Datetimes)
 
 _NUMERIC: Final = ("INTEGER", "NUMERIC")
 _AS_THEIR_FORM: Final = (
@@ -219,14 +219,20 @@ def _datetime(kind: Kind, column: Column, datetimes: Datetimes) -> tuple[Convert
     def write(value: Any) -> str:
         return _of_kind(kind, value, aware=aware).isoformat(separator, precision)
 
+    return _parsing(datetime.datetime.fromisoformat, write), write
+
+
+def _parsing(parse: Convert, write: Convert) -> Convert:
+    """A reading function for text that is taken only if it is what would be written."""
+
     def read(stored: Any) -> Any:
         try:
-            value = datetime.datetime.fromisoformat(stored)
+            value = parse(stored)
             return value if write(value) == stored else stored
         except (TypeError, ValueError):
             return stored
 
-    return read, write
+    return read
 
 
 def _of_kind(kind: Kind, value: Any, *, aware: bool) -> datetime.datetime:
@@ -269,14 +275,7 @@ def _time_with_microseconds(kind: kinds.Time) -> tuple[Convert, Convert]:
         kind.encode(value)
         return str(value.isoformat("microseconds"))
 
-    def read(stored: Any) -> Any:
-        try:
-            value = datetime.time.fromisoformat(stored)
-            return value if write(value) == stored else stored
-        except (TypeError, ValueError):
-            return stored
-
-    return read, write
+    return _parsing(datetime.time.fromisoformat, write), write
 
 
 # -- UUIDs as bytes ----------------------------------------------------------------------------

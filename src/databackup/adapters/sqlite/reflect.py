@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from databackup.adapters.sqlite.connection import query, quoted
 from databackup.adapters.sqlite.forms import scale_of
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from databackup.adapters.sqlite.catalogue import Catalogue, Column, ForeignKey, TableInfo
 
 Types = Literal["storage", "declared"]
-TYPES: Final = ("storage", "declared")
+TYPES: Final[tuple[Types, ...]] = get_args(Types)
 
 
 def reflected_schema(

@@ -13,7 +13,7 @@ from databackup.testing.promises import (
 )
 
 if TYPE_CHECKING:
-    from databackup.testing.bench import Promise
+    from databackup.testing.harness import Promise
 
 ALWAYS: "tuple[Promise, ...]" = capabilities.PROMISES
 """What every adapter is held to, even one whose store cannot be written."""

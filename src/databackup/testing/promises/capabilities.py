@@ -8,11 +8,11 @@ import attrs
 
 from databackup.errors import StoreError
 from databackup.repository import Capabilities, Repository, Snapshot, Transaction
-from databackup.testing.bench import all_rows, expect, expect_equal, expect_raises
+from databackup.testing.harness import all_rows, expect, expect_equal, expect_raises
 from databackup.testing.promises.examples import CLUB, PEOPLE
 
 if TYPE_CHECKING:
-    from databackup.testing.bench import Make, Promise
+    from databackup.testing.harness import Make, Promise
 
 
 def capabilities_are_declared(make: Make) -> None:

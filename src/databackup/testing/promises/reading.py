@@ -6,7 +6,8 @@ import tracemalloc
 from typing import TYPE_CHECKING
 
 from databackup.schema import Collection, Field, Schema
-from databackup.testing.bench import (
+from databackup.testing.exact import exact_row, exact_rows
+from databackup.testing.harness import (
     all_rows,
     expect,
     expect_equal,
@@ -15,12 +16,11 @@ from databackup.testing.bench import (
     stored,
     writing,
 )
-from databackup.testing.exact import exact_row, exact_rows
 from databackup.testing.promises.cases import KEYS
 from databackup.testing.promises.examples import CLUB, DATA, LOG, MEMBERS, PEOPLE, people
 
 if TYPE_CHECKING:
-    from databackup.testing.bench import Make, Promise
+    from databackup.testing.harness import Make, Promise
 
 
 def every_record_comes_once(make: Make) -> None:

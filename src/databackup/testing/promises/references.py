@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from databackup.testing.bench import RollBack, expect, expect_equal, expected, fill, stored
+from databackup.testing.harness import RollBack, expect, expect_equal, expected, fill, stored
 from databackup.testing.promises.examples import (
     BADGES,
     CLUB,
@@ -21,7 +21,7 @@ from databackup.testing.promises.examples import (
 if TYPE_CHECKING:
     from databackup.repository import Key, Row, Transaction
     from databackup.schema import Collection
-    from databackup.testing.bench import Make, Promise
+    from databackup.testing.harness import Make, Promise
 
 
 def _lost(

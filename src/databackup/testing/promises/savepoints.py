@@ -6,7 +6,8 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from databackup.errors import RecordsRefused, StoreError
-from databackup.testing.bench import (
+from databackup.testing.exact import exact_rows
+from databackup.testing.harness import (
     RollBack,
     expect,
     expect_equal,
@@ -17,12 +18,11 @@ from databackup.testing.bench import (
     stored,
     writing,
 )
-from databackup.testing.exact import exact_rows
 from databackup.testing.promises.examples import CLUB, DATA, GROUPS, LOG, PEOPLE, VISITS, people
 
 if TYPE_CHECKING:
     from databackup.repository import Transaction
-    from databackup.testing.bench import Make, Promise
+    from databackup.testing.harness import Make, Promise
 
 
 def _write_everywhere(transaction: Transaction) -> None:

@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from databackup.errors import DatabackupError, StoreFailed, StoreLocked
-from databackup.testing.bench import (
+from databackup.testing.exact import exact_rows
+from databackup.testing.harness import (
     RollBack,
     all_rows,
     expect,
@@ -20,7 +21,6 @@ from databackup.testing.bench import (
     stored,
     writing,
 )
-from databackup.testing.exact import exact_rows
 from databackup.testing.promises.examples import (
     CLUB,
     DATA,
@@ -33,7 +33,7 @@ from databackup.testing.promises.examples import (
 
 if TYPE_CHECKING:
     from databackup.repository import Transaction
-    from databackup.testing.bench import Make, Promise
+    from databackup.testing.harness import Make, Promise
 
 _PATIENCE = 5.0
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from databackup.errors import RecordsRefused, StoreMismatch
 from databackup.schema import Collection, Field, Schema, kinds
 from databackup.schema.composite import Json, Optional
-from databackup.testing.bench import all_rows, expect, expect_equal, fill, writing
 from databackup.testing.exact import exact_rows, exact_value
+from databackup.testing.harness import all_rows, expect, expect_equal, fill, writing
 from databackup.testing.promises.cases import CASES, JSON_OR_NOTHING, Case
 
 if TYPE_CHECKING:
     from databackup.repository import Repository
-    from databackup.testing.bench import Make, Promise
+    from databackup.testing.harness import Make, Promise
 
 
 def _come_back_exactly(name: str) -> Promise:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING
 
-from databackup.testing.bench import (
+from databackup.testing.harness import (
     expect_equal,
     expect_refused,
     expected,
@@ -26,7 +26,7 @@ from databackup.testing.promises.examples import (
 )
 
 if TYPE_CHECKING:
-    from databackup.testing.bench import Dataset, Make, Promise
+    from databackup.testing.harness import Dataset, Make, Promise
 
 
 def inserted_records_are_there(make: Make) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import typing
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from databackup.errors import SchemaMismatch, VersionMismatch, WrongApp
 
@@ -12,17 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from databackup.archive.format import Header
+    from databackup.operations.options import WrongAppChoice
     from databackup.schema import Collection, Schema
-
-WrongAppChoice = Literal["refuse", "allow"]
-Dangling = Literal["refuse", "keep"]
-
-
-def require_choice(name: str, value: object, choices: Any) -> None:
-    """See that an option is one of the values of a `Literal`. Raises ValueError."""
-    allowed = typing.get_args(choices)
-    if value not in allowed:
-        raise ValueError(f"{name} is {' or '.join(map(repr, allowed))}, not {value!r}")
 
 
 def in_key_order(header: Header, collection: Collection) -> bool:
