@@ -166,6 +166,9 @@ class FileError(DatabackupError):
     """A file or folder that cannot be read or written."""
 
     code: ClassVar[str] = "file"
+    remedy: ClassVar[str] = (
+        "See that the place exists, that you may read and write there, and that it has room"
+    )
 
     path: str = ""
 
@@ -222,6 +225,7 @@ class LimitExceeded(ArchiveError):
     """The archive is larger in some way than `limit` allows."""
 
     code: ClassVar[str] = "limit-exceeded"
+    remedy: ClassVar[str] = "If the archive is what you expect, raise that limit"
 
     limit: str = ""
 
@@ -264,8 +268,8 @@ class SchemaMismatch(DatabackupError):
 
     code: ClassVar[str] = "schema-mismatch"
     remedy: ClassVar[str] = (
-        "Import into a store of the same collections and fields, or exclude with a reason "
-        "what the archive does not have"
+        "Import into a store of the same collections, fields and kinds (a SQLite file: with the "
+        "types it was exported with), or exclude with a reason what the archive does not have"
     )
 
     differences: tuple[str, ...] = ()
@@ -279,6 +283,9 @@ class InvalidRecords(DatabackupError):
     """Records that cannot be exported or imported. `problems` has the first 100 of `total`."""
 
     code: ClassVar[str] = "invalid-records"
+    remedy: ClassVar[str] = (
+        "Mend these records where they come from and export again, or take another backup"
+    )
 
     problems: tuple[Problem, ...] = ()
     total: int = 0
@@ -335,6 +342,7 @@ class StoreFailed(StoreError):
     """The store cannot do its work: disk full, connection lost, file damaged."""
 
     code: ClassVar[str] = "store-failed"
+    remedy: ClassVar[str] = "See that the store is sound and has room, then try again"
 
 
 class CommitUnknown(DatabackupError):

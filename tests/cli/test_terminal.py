@@ -15,6 +15,7 @@ import attrs
 import pytest
 
 from databackup import inspect_archive
+from databackup.errors import FileError
 from tests.cli.conftest import Workshop
 from tests.support.sqlite import run
 
@@ -282,10 +283,12 @@ def test_no_space_for_the_report(changed: Workshop) -> None:
         )
         archive = subprocess.run([*COMMAND, "export", "shop.db", "-"], check=False, **options)
     written = "cannot be written: No space left on device"
-    assert (1, f"error: standard output {written}\n") == (question.returncode, question.stderr)
+    told = [f"error: standard output {written}", FileError.remedy + "."]
+    assert (1, told) == (question.returncode, question.stderr.splitlines())
     expected = "warning: all is done, but its report is lost: No space left on device\n"
     assert (0, expected) == (work.returncode, work.stderr)
-    assert (1, f"error: the destination {written}\n") == (archive.returncode, archive.stderr)
+    told = [f"error: the destination {written}", FileError.remedy + "."]
+    assert (1, told) == (archive.returncode, archive.stderr.splitlines())
     assert 3 == len(changed.dump()["orders"])
 
 
@@ -304,7 +307,8 @@ def test_closed_streams(changed: Workshop) -> None:
         child = subprocess.run(
             ["sh", "-c", f"{command} {arguments}"], capture_output=True, text=True, check=False
         )
-        assert (1, f"error: {message}\n") == (child.returncode, child.stderr)
+        told = [f"error: {message}", FileError.remedy + "."]
+        assert (1, told) == (child.returncode, child.stderr.splitlines())
 
 
 def test_terminal_that_knows_no_unicode(workshop: Workshop) -> None:

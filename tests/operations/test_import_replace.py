@@ -6,9 +6,18 @@ from typing import Any
 
 import pytest
 
-from databackup import JSON_NULL, Changes, Collection, Reference, Schema, import_all
+from databackup import (
+    JSON_NULL,
+    Changes,
+    Collection,
+    Reference,
+    Schema,
+    import_all,
+    verify_archive,
+)
+from databackup.adapters.memory import MemoryRepository
 from databackup.adapters.sqlite import SQLiteRepository
-from databackup.errors import InvalidRecords, RecordsRefused
+from databackup.errors import InvalidRecords, RecordsRefused, SchemaMismatch
 from databackup.repository import Repository
 from databackup.schema import Field, composite, kinds
 from databackup.testing.harness import stored
@@ -177,14 +186,72 @@ def test_archive_without_a_key_for_a_target_with_one(make: Make, filled: bool) -
     assert before == stored(target)
 
 
-def test_archive_whose_keys_are_of_another_kind_has_another_order(make: Make) -> None:
-    """Text orders "10.5" before "9.5", decimals do not: such an archive is no ordered one."""
-    text = Schema(collections=[Collection("t", key="a", fields={"a": str})])
-    number = Schema(collections=[Collection("t", key="a", fields={"a": Decimal})])
-    archive = exported(make(text, {"t": [("10.5",), ("9.5",)]}))
-    target = make(number, {"t": [(Decimal("9.5"),)]})
+def test_archive_of_another_kind_of_key_order_is_compared_all_the_same(make: Make) -> None:
+    """Where the archive describes the key otherwise, its order is not relied on."""
+    colour = composite.Enum(("red", "blue"))
+    named = Schema(collections=[Collection("t", key="a", fields={"a": colour})])
+    plain = Schema(collections=[Collection("t", key="a", fields={"a": str})])
+    archive = exported(make(named, {"t": [("blue",), ("red",)]}))
+    target = make(plain, {"t": [("blue",), ("green",)]})
     report = import_all(target, io.BytesIO(archive))
-    assert Changes(added=1, unchanged=1) == report.collections["t"]
+    assert Changes(added=1, deleted=1, unchanged=1) == report.collections["t"]
+
+
+@pytest.mark.parametrize(
+    "theirs,ours,value,told",
+    [
+        (
+            bytes,
+            str,
+            b"\0",
+            "t.a is of the kind bytes in the archive, of the kind str in",
+        ),
+        (str, bytes, "word", "of the kind str in the archive, of the kind bytes in the target"),
+        (float, str, float("nan"), "of the kind float in the archive, of the kind str"),
+        (int, Decimal, 2**60, "of the kind int in the archive, of the kind decimal"),
+        (
+            list[str],
+            list[int],
+            [],
+            "the kind list of str in the archive, of the kind list of int",
+        ),
+        (dict[str, str], dict[str, bytes], {}, "of the kind dict of str in the archive"),
+    ],
+)
+def test_values_are_never_taken_for_another_kind(
+    theirs: Any, ours: Any, value: Any, told: str
+) -> None:
+    """A field of another kind is refused and named, however well its values would read."""
+    schemas = [
+        Schema(collections=[Collection("t", key="id", fields={"id": int, "a": kind})])
+        for kind in (theirs, ours)
+    ]
+    archive = exported(MemoryRepository(schemas[0], {"t": [{"id": 1, "a": value}]}))
+    target = MemoryRepository(schemas[1], {"t": []})
+    with pytest.raises(SchemaMismatch) as caught:
+        import_all(target, io.BytesIO(archive))
+    (difference,) = caught.value.differences
+    assert told in difference
+    with pytest.raises(SchemaMismatch):
+        verify_archive(io.BytesIO(archive), schemas[1])
+
+
+def test_columns_left_out_are_not_lost_with_a_table_without_a_key(tmp_path: Path) -> None:
+    """Records without a key are replaced as a whole, and are not where that would lose a column."""
+    path = tmp_path / "log.db"
+    sqlite.run(
+        path,
+        "CREATE TABLE log (a INTEGER, secret TEXT)",
+        "INSERT INTO log VALUES (1, 'one'), (2, 'two')",
+    )
+    repository = SQLiteRepository.reflect(path, exclude={"log.secret": "private"})
+    archive = exported(repository)
+    assert 2 == import_all(repository, io.BytesIO(archive)).unchanged
+    sqlite.run(path, "UPDATE log SET a = 3 WHERE a = 2")
+    before = sqlite.dump(path)
+    with pytest.raises(InvalidRecords, match="columns that the schema leaves out would be"):
+        import_all(repository, io.BytesIO(archive))
+    assert before == sqlite.dump(path)
 
 
 def test_scale_of_a_decimal_alone_differs(make: Make) -> None:

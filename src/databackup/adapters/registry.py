@@ -140,7 +140,7 @@ def _import(target: str, name: str) -> Any:
         raise TargetError(f"{target}: there is no module {error.name!r}") from error
     except DatabackupError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(target, f"importing {name}", error) from error
 
 
@@ -161,11 +161,11 @@ def _call(target: str, what: str, function: Callable[..., Any], *args: Any, **op
         return function(*args, **options)
     except DatabackupError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(target, what, error) from error
 
 
-def _failed(target: str, what: str, error: Exception) -> TargetError:
+def _failed(target: str, what: str, error: BaseException) -> TargetError:
     """The error that names what the host's code raised, and the line of it that did."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "importlib" not in frame.filename]

@@ -35,8 +35,10 @@ def open_source(source: PathOrFile) -> Iterator[IO[bytes]]:
     with contextlib.ExitStack() as stack:
         if isinstance(source, str | os.PathLike):
             file: IO[bytes] = stack.enter_context(_open(Path(source)))
-        else:
+        elif hasattr(source, "read"):
             file = source
+        else:
+            raise TypeError(f"a source is a path or an open file, not {type(source).__name__}")
         try:
             if not isinstance(file.read(0), bytes):
                 raise FileError("the source is open as text: open it in binary mode")

@@ -13,7 +13,7 @@ import attrs
 
 from databackup.archive import text
 from databackup.errors import ArchiveInvalid, NewerFormat, NotAnArchive, SchemaError
-from databackup.schema import Collection, Exclusion
+from databackup.schema import Exclusion, Schema
 from databackup.schema.document import described_collection, description_digest
 from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import shown
@@ -220,25 +220,30 @@ def _header(members: dict[str, Any]) -> Header:
         selection=None if selection is None else tuple(selection),
         excluded=tuple(Exclusion(**item) for item in excluded),
     )
+    if header.selection is not None and set(header.selection) != set(header.collections):
+        raise ArchiveInvalid("the header's selection is not what its schema describes")
     for name in header.counters.keys() - header.schema["collections"].keys():
         raise ArchiveInvalid(f"the header counts for {shown(name)}, which is no collection")
-    described_collections(header)
+    described_schema(header)
     return header
 
 
-def described_collections(header: Header) -> dict[str, Collection]:
-    """The collections as the header describes them. Raises `ArchiveInvalid`."""
-    collections = {}
+def described_schema(header: Header) -> Schema:
+    """The schema as the header describes it. Raises `ArchiveInvalid`."""
+    collections = []
     for name, description in header.schema["collections"].items():
         order = description.get("order")
         if order not in ("key", "none") or (order == "key" and not description.get("key")):
             found = shown(order)
             raise ArchiveInvalid(f"the header's schema gives {name} the order {found}")
         try:
-            collections[name] = described_collection(name, description)
+            collections.append(described_collection(name, description))
         except SchemaError as error:
             raise ArchiveInvalid(f"the header's schema is not sound: {error.message}") from error
-    return collections
+    try:
+        return Schema(collections=collections)
+    except SchemaError as error:
+        raise ArchiveInvalid(f"the header's schema is not sound: {error.message}") from error
 
 
 @attrs.frozen

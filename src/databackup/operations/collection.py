@@ -52,8 +52,8 @@ class CollectionImport:
         self._archive = archive
         self._in_order = in_key_order(archive.header, collection)
         self._store_in_order = store_in_order
-        outside = _may_have_outside_columns(collection, schema)
-        self._writer = Writer(transaction, collection, outside_columns=outside)
+        self._outside_columns = _may_have_outside_columns(collection, schema)
+        self._writer = Writer(transaction, collection, outside_columns=self._outside_columns)
 
     def run(self, batches: Iterable[Batch]) -> Changes:
         """Read all batches; write what differs unless there are problems."""
@@ -68,8 +68,22 @@ class CollectionImport:
             return self._change_what_differs(checked)
         if self._store_equals_archive(stored):
             return Changes(unchanged=sum(len(batch.rows) for batch in checked))
-        self._transaction.clear(self._collection)
+        if self._outside_columns:
+            self._problems.add([self._cannot_replace()])
+        else:
+            self._transaction.clear(self._collection)
         return attrs.evolve(self._insert_all(checked), deleted=stored)
+
+    def _cannot_replace(self) -> Problem:
+        return Problem(
+            code="store-refuses",
+            message=(
+                "records without a key can only be replaced as a whole, and the columns that the "
+                "schema leaves out would be lost"
+            ),
+            collection=self._collection.name,
+            expected="a key, or no column that is left out",
+        )
 
     def _has_identity(self) -> bool:
         """Whether every record has a key: an archive without one may hold nulls in ours."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from databackup.errors import SchemaMismatch, VersionMismatch, WrongApp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from databackup.archive.format import Header
     from databackup.operations.options import WrongAppChoice
@@ -28,7 +28,7 @@ def in_key_order(header: Header, collection: Collection) -> bool:
 
 
 def require_fit(header: Header, schema: Schema, wrong_app: WrongAppChoice) -> None:
-    """See that an archive's app, version, collections and fields are those of a schema.
+    """See that an archive's app, version, collections, fields and kinds are those of a schema.
 
     Raises `WrongApp`, `VersionMismatch`, `SchemaMismatch`.
     """
@@ -76,6 +76,29 @@ def _differences(header: Header, schema: Schema) -> Iterator[str]:
         for name in fields:
             if name not in collection.field_names:
                 yield f"the archive has the field {collection}.{name}, the target does not"
-        for name in collection.field_names:
-            if name not in fields:
-                yield f"the target has the field {collection}.{name}, the archive does not"
+        for field in collection.fields:
+            if field.name not in fields:
+                yield f"the target has the field {collection}.{field.name}, the archive does not"
+                continue
+            theirs, ours = _kind_in(fields[field.name]), _kind_in(field.kind.describe())
+            if theirs != ours:
+                yield (
+                    f"{collection}.{field.name} is of the kind {theirs} in the archive, "
+                    f"of the kind {ours} in the target"
+                )
+
+
+def _kind_in(description: Mapping[str, Any]) -> str:
+    """The kind that tells what a JSON form means: an enumeration's values are text or integers.
+
+    Whether a value may be absent or off its kind, and a decimal's scale, is asked of each value.
+    """
+    kind = str(description["kind"])
+    if kind == "enum":
+        return "str" if type(description["values"][0]) is str else "int"
+    if kind in ("list", "dict"):
+        return f"{kind} of {_kind_in(description['items' if kind == 'list' else 'values'])}"
+    if kind == "nested":
+        members = sorted(description["members"].items())
+        return "nested " + ", ".join(f"{name} {_kind_in(inner)}" for name, inner in members)
+    return f"native {description['type']}" if kind == "native" else kind

@@ -189,5 +189,5 @@ def dangling_problem(  # noqa: PLR0917 - the parts of one sentence
         key=key or None,
         field=", ".join(fields),
         pointer=json_pointer(["data", source.name, *place]),
-        expected=f"a record of {target.name}",
+        expected=f"a record of {target.name}; dangling='keep' (--dangling keep) does without",
     )

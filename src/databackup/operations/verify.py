@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from databackup.archive.files import PathOrFile
-from databackup.archive.format import described_collections
-from databackup.archive.reader import Archive, Limits, open_archive
+from databackup.archive.format import described_schema
+from databackup.archive.reader import Limits, open_archive
 from databackup.archive.records import RecordCodec
-from databackup.errors import ArchiveInvalid, InvalidRecords, SchemaError
+from databackup.errors import InvalidRecords
 from databackup.operations.fit import in_key_order, require_fit
 from databackup.operations.keys import References, UniqueKeys
 from databackup.operations.locate import ProblemList
@@ -76,7 +76,7 @@ def verify_archive(
     require_choice("dangling", dangling, Dangling)
     with open_archive(source, limits) as archive:
         if schema is None:
-            schema = _described_schema(archive)
+            schema = described_schema(archive.header)
             codecs = {c.name: Codec(c, validated=False) for c in schema.collections}
         else:
             require_fit(archive.header, schema, "allow")
@@ -107,11 +107,3 @@ def verify_archive(
             seal=archive.seal,
             warnings=tuple(map(str, warnings.located)),
         )
-
-
-def _described_schema(archive: Archive) -> Schema:
-    collections = described_collections(archive.header)
-    try:
-        return Schema(collections=tuple(collections.values()))
-    except SchemaError as error:
-        raise ArchiveInvalid(f"the header's schema is not sound: {error.message}") from error

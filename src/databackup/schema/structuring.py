@@ -202,7 +202,8 @@ class Structurer:
 
 
 def _require_instance(instance: Any, model: type[Any]) -> None:
-    if not isinstance(instance, model):
+    # A subclass may hold more than the schema knows of, and would come back without it.
+    if type(instance) is not model:
         found = type(instance).__name__
         raise StructuringError(f"expected an instance of {model.__name__}, found {found}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import sqlite3
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -11,6 +10,20 @@ import attrs
 
 from databackup.adapters._sql import Table
 from databackup.adapters.sqlite.connection import pragma, query, quoted
+from databackup.adapters.sqlite.definitions import (
+    FTS,
+    RTREE,
+    content_of,
+    folded,
+    is_autoincrement,
+    is_without_rowid,
+    makes_known_tables,
+    module_of,
+    shadow_tables,
+    upper,
+)
+from databackup.errors import StoreMismatch
+from databackup.schema import RawText
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +41,7 @@ class Column:
     declared: str
     affinity: Affinity
     nullable: bool = True
-    default: str | None = None
+    default: str | RawText | None = None
 
 
 @attrs.frozen
@@ -52,11 +65,11 @@ class ForeignKey:
 
 @attrs.frozen
 class Trigger:
-    """A trigger and the text that makes it."""
+    """A trigger and the text that makes it, None where that is no UTF-8."""
 
     name: str
     table: str
-    sql: str
+    sql: str | None
     temporary: bool
 
 
@@ -125,17 +138,9 @@ class Catalogue:
         return schema.excluding(more) if more else schema
 
 
-def _folded(name: str) -> str:
-    # Only ASCII letters: SQLite tells É from é.
-    return name.translate(_LOWER)
-
-
-_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-
-
 def _same_name(name: str, items: Mapping[str, Any]) -> Any:
-    wanted = _folded(name)
-    return next((item for other, item in items.items() if _folded(other) == wanted), None)
+    wanted = folded(name)
+    return next((item for other, item in items.items() if folded(other) == wanted), None)
 
 
 def _actual_name(name: str, names: Iterable[str]) -> str:
@@ -145,7 +150,7 @@ def _actual_name(name: str, names: Iterable[str]) -> str:
 
 def affinity_of(declared: str, *, strict: bool = False) -> Affinity:
     """A column's affinity (https://sqlite.org/datatype3.html, section 3.1)."""
-    name = declared.upper()
+    name = upper(declared)
     if strict and name == "ANY":
         return "BLOB"
     if "INT" in name:
@@ -162,15 +167,6 @@ def affinity_of(declared: str, *, strict: bool = False) -> Affinity:
 # -- reading -----------------------------------------------------------------------------------
 
 _TABLE_LIST: Final = (3, 37)  # PRAGMA table_list is there from this version on
-_FTS: Final = ("fts3", "fts4", "fts5")
-_RTREE: Final = ("rtree", "rtree_i32")
-_SHADOWS: Final = {
-    "fts3": ("content", "segments", "segdir", "docsize", "stat"),
-    "fts4": ("content", "segments", "segdir", "docsize", "stat"),
-    "fts5": ("data", "idx", "content", "docsize", "config"),
-    "rtree": ("node", "parent", "rowid"),
-    "rtree_i32": ("node", "parent", "rowid"),
-}
 _FTS_HIDDEN: Final = {"rank", "docid", "__langid"}
 _TOOLS: Final = {
     "alembic_version": "the migrations that Alembic has run",
@@ -183,7 +179,8 @@ def read_catalogue(connection: sqlite3.Connection) -> Catalogue:
     listed = query(
         connection, "SELECT name, sql FROM main.sqlite_master WHERE type = 'table' ORDER BY rowid"
     )
-    sources = {name: sql or "" for name, sql in listed}
+    _require_names("the table", (name for name, _ in listed))
+    sources = {name: _readable(sql or "") for name, sql in listed}
     shadows, without_rowid, strict = _kinds_of_tables(connection, sources)
     housekeeping = _housekeeping(sources, shadows)
     tables: dict[str, TableInfo] = {}
@@ -191,9 +188,9 @@ def read_catalogue(connection: sqlite3.Connection) -> Catalogue:
     for name, sql in sources.items():
         if name in housekeeping:
             continue
-        module = _module(sql)
-        if module in _FTS and f"{name}_content" not in sources:
-            content = _outside_content(sql)
+        module = module_of(sql)
+        content = content_of(sql) if module in FTS else None
+        if module in FTS and (content is not None or f"{name}_content" not in sources):
             rebuild += [name] if content else []
             housekeeping[name] = _REBUILT if content else _CONTENTLESS
         elif module is not None:
@@ -220,23 +217,19 @@ def _kinds_of_tables(
     connection: sqlite3.Connection, sources: Mapping[str, str]
 ) -> tuple[dict[str, str], set[str], set[str]]:
     """Shadow tables with their virtual table, tables without rowid, and strict tables."""
-    virtual = {name: module for name, sql in sources.items() if (module := _module(sql))}
-    shadows = {
-        f"{name}_{suffix}": name
-        for name, module in virtual.items()
-        for suffix in _SHADOWS.get(module, ())
-        if f"{name}_{suffix}" in sources
-    }
+    shadows = shadow_tables(sources)
     if sqlite3.sqlite_version_info < _TABLE_LIST:
-        without = {n for n, sql in sources.items() if _WITHOUT_ROWID.search(_bare(sql))}
+        without = {n for n, sql in sources.items() if is_without_rowid(sql)}
         return shadows, without, set()
     without_rowid, strict = set(), set()
     for schema, name, kind, _columns, wr, is_strict in query(connection, "PRAGMA table_list"):
         if schema != "main":
             continue
         if kind == "shadow":
-            owners = (v for v in virtual if name.startswith(f"{v}_"))
-            shadows.setdefault(name, max(owners, key=len, default=name))
+            # SQLite itself goes by the name alone.
+            owner = _actual_name(name.rpartition("_")[0], sources)
+            if not makes_known_tables(sources.get(owner, "")):
+                shadows[name] = owner
         if wr:
             without_rowid.add(name)
         if is_strict:
@@ -276,7 +269,7 @@ def _table(
     alias = key[0] if len(key) == 1 and not has_key_index and not without_rowid else None
     if alias:
         unique = (Unique((alias,), ("BINARY",)), *unique)
-    taken = {_folded(column) for column in (*columns, *generated)}
+    taken = {folded(column) for column in (*columns, *generated)}
     names = (n for n in ("rowid", "_rowid_", "oid") if n not in taken)
     return TableInfo(
         name=name,
@@ -284,7 +277,7 @@ def _table(
         primary_key=key,
         rowid_alias=alias,
         rowid=None if without_rowid else next(names, None),
-        autoincrement=alias is not None and _AUTOINCREMENT.search(_bare(sql)) is not None,
+        autoincrement=alias is not None and is_autoincrement(sql),
         unique=unique,
     )
 
@@ -298,9 +291,9 @@ def _virtual(connection: sqlite3.Connection, name: str, module: str) -> TableInf
     columns = {row[1]: Column(row[1], row[2], "BLOB") for row in rows if not row[6]}
     hidden = {row[1] for row in rows if row[6]} - {name}
     supported = bool(rows) and (
-        module in _RTREE or (module in _FTS and hidden <= _FTS_HIDDEN and "rowid" not in columns)
+        module in RTREE or (module in FTS and hidden <= _FTS_HIDDEN and "rowid" not in columns)
     )
-    if module in _FTS:
+    if module in FTS:
         columns = {"rowid": Column("rowid", "INTEGER", "BLOB", nullable=False), **columns}
     key = next(iter(columns), "")
     return TableInfo(
@@ -318,7 +311,9 @@ def _virtual(connection: sqlite3.Connection, name: str, module: str) -> TableInf
 
 
 def _table_xinfo(connection: sqlite3.Connection, name: str) -> list[tuple[Any, ...]]:
-    return query(connection, f"PRAGMA main.table_xinfo({quoted(name)})")
+    rows = query(connection, f"PRAGMA main.table_xinfo({quoted(name)})")
+    _require_names(f"a column of {name!r},", (row[1] for row in rows))
+    return [(*row[:2], _readable(row[2]), *row[3:]) for row in rows]
 
 
 def _unique_indexes(connection: sqlite3.Connection, table: str) -> tuple[tuple[Unique, ...], bool]:
@@ -328,12 +323,20 @@ def _unique_indexes(connection: sqlite3.Connection, table: str) -> tuple[tuple[U
         connection, f"PRAGMA main.index_list({quoted(table)})"
     ):
         has_key_index |= origin == "pk"
-        rows = query(connection, f"PRAGMA main.index_xinfo({quoted(index)})")
+        rows = _index_xinfo(connection, index)
         parts = [(row[2], row[4]) for row in rows if row[5]]
         if unique and not partial and all(column is not None for column, _ in parts):
             columns, collations = zip(*parts, strict=True)
+            _require_names(f"a collation of {table!r},", collations)
             found.append(Unique(columns, collations))
     return tuple(found), has_key_index
+
+
+def _index_xinfo(connection: sqlite3.Connection, index: str | RawText) -> list[tuple[Any, ...]]:
+    if isinstance(index, str):
+        return query(connection, f"PRAGMA main.index_xinfo({quoted(index)})")
+    sql = "SELECT * FROM pragma_index_xinfo(CAST(?1 AS TEXT), 'main')"
+    return query(connection, sql, [index.data])
 
 
 def _foreign_keys(
@@ -345,6 +348,8 @@ def _foreign_keys(
         for row in sorted(rows, key=lambda row: (-row[0], row[1])):
             listed.setdefault(row[0], []).append(row)
         for parts in listed.values():
+            if any(type(name) is RawText for part in parts for name in part[2:5]):
+                continue  # to what is not there: no name of a table or column is like that
             parent = tables.get(parts[0][2]) or _same_name(parts[0][2], tables)
             if parent is None:
                 continue
@@ -362,34 +367,25 @@ def _triggers(connection: sqlite3.Connection, tables: Mapping[str, TableInfo]) -
         rows = query(connection, f"SELECT name, tbl_name, sql FROM {schema} WHERE type = 'trigger'")
         for name, table, sql in rows:
             # The table is named as the trigger's own text spells it.
-            yield Trigger(name, _actual_name(table, tables), sql, temporary)
+            yield Trigger(
+                _readable(name),
+                _actual_name(_readable(table), tables),
+                None if RawText in (type(name), type(sql)) else sql,
+                temporary,
+            )
 
 
-# -- the text of definitions -------------------------------------------------------------------
-
-_QUOTED: Final = re.compile(
-    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/""", re.DOTALL
-)
-_WITHOUT_ROWID: Final = re.compile(r"\)[^)]*\bWITHOUT\s+ROWID\b[^)]*$", re.IGNORECASE)
-_AUTOINCREMENT: Final = re.compile(r"\bAUTOINCREMENT\b", re.IGNORECASE)
-_MODULE: Final = re.compile(
-    r"^\s*CREATE\s+VIRTUAL\s+TABLE\b.*?\bUSING\s+(\w+)", re.IGNORECASE | re.DOTALL
-)
-_CONTENT: Final = re.compile(
-    r"""[(,]\s*content\s*=\s*(?:'([^']*)'|"([^"]*)"|\[([^\]]*)\]|`([^`]*)`|(\w*))""", re.IGNORECASE
-)
+def _require_names(what: str, names: Iterable[str | RawText]) -> None:
+    """Raise `StoreMismatch` for names that are no UTF-8, which no statement could have."""
+    found = tuple(
+        f"the name of {what} '{name.data.decode(errors='backslashreplace')}' is no UTF-8"
+        for name in names
+        if isinstance(name, RawText)
+    )
+    if found:
+        raise StoreMismatch("; ".join(found), found)
 
 
-def _bare(sql: str) -> str:
-    """A definition without comments, and with a word for each quoted name and text."""
-    return _QUOTED.sub(lambda found: " " if found[0][0] in "-/" else " x ", sql)
-
-
-def _module(sql: str) -> str | None:
-    match = _MODULE.match(_bare(sql))
-    return match.group(1).lower() if match else None
-
-
-def _outside_content(sql: str) -> str | None:
-    match = _CONTENT.search(sql)
-    return next(filter(None, match.groups()), None) if match else None
+def _readable(text: str | RawText) -> str:
+    """A text that is only looked at."""
+    return text.data.decode(errors="replace") if isinstance(text, RawText) else text

@@ -37,6 +37,10 @@ _REFUSED: Final = (
 )
 # What of a statement may be missing: that is the store's fault, not that of the records.
 _MISSING: Final = ("no such", "unable to use", "unknown", "malformed database")
+_NO_COLLATION: Final = "no such collation sequence"
+_HINT: Final = (
+    "; instead of a path, give a callable that opens a connection and registers the collation"
+)
 
 
 class Connections:
@@ -245,7 +249,7 @@ def store_error(error: BaseException, doing: str) -> StoreError:
     code = primary_code(error)
     if code in _LOCKED:
         return StoreLocked(f"{doing}: {error}")
-    return StoreFailed(f"{doing}: {error}")
+    return StoreFailed(f"{doing}: {error}{_HINT if _NO_COLLATION in str(error) else ''}")
 
 
 def primary_code(error: BaseException) -> int | None:

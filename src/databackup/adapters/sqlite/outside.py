@@ -82,6 +82,8 @@ class OutsideReferences:
             # A default is the text of an expression, as the table's definition has it.
             defaults = {n: f"({info.columns[n].default or 'NULL'})" for n in key.columns}
             default = key.on_delete == "SET DEFAULT"
+            if default and any(type(info.columns[n].default) is RawText for n in key.columns):
+                raise StoreError(_message(found, "whose default is no UTF-8"))
             changes = (f"{quoted(n)} = {defaults[n] if default else 'NULL'}" for n in key.columns)
             sql = f"UPDATE {table} SET {', '.join(changes)}"
         marks = [parameter(n, raw=type(v) is RawText) for n, v in enumerate(found.values, 1)]

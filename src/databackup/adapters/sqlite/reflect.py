@@ -34,11 +34,14 @@ def reflected_schema(
     what is not there.
     """
     unknown = [name for name in exclude if not _is_there(name, catalogue)]
-    if unknown:
-        raise SchemaError.of(
-            "what is to be excluded",
-            [f"there is no table, and no TABLE.COLUMN, {name!r}" for name in unknown],
-        )
+    problems = [f"there is no table, and no TABLE.COLUMN, {name!r}" for name in unknown]
+    problems += [
+        f"{name!r} is ambiguous: more than one table or column is called that"
+        for name in exclude
+        if len(found[name]) > 1
+    ]
+    if problems:
+        raise SchemaError.of("what is to be excluded", problems)
     tables = {name: info for name, info in catalogue.tables.items() if name not in exclude}
     problems = [info.problem for info in tables.values() if info.problem]
     if problems:
@@ -169,12 +172,15 @@ def _references(
 
 
 def _is_reference(key: ForeignKey, fields: Mapping[str, _Fields]) -> bool:
-    own, parent = fields[key.table].fields, fields[key.parent]
-    if parent.info.unique_on(key.to) is None:
+    own, parent = fields[key.table], fields[key.parent]
+    unique = parent.info.unique_on(key.to)
+    # SQLite compares under the parent's collation and affinity, a reference value by value.
+    if unique is None or any(name.upper() != "BINARY" for name in unique.collations):
         return False
     return all(
-        here in own
+        here in own.fields
         and there in parent.fields
-        and type(own[here].value_kind) is type(parent.fields[there].value_kind)
+        and type(own.fields[here].value_kind) is type(parent.fields[there].value_kind)
+        and own.info.columns[here].affinity == parent.info.columns[there].affinity
         for here, there in zip(key.columns, key.to, strict=True)
     )
