@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from databackup import Schema, import_all, verify_archive
+from databackup import Schema, import_all, inspect_archive, verify_archive
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.archive.format import read_end
 from databackup.archive.reader import open_archive
@@ -211,9 +211,13 @@ def test_changed_lines_counted_anew(target: str, data: st.DataObject) -> None:
         except DatabackupError:
             assert before == stored(store)
         else:
-            assert {name: sorted(found) for name, found in lines.collections.items()} == {
-                name: sorted(found) for name, found in Lines.of(exported(store)).collections.items()
-            }
+            assert _totals(mutant) == _totals(exported(store))
+
+
+def _totals(archive: bytes) -> dict[str, tuple[int, str]]:
+    """Counts and digests: 105 may stand for 105.0, as no comparison of lines would know."""
+    found = inspect_archive(io.BytesIO(archive)).collections
+    return {name: (info.records, info.digest) for name, info in found.items()}
 
 
 def _change(data: st.DataObject, lines: Lines) -> bool:

@@ -173,6 +173,8 @@ def _sync_folder(folder: Path) -> tuple[str, ...]:
 
 def write_stream(file: IO[bytes], chunks: Iterable[bytes]) -> Written:
     """Write chunks to an open file. Raises `FileError`."""
+    if not hasattr(file, "write"):
+        raise TypeError(f"a destination is a path or an open file, not {type(file).__name__}")
     if _is_text(file):
         raise FileError("the destination is open as text: open it in binary mode")
     size = 0

@@ -115,6 +115,8 @@ class Collection:
         if isinstance(fields, Mapping):
             kinds = classes.kinds_of_mapping(str(name), fields)
             fields = [Field(*item) for item in kinds.items()]
+        references = tuple(references)
+        _require(Reference, references, f"the references of {name}")
         self.__attrs_init__(
             name=name,
             fields=tuple(fields),
@@ -209,6 +211,7 @@ class Schema:
         version: int = 1,
         exclude: Mapping[str, str] | None = None,
     ) -> None:
+        _require(Collection, collections, "the schema's collections")
         stated = {n: Exclusion(n, why) for n, why in (exclude or {}).items()}
         stated |= {exclusion.name: exclusion for c in collections for exclusion in c.excluded}
         self.__attrs_init__(
@@ -263,6 +266,12 @@ class Schema:
                     met.add(name)
                     stack.append((self[name], iter(self[name].references)))
         return tuple(ordered.values())
+
+
+def _require(kind: type[Any], items: Iterable[Any], what: str) -> None:
+    strangers = [item for item in items if not isinstance(item, kind)]
+    if strangers:
+        raise SchemaError.of(what, [f"{item!r} is no {kind.__name__}" for item in strangers])
 
 
 def _schema_problems(schema: Schema) -> Iterable[str]:

@@ -261,7 +261,7 @@ def test_a_batch_that_ends_the_transaction_is_noticed_at_once(database: Make) ->
     repository = SQLiteRepository.reflect(path)
     with failing(repository, StoreFailed, "transaction was ended") as t:
         for trigger in t._suspended:
-            t._connection.execute(trigger.sql)
+            t._connection.execute(str(trigger.sql))
         t.insert(repository.schema["notes"], [(1, "a")])
 
 

@@ -58,6 +58,10 @@ def differences(schema: Schema, contents: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{collection} has no key, so its records must be in a list, not in a dict"
         elif not isinstance(found, MutableSequence):
             yield f"{collection} must be a list or a dict, not a {type(found).__name__}"
+    seen: dict[int, str] = {}
+    for name, found in contents.items():
+        if (other := seen.setdefault(id(found), name)) != name:
+            yield f"{other} and {name} are one and the same object: each needs a place of its own"
     for name in contents:
         if name not in schema:
             yield f"the schema has no collection {name!r}"

@@ -38,6 +38,7 @@ _AS_THEIR_FORM: Final = (
 )
 _STORED: Final = (str, bytes, int, float, RawText)
 _DIGITS: Final = 15  # what a double holds of any decimal number
+_LARGEST_SCALE: Final = 300
 _WIDE: Final = decimal.Context(prec=1000)
 _EPOCH: Final = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - naive datetimes count from it
 _UTC_EPOCH: Final = _EPOCH.replace(tzinfo=datetime.UTC)
@@ -111,9 +112,16 @@ def unsuitable(field: Field, column: Column) -> str | None:
 
 
 def scale_of(declared: str) -> int | None:
-    """The scale that a declared type states: 2 for NUMERIC(10, 2), 0 for NUMERIC(10)."""
+    """The scale that a declared type states: 2 for NUMERIC(10, 2), 0 for NUMERIC(10).
+
+    One that is larger than any double has says nothing about what is stored.
+    """
     match = _SCALE.search(declared)
-    return int(match.group(1) or 0) if match else None
+    if match is None:
+        return None
+    digits = (match.group(1) or "").lstrip("0") or "0"
+    scale = int(digits[: _LARGEST_SCALE + 1])
+    return scale if scale <= _LARGEST_SCALE else None
 
 
 def _keeping(write: Convert, *, keep: bool) -> Convert:

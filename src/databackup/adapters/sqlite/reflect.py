@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from databackup.adapters.sqlite.connection import query, quoted
+from databackup.adapters.sqlite.definitions import upper
 from databackup.adapters.sqlite.forms import scale_of
 from databackup.errors import SchemaError, StoreMismatch
 from databackup.schema import Collection, Field, Kind, Reference, Schema, composite, kinds
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from databackup.adapters.sqlite.catalogue import Catalogue, Column, ForeignKey, TableInfo
 
@@ -33,15 +34,9 @@ def reflected_schema(
     Raises `StoreMismatch` for tables that cannot be backed up, `SchemaError` for an exclusion of
     what is not there.
     """
-    unknown = [name for name in exclude if not _is_there(name, catalogue)]
-    problems = [f"there is no table, and no TABLE.COLUMN, {name!r}" for name in unknown]
-    problems += [
-        f"{name!r} is ambiguous: more than one table or column is called that"
-        for name in exclude
-        if len(found[name]) > 1
-    ]
-    if problems:
-        raise SchemaError.of("what is to be excluded", problems)
+    wrong = list(_wrong_exclusions(exclude, catalogue))
+    if wrong:
+        raise SchemaError.of("what is to be excluded", wrong)
     tables = {name: info for name, info in catalogue.tables.items() if name not in exclude}
     problems = [info.problem for info in tables.values() if info.problem]
     if problems:
@@ -64,9 +59,17 @@ def reflected_schema(
     )
 
 
-def _is_there(name: str, catalogue: Catalogue) -> bool:
-    columns = (f"{table}.{column}" for table, t in catalogue.tables.items() for column in t.columns)
-    return name in catalogue.tables or name in catalogue.housekeeping or name in columns
+def _wrong_exclusions(exclude: Iterable[str], catalogue: Catalogue) -> Iterator[str]:
+    there = [
+        *catalogue.tables,
+        *catalogue.housekeeping,
+        *(f"{table}.{column}" for table, t in catalogue.tables.items() for column in t.columns),
+    ]
+    for name in exclude:
+        if name not in there:
+            yield f"there is no table, and no TABLE.COLUMN, {name!r}"
+        elif there.count(name) > 1:
+            yield f"{name!r} is ambiguous: more than one table or column is called that"
 
 
 class _Fields:
@@ -123,7 +126,7 @@ class _Fields:
 
 def _stored_kind(column: Column) -> Kind:
     """The kind of what a column of its affinity mostly holds."""
-    name = column.declared.upper()
+    name = upper(column.declared)
     if column.affinity == "INTEGER" or (column.affinity == "NUMERIC" and "BOOL" in name):
         return kinds.Int()
     if column.affinity == "REAL":
@@ -149,7 +152,7 @@ _DECLARED: Final[Mapping[str, Kind]] = {
 
 def _declared_kind(column: Column) -> Kind | None:
     """The kind that a declared type names, None where it says no more than the affinity."""
-    name = column.declared.upper().partition("(")[0].strip()
+    name = upper(column.declared).partition("(")[0].strip()
     if name in ("DECIMAL", "NUMERIC"):
         scale = scale_of(column.declared)
         return None if scale is None else kinds.Decimal(scale)

@@ -15,6 +15,7 @@ from databackup.adapters.sqlite.connection import (
     set_pragma,
     store_errors,
 )
+from databackup.adapters.sqlite.definitions import folded
 from databackup.adapters.sqlite.forms import DATETIMES, unsuitable
 from databackup.adapters.sqlite.plan import Plan
 from databackup.adapters.sqlite.reflect import TYPES, reflected_schema
@@ -66,6 +67,7 @@ class SQLiteRepository:
         self._connections = Connections(database)
         self._stated_schema = schema
         self._stated_tables = tables_of(schema, tables)
+        _require_tables_of_their_own(self._stated_tables)
         self._datetimes: Datetimes = datetimes
         self._seen: tuple[Schema, Capabilities] | None = None
         self._shared = Shared(self._read)
@@ -140,7 +142,7 @@ class SQLiteRepository:
                     catalogue = read_catalogue(connection)
                 plans = self._plans(catalogue)
                 with contextlib.closing(
-                    SQLiteTransaction(connection, plans, catalogue)
+                    SQLiteTransaction(connection, plans, catalogue, lent=self._connections.are_lent)
                 ) as transaction:
                     yield transaction
                     if not transaction.finished:
@@ -148,6 +150,7 @@ class SQLiteRepository:
             except BaseException:
                 roll_back(connection)
                 raise
+            transaction.require_transaction()
             commit(connection)
 
     # -- schema and store ----------------------------------------------------------------------
@@ -225,6 +228,16 @@ def _require_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         listed = ", ".join(map(repr, choices))
         raise SchemaError.of(f"the option {name}", [f"expected one of {listed}, found {value!r}"])
+
+
+def _require_tables_of_their_own(tables: Mapping[str, Table]) -> None:
+    """Raise `SchemaError` for tables whose names are the same to SQLite, as t and T are."""
+    by_name: dict[str, list[str]] = {}
+    for collection, table in tables.items():
+        by_name.setdefault(folded(table.name), []).append(f"{collection!r} in {table.name!r}")
+    shared = [" and ".join(found) for found in by_name.values() if len(found) > 1]
+    if shared:
+        raise SchemaError.of("collections share a table of SQLite's", shared)
 
 
 def _missing(

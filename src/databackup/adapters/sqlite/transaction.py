@@ -19,10 +19,16 @@ from databackup.adapters.sqlite.connection import (
 )
 from databackup.adapters.sqlite.outside import OutsideReferences
 from databackup.adapters.sqlite.snapshot import SQLiteSnapshot
-from databackup.errors import CommitUnknown, RecordsRefused, StoreFailed
+from databackup.errors import (
+    CommitUnknown,
+    DatabackupError,
+    RecordsRefused,
+    StoreError,
+    StoreFailed,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from databackup.adapters.sqlite.binding import RawRow
     from databackup.adapters.sqlite.catalogue import Catalogue, Trigger
@@ -38,6 +44,11 @@ def begin(connection: sqlite3.Connection) -> None:
     from reading to writing later can fail with "locked", without any wait.
     """
     with store_errors("no transaction can begin"):
+        if pragma(connection, "main.journal_mode") == "off":
+            raise StoreError(
+                "the connection's journal_mode is off, so that nothing can be undone; "
+                "set another journal mode, or give a path"
+            )
         set_pragma(connection, "foreign_keys", 0)
         if pragma(connection, "foreign_keys"):
             raise StoreFailed("SQLite goes on enforcing foreign keys")
@@ -46,7 +57,6 @@ def begin(connection: sqlite3.Connection) -> None:
 
 def commit(connection: sqlite3.Connection) -> None:
     """Keep what was written. What fails is rolled back, and is certain where it can be."""
-    require_transaction(connection)
     try:
         connection.execute("COMMIT")
     except sqlite3.Error as error:
@@ -58,31 +68,59 @@ def commit(connection: sqlite3.Connection) -> None:
         raise CommitUnknown(f"the commit failed: {error}") from error
 
 
-def require_transaction(connection: sqlite3.Connection) -> None:
-    """Raise `StoreFailed` where SQLite has ended the transaction: the next write would be kept."""
-    if not connection.in_transaction:
-        raise StoreFailed("SQLite has ended the transaction, and rolled everything back")
-
-
 class SQLiteTransaction(SQLiteSnapshot):
     """One write transaction. The triggers of covered tables are dropped until `finish`."""
 
     resumes = True
 
     def __init__(
-        self, connection: sqlite3.Connection, plans: Mapping[str, Plan], catalogue: Catalogue
+        self,
+        connection: sqlite3.Connection,
+        plans: Mapping[str, Plan],
+        catalogue: Catalogue,
+        *,
+        lent: bool = False,
     ) -> None:
         super().__init__(connection, plans)
         self._catalogue = catalogue
         self._savepoints = 0
         self._written = False
+        self._others_may_end_it = lent
         self.finished = False
+        covered = {plan.info.name for plan in plans.values()}
+        self._suspended = [t for t in catalogue.triggers if t.table in covered]
+        _require_texts(self._suspended)
         with store_errors("the transaction cannot be prepared"):
             self._outside = OutsideReferences(connection, catalogue, plans)
-            covered = {plan.info.name for plan in plans.values()}
-            self._suspended = [t for t in catalogue.triggers if t.table in covered]
             for trigger in self._suspended:
                 connection.execute(f"DROP TRIGGER {_schema(trigger)}.{quoted(trigger.name)}")
+
+    def require_transaction(self) -> None:
+        """Raise where the transaction has ended: what is written next would be kept at once.
+
+        SQLite ends one by rolling back; on a lent connection the host can end it in either way.
+        """
+        if self._connection.in_transaction:
+            return
+        if self._others_may_end_it:
+            raise CommitUnknown(
+                "somebody else ended the transaction on this connection, by a commit or a "
+                "rollback; look at the store"
+            )
+        raise StoreFailed("SQLite has ended the transaction, and rolled everything back")
+
+    @contextlib.contextmanager
+    def _noticing_its_end(self) -> Iterator[None]:
+        """See whether SQLite ends the transaction with an error of its own."""
+        self.require_transaction()
+        try:
+            yield
+        except DatabackupError as error:
+            if isinstance(error.__cause__, sqlite3.Error):
+                with contextlib.suppress(sqlite3.Error):
+                    self._others_may_end_it &= self._connection.in_transaction
+            raise
+        self.require_transaction()
 
     # -- records -------------------------------------------------------------------------------
 
@@ -108,17 +146,15 @@ class SQLiteTransaction(SQLiteSnapshot):
 
     @contextlib.contextmanager
     def _writing(self, plan: Plan) -> Iterator[None]:
-        require_transaction(self._connection)
         self._written = True
         try:
-            with write_errors(plan.collection.name):
+            with self._noticing_its_end(), write_errors(plan.collection.name):
                 yield
         except RecordsRefused as error:
             # ON CONFLICT ROLLBACK refuses a record by ending the transaction.
-            if not self._connection.in_transaction:
+            if isinstance(error.__cause__, sqlite3.Error) and not self._connection.in_transaction:
                 raise StoreFailed(f"the transaction was ended: {error.message}") from error
             raise
-        require_transaction(self._connection)
 
     def _run(
         self, plan: Plan, statement: Callable[..., str], bound: tuple[list[Row], list[RawRow]]
@@ -137,22 +173,23 @@ class SQLiteTransaction(SQLiteSnapshot):
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
         self._require_open()
-        require_transaction(self._connection)
         self._savepoints += 1
         name = f"databackup_{self._savepoints}"
-        with store_errors("no savepoint can be set"):
+        with self._noticing_its_end(), store_errors("no savepoint can be set"):
             self._connection.execute(f"SAVEPOINT {name}")
         try:
             yield
         except BaseException:
             self._rollbacks += 1
             if self._connection.in_transaction:
-                with store_errors("the savepoint cannot be rolled back"):
+                with (
+                    self._noticing_its_end(),
+                    store_errors("the savepoint cannot be rolled back"),
+                ):
                     self._connection.execute(f"ROLLBACK TO {name}")
                     self._connection.execute(f"RELEASE {name}")
             raise
-        require_transaction(self._connection)
-        with store_errors("the savepoint cannot be released"):
+        with self._noticing_its_end(), store_errors("the savepoint cannot be released"):
             self._connection.execute(f"RELEASE {name}")
 
     # -- the end -------------------------------------------------------------------------------
@@ -166,8 +203,7 @@ class SQLiteTransaction(SQLiteSnapshot):
 
     def finish(self, counters: Mapping[str, int], *, allow_cascade: bool = False) -> None:
         self._require_open()
-        require_transaction(self._connection)
-        with store_errors("the transaction cannot be finished"):
+        with self._noticing_its_end(), store_errors("the transaction cannot be finished"):
             self._outside.settle(allow_cascade=allow_cascade)
             for name, plan in self._plans.items():
                 if plan.info.autoincrement:
@@ -203,7 +239,7 @@ class SQLiteTransaction(SQLiteSnapshot):
 
     def _restore(self, trigger: Trigger) -> None:
         """Make a trigger anew; the text that SQLite keeps begins behind its schema's name."""
-        _, _, body = trigger.sql.partition("CREATE TRIGGER ")
+        _, _, body = str(trigger.sql).partition("CREATE TRIGGER ")
         create = "CREATE TEMP TRIGGER " if trigger.temporary else "CREATE TRIGGER main."
         self._connection.execute(create + body)
         table = "sqlite_temp_master" if trigger.temporary else "main.sqlite_master"
@@ -214,6 +250,15 @@ class SQLiteTransaction(SQLiteSnapshot):
         )
         if kept != [(trigger.sql,)]:
             raise StoreFailed(f"the trigger {trigger.name!r} cannot be restored as it was")
+
+
+def _require_texts(triggers: Iterable[Trigger]) -> None:
+    """Raise `StoreError` for triggers that could not be made anew."""
+    names = ", ".join(repr(trigger.name) for trigger in triggers if trigger.sql is None)
+    if names:
+        raise StoreError(
+            f"triggers whose text is no UTF-8 cannot be suspended: {names}; make them anew in UTF-8"
+        )
 
 
 def _schema(trigger: Trigger) -> str:
