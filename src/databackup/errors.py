@@ -329,13 +329,17 @@ class StoreLocked(StoreError):
     remedy: ClassVar[str] = "Try again when the other one has ended, or wait longer"
 
 
+@attrs.define(slots=False, eq=False)
 class RecordsRefused(StoreError):
     """The store refuses the records of one call: a constraint, a range, a type.
 
-    Nothing of that call may be relied on; roll back to the savepoint.
+    `field` is the one to blame, where the store tells. Nothing of that call may be relied on; roll
+    back to the savepoint.
     """
 
     code: ClassVar[str] = "records-refused"
+
+    field: str | None = None
 
 
 class StoreFailed(StoreError):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from databackup.repository import Transaction
     from databackup.schema import Collection
 
-Refused = list[tuple[Row, str]]
+Refused = list[tuple[Row, RecordsRefused]]
 
 
 class Writer:
@@ -111,7 +111,7 @@ class Writer:
                 write(rows)
         except RecordsRefused as error:
             if len(rows) == 1:
-                return [(rows[0], error.message)]
+                return [(rows[0], error)]
             half = len(rows) // 2
             return self._refused(write, rows[:half]) + self._refused(write, rows[half:])
         return []
@@ -127,13 +127,14 @@ class Writer:
 
 
 def _refusal(
-    collection: Collection, key: Row, names: tuple[str, ...], values: Row, reason: str
+    collection: Collection, key: Row, names: tuple[str, ...], values: Row, error: RecordsRefused
 ) -> Unlocated:
     problem = Problem(
         code="store-refuses",
-        message=f"the store refuses the record: {reason}",
+        message=f"the store refuses the record: {error.message}",
         collection=collection.name,
         key=key or None,
-        expected="a record that the store takes",
+        field=error.field,
+        expected=f"a {'value' if error.field else 'record'} that the store takes",
     )
     return Unlocated(problem, names, values)

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.errors import RecordsRefused, StoreFailed
 from databackup.repository import Row
-from databackup.schema import Collection, Kind, RawText, Schema, kinds
+from databackup.schema import (
+    Collection,
+    Field,
+    Kind,
+    RawText,
+    Reference,
+    Schema,
+    composite,
+    kinds,
+)
 from tests.adapters.sqlite.helpers import insert, read, rows_of, undone
 from tests.support import sqlite
 
@@ -236,7 +245,11 @@ def test_dangling_compares_to_the_byte(database: Make) -> None:
         "INSERT INTO p VALUES ('a'), ('b')",
         "INSERT INTO c (k) VALUES ('A'), ('a'), ('b'), ('x'), ('X'), ('x'), (x'62'), (NULL)",
     )
-    repository, c = reflected(path, "c")
+    reference = Reference("k", "p")
+    k = Field("k", composite.Optional(kinds.Str()), off_kind="keep")
+    c = Collection("c", key="id", fields=[Field("id", kinds.Int()), k], references=[reference])
+    p = Collection("p", key="k", fields={"k": str})
+    repository = SQLiteRepository(path, Schema(collections=[c, p]))
     with undone(repository) as transaction:
         found = transaction.dangling(c, c.references[0], 10)
         assert {("A",), ("x",), ("X",), (b"b",)} == set(found)

@@ -42,6 +42,7 @@ class Binder:
         self, table: str, fields: Sequence[Field], columns: Sequence[Column], datetimes: Datetimes
     ) -> None:
         self._table = table
+        self._names = [field.name for field in fields]
         self._columns = columns
         self._forms = [form_of(*pair, datetimes) for pair in zip(fields, columns, strict=True)]
         self._read = _compile_conversion([f.read for f in self._forms], self._forms)
@@ -77,19 +78,30 @@ class Binder:
             raise
 
     def _explain(self, row: Row) -> None:
-        for column, form, value in zip(self._columns, self._forms, row, strict=True):
+        for place, (form, value) in enumerate(zip(self._forms, row, strict=True)):
             if form.write and (form.nulls or value is not None):
                 try:
                     form.write(value)
                 except KindError as error:
-                    raise RecordsRefused(f"{self._table}.{column.name}: {error}") from error
+                    raise self._refusal(place, str(error)) from error
 
     def _checked(self, row: Row) -> Row:
-        for column, form, value in zip(self._columns, self._forms, row, strict=True):
-            reason = _change(value, column, form)
+        for place, (form, value) in enumerate(zip(self._forms, row, strict=True)):
+            reason = _change(value, self._columns[place], form)
             if reason:
-                raise RecordsRefused(f"{self._table}.{column.name}: {reason}: {shown(value)}")
+                raise self._refusal(place, f"{reason}: {shown(value)}")
         return tuple(value.data if type(value) is RawText else value for value in row)
+
+    def _refusal(self, place: int, reason: str) -> RecordsRefused:
+        column = self._columns[place].name
+        return RecordsRefused(f"{self._table}.{column}: {reason}", self._names[place])
+
+    def require_64_bits(self, rows: list[Row]) -> None:
+        """Raise `RecordsRefused` for the first integer that SQLite has no room for."""
+        for row in rows:
+            for place, value in enumerate(row):
+                if type(value) is int and not -_LARGEST <= value < _LARGEST:
+                    raise self._refusal(place, f"an integer beyond 64 bits: {shown(value)}")
 
 
 def _raw_places(row: Row) -> frozenset[int]:

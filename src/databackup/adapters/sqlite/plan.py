@@ -42,6 +42,13 @@ class Plan:
         """The columns of fields."""
         return tuple(self._column_of[name] for name in fields)
 
+    def field_blamed_by(self, message: str) -> str | None:
+        """The field whose column one of SQLite's messages on constraints ends with."""
+        for name, column in self._column_of.items():
+            if message.endswith(f": {self.info.name}.{column.name}"):
+                return name
+        return None
+
     @functools.cached_property
     def binder(self) -> Binder:
         """The functions between rows and what SQLite holds."""

@@ -151,6 +151,7 @@ class SQLiteTransaction(SQLiteSnapshot):
             with self._noticing_its_end(), write_errors(plan.collection.name):
                 yield
         except RecordsRefused as error:
+            error.field = error.field or plan.field_blamed_by(error.message)
             # ON CONFLICT ROLLBACK refuses a record by ending the transaction.
             if isinstance(error.__cause__, sqlite3.Error) and not self._connection.in_transaction:
                 raise StoreFailed(f"the transaction was ended: {error.message}") from error
@@ -162,7 +163,11 @@ class SQLiteTransaction(SQLiteSnapshot):
         rows, raw = bound
         if raw and not self._catalogue.utf8:
             raise RecordsRefused(f"{plan.collection}: text that is no UTF-8, in a UTF-16 database")
-        done = self._connection.executemany(statement(), rows).rowcount if rows else 0
+        try:
+            done = self._connection.executemany(statement(), rows).rowcount if rows else 0
+        except OverflowError:
+            plan.binder.require_64_bits(rows)
+            raise
         for row, places in raw:
             done += self._connection.execute(statement(places), row).rowcount
         missing = len(rows) + len(raw) - done
