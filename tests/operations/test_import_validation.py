@@ -420,7 +420,7 @@ def test_records_without_a_key_are_found_by_what_they_hold(tmp_path: Path) -> No
     sqlite.run(path, "CREATE TABLE t (v INT UNIQUE NOT NULL, w TEXT NOT NULL)")
     archive = exported(memory({"t": [(1, "a"), (2, "b"), (1, "c")]}, schema))
     (problem,) = _refused(archive, Passed(SQLiteRepository(path, schema))).problems
-    assert (3, None, "/data/t/2") == (problem.record, problem.key, problem.pointer)
+    assert (3, None, "/data/t/2/v") == (problem.record, problem.key, problem.pointer)
 
 
 def test_integer_that_a_store_cannot_hold(tmp_path: Path) -> None:

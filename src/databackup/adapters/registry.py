@@ -36,7 +36,11 @@ _ATTRIBUTE = re.compile(
 
 
 def open_repository(
-    target: str, *, types: Types = "storage", exclude: Mapping[str, str] | None = None
+    target: str,
+    *,
+    types: Types = "storage",
+    exclude: Mapping[str, str] | None = None,
+    wait: float = 5.0,
 ) -> Repository:
     """The repository that a target names.
 
@@ -47,11 +51,14 @@ def open_repository(
     that name.
 
     `types` and `exclude` (tables or columns that are not backed up, each with its reason) are for
-    stores whose schema is read from the store itself. Raises `TargetError`, `FileError`,
+    stores whose schema is read from the store itself; `wait` is how many seconds a SQLite file may
+    be locked while it is read. Raises `TargetError`, `FileError`,
     `StoreError`.
     """
     if url := _URL.fullmatch(target):
-        return _open_url(url["scheme"].lower(), url["rest"], target, types, exclude or {})
+        return _open_url(
+            url["scheme"].lower(), url["rest"], target, types, exclude or {}, wait=wait
+        )
     if attribute := _ATTRIBUTE.fullmatch(target):
         if types != "storage" or exclude:
             raise TargetError(
@@ -59,16 +66,16 @@ def open_repository(
                 "and as options only for a SQLite file"
             )
         return _open_attribute(target, attribute["module"], attribute["path"])
-    return _open_sqlite(target, types, exclude or {})
+    return _open_sqlite(target, types, exclude or {}, wait)
 
 
 # -- SQLite files ------------------------------------------------------------------------------
 
 
-def _open_sqlite(path: str, types: Types, exclude: Mapping[str, str]) -> Repository:
+def _open_sqlite(path: str, types: Types, exclude: Mapping[str, str], wait: float) -> Repository:
     if not path:  # which `Path` takes for the current folder
         raise FileError("a file without a name does not exist", path)
-    repository = SQLiteRepository.reflect(path, types=types, exclude=exclude)
+    repository = SQLiteRepository.reflect(path, types=types, exclude=exclude, wait=wait)
     if not repository.schema.collections:
         # SQLite takes an empty file for an empty database, and a backup of it would seem to be one.
         raise TargetError(f"{path} holds no tables to back up")
@@ -76,10 +83,10 @@ def _open_sqlite(path: str, types: Types, exclude: Mapping[str, str]) -> Reposit
 
 
 def _open_url(
-    scheme: str, rest: str, target: str, types: Types, exclude: Mapping[str, str]
+    scheme: str, rest: str, target: str, types: Types, exclude: Mapping[str, str], *, wait: float
 ) -> Repository:
     if scheme == "sqlite":
-        return _open_sqlite(_path_of(rest, target), types, exclude)
+        return _open_sqlite(_path_of(rest, target), types, exclude, wait)
     opener = _installed(scheme, target)
     found = _call(
         target, f"the adapter for {scheme}://", opener, target, types=types, exclude=exclude

@@ -257,7 +257,7 @@ def import_command(
             "the archive comes from standard input, so nobody can be asked; nothing was changed"
         )
     with _opened(file) as source:
-        repository = open_repository(target, types=types, exclude=exclude)
+        repository = open_repository(target, types=types, exclude=exclude, wait=options["wait"])
         if not yes:
             start = source.tell()
             with progress_bar(f"reading {file}"):

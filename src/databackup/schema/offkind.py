@@ -6,6 +6,7 @@ floats as tagged objects: `{"$text": …}`, `{"$bytes": …}`, `{"$int": …}`, 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import attrs
@@ -84,7 +85,7 @@ class Keep(Kind):
         if type(value) is RawText:
             return True
         if type(kind) is Json:
-            return type(value) is bytes
+            return type(value) is bytes or (type(value) is float and math.isinf(value))
         if type(value) not in _TAG_OF:
             return False
         if type(kind) is kinds.Float:

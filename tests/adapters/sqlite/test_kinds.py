@@ -265,7 +265,7 @@ def test_what_is_off_kind_in_a_column_for_json(path: Path) -> None:
         (D, "NUMERIC(10,2)", "space", D("12345678901234.51"), "at most 15 digits"),
         (D, "NUMERIC(10,2)", "space", D("NaN"), "a decimal number"),
         (D, "NUMERIC(10,2)", "space", D("1e2000"), "steps of"),
-        (D, "NUMERIC(10,2)", "space", D(2**63), "too large"),
+        (D, "NUMERIC(10,2)", "space", D(2**63), "beyond 64 bits"),
         (datetime.date, "DATE", "space", MOMENT, "expected a date"),
         (datetime.datetime, "DATETIME", "space", MOMENT.replace(tzinfo=UTC), "without an offset"),
         (AwareDatetime, "TEXT", "space", MOMENT, "in UTC"),
@@ -372,7 +372,8 @@ def test_what_is_written_is_read(data: st.DataObject, declared: str, datetimes: 
     except KindError:
         return
     back = form.read(held)
-    assert value == back
+    # Not ==: in an hour that a clock repeats or leaves out, Python takes no two zones as equal.
+    assert kind.encode(value) == kind.encode(back)
     assert type(value) is type(back)
     assert held == form.write(back)
 

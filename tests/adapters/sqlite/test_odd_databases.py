@@ -1,10 +1,13 @@
 import contextlib
+import io
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from databackup import import_all, iter_export
 from databackup.adapters._sql import Table
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.adapters.sqlite.catalogue import affinity_of
@@ -223,3 +226,18 @@ def test_a_collation_that_is_not_registered(database: Make) -> None:
     repository = SQLiteRepository.reflect(path)
     with pytest.raises(DatabackupError, match="german; instead of a path, give a callable"):
         insert(repository, "w", ("a",))
+
+
+@pytest.mark.parametrize("types", ["storage", "declared"])
+def test_an_infinite_number_in_a_column_for_json(database: Make, types: Any) -> None:
+    """SQLite makes an infinity of the text 1e400; no JSON has one, and a tag keeps it."""
+    path = database(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, j JSON, n JSON NOT NULL)",
+        "INSERT INTO t VALUES (1, 9e999, '1e400'), (2, '-1e999', -9e999), (3, '1.5', '[1]')",
+    )
+    repository = SQLiteRepository.reflect(path, types=types)
+    before = sqlite.dump(path)
+    archive = b"".join(iter_export(repository))
+    sqlite.run(path, "DELETE FROM t")
+    import_all(repository, io.BytesIO(archive))
+    assert before == sqlite.dump(path)

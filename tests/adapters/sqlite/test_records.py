@@ -340,7 +340,7 @@ def test_special_values_are_held_or_refused(typed: Any, value: Any, number: int)
         ("NUMERIC", "007", "t.v: a number would be made of the text: str '007'"),
         ("TEXT", 5, "t.v: text would be made of the number"),
         ("BLOB", {1}, "t.v: SQLite has no type set"),
-        ("BLOB", 2**63, "t: Python int too large"),
+        ("BLOB", 2**63, "t.v: an integer beyond 64 bits"),
         ("BLOB", "\ud800", "t: 'utf-8' codec can't encode"),
         ("TEXT", "x" * 1001, "t: string or blob too big"),
     ],

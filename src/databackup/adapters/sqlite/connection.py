@@ -50,13 +50,14 @@ class Connections:
     host's own is lent, to one user at a time, and gets its settings back.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, wait: float = DEFAULT_WAIT) -> None:
         if not (isinstance(database, str | os.PathLike | sqlite3.Connection) or callable(database)):
             raise TypeError(
                 "a path, a sqlite3.Connection or a callable that returns one, "
                 f"not {type(database).__name__}"
             )
         self._database = database
+        self._wait = wait
         self._lent = threading.Lock()
 
     @property
@@ -70,8 +71,9 @@ class Connections:
         return "the SQLite database"
 
     @contextlib.contextmanager
-    def connection(self, wait: float = DEFAULT_WAIT) -> Iterator[sqlite3.Connection]:
+    def connection(self, wait: float | None = None) -> Iterator[sqlite3.Connection]:
         """A connection outside any transaction, with the settings that the adapter needs."""
+        wait = self._wait if wait is None else wait
         database = self._database
         if isinstance(database, sqlite3.Connection):
             with self._lend(database, wait):

@@ -330,14 +330,16 @@ def _json(kind: composite.Json, *, nullable: bool, keep: bool, column: Column) -
             return None if nullable else SqlValue(None)
         if type(stored) not in (int, float):
             return stored
-        # The affinity has made a number of the text of one.
-        return stored if numeric and math.isfinite(stored) else SqlValue(stored)
+        # The affinity has made a number of the text of one: of 1e400 one that no JSON has.
+        return stored if numeric and (keep or math.isfinite(stored)) else SqlValue(stored)
 
     def write(value: Any) -> Any:
         if value is None and nullable:
             return None
         if type(value) is RawText or (keep and type(value) is bytes):
             return _unparsed(kind, value)
+        if keep and type(value) is float and math.isinf(value):
+            return value
         value = None if value is null else value
         kind.encode(value)
         if numeric and type(value) in (int, float, decimal.Decimal):

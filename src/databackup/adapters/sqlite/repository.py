@@ -51,6 +51,8 @@ class SQLiteRepository:
         How the host writes datetimes: "space" as sqlite3, Django and CURRENT_TIMESTAMP do, "T" as
         isoformat() does, "sqlalchemy" with a space and always six digits (times of day, too), or
         "epoch" as seconds. Another form is off its kind.
+    wait
+        Seconds to wait for a lock when the catalogue or the records are read.
 
     Raises `SchemaError` for names or options that do not fit.
     """
@@ -62,9 +64,10 @@ class SQLiteRepository:
         *,
         tables: Mapping[str, str | Table] | None = None,
         datetimes: Datetimes = "space",
+        wait: float = DEFAULT_WAIT,
     ) -> None:
         _require_choice("datetimes", datetimes, DATETIMES)
-        self._connections = Connections(database)
+        self._connections = Connections(database, wait)
         self._stated_schema = schema
         self._stated_tables = tables_of(schema, tables)
         _require_tables_of_their_own(self._stated_tables)
@@ -82,6 +85,7 @@ class SQLiteRepository:
         version: int = 1,
         exclude: Mapping[str, str] | None = None,
         datetimes: Datetimes = "space",
+        wait: float = DEFAULT_WAIT,
     ) -> Self:
         """The repository of a database whose catalogue says what there is.
 
@@ -97,7 +101,7 @@ class SQLiteRepository:
         _require_choice("types", types, TYPES)
         _require_choice("datetimes", datetimes, DATETIMES)
         with (
-            Connections(database).connection() as connection,
+            Connections(database, wait).connection() as connection,
             _reading(connection) as catalogue,
             store_errors("the catalogue cannot be read"),
         ):
@@ -109,7 +113,7 @@ class SQLiteRepository:
                 version=version,
                 exclude=exclude or {},
             )
-        return cls(database, schema, datetimes=datetimes)
+        return cls(database, schema, datetimes=datetimes, wait=wait)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self._connections)!r})"
