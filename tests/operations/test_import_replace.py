@@ -236,6 +236,25 @@ def test_values_are_never_taken_for_another_kind(
         verify_archive(io.BytesIO(archive), schemas[1])
 
 
+def test_columns_left_out_are_not_lost_with_a_key_written_otherwise(tmp_path: Path) -> None:
+    """A record of the key 1.1 is not taken out for one of 1.10 where a column would go with it."""
+    path = tmp_path / "prices.db"
+    sqlite.run(path, "CREATE TABLE prices (k TEXT PRIMARY KEY NOT NULL, v INTEGER, note TEXT)")
+    sqlite.run(path, "INSERT INTO prices VALUES ('1.10', 1, 'kept')")
+    schema = Schema(
+        collections=[
+            Collection("prices", key="k", fields={"k": Decimal, "v": int}, exclude={"note": "ours"})
+        ]
+    )
+    repository = SQLiteRepository(path, schema)
+    archive = exported(repository)
+    sqlite.run(path, "UPDATE prices SET k = '1.1', v = 2")
+    before = sqlite.dump(path)
+    with pytest.raises(InvalidRecords, match="1 of the records is not there"):
+        import_all(repository, io.BytesIO(archive))
+    assert before == sqlite.dump(path)
+
+
 def test_columns_left_out_are_not_lost_with_a_table_without_a_key(tmp_path: Path) -> None:
     """Records without a key are replaced as a whole, and are not where that would lose a column."""
     path = tmp_path / "log.db"

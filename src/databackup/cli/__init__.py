@@ -17,4 +17,6 @@ def main() -> int:
             raise
         sys.stderr.write(f"error: {MissingExtra.of('cli', 'the command line')}\n")
         return 1
+    except KeyboardInterrupt:  # while the modules load
+        return 130
     return run()

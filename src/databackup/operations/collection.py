@@ -136,7 +136,7 @@ class CollectionImport:
         return Changes(added=added)
 
     def _change_what_differs(self, batches: Iterable[Batch]) -> Changes:
-        comparison = Comparison(self._collection)
+        comparison = Comparison(self._collection, in_place=self._outside_columns)
         new = (comparison.sides(batch.rows, batch.canonical) for batch in batches)
         old = map(comparison.stored, self._transaction.rows(self._collection))
         compare = (

@@ -96,12 +96,16 @@ def _scales(value: Any) -> Any:
 class Comparison:
     """Compares the records an archive has (new) with those a store has (old).
 
-    `exact` tells decimals of one value and another scale apart.
+    `exact` tells decimals of one value and another scale apart. `in_place` never has a record taken
+    out and put in anew under a key of the same value.
     """
 
-    def __init__(self, collection: Collection, *, exact: bool = True) -> None:
+    def __init__(
+        self, collection: Collection, *, exact: bool = True, in_place: bool = False
+    ) -> None:
         self.unchanged = 0
         self._collection = collection
+        self._in_place = in_place
         self._codec = RecordCodec(collection)
         self._key_fields = key_fields(collection)
         self._forms = Forms(collection) if exact else None
@@ -197,7 +201,7 @@ class Comparison:
 
     def _changed(self, new: Row, old: Row) -> Iterator[Difference]:
         # Keys of one value may be written otherwise, 1.1 and 1.10: a store may tell them apart.
-        if self._key_as_written(new) == self._key_as_written(old):
+        if self._in_place or self._key_as_written(new) == self._key_as_written(old):
             yield Difference(new, old)
         else:
             yield Difference(None, old)
