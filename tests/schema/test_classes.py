@@ -184,8 +184,8 @@ def test_a_type_has_its_kind(type_: Any, kind: Kind) -> None:
         (Huge, "beyond 2^53"),
         (Node, "Node contains itself"),
         (Computed, "Computed.two is not an argument of __init__"),
-        (Unresolved, "Unresolved: its annotations cannot be resolved: NameError"),
-        (list[Unresolved], "Unresolved: its annotations cannot be resolved"),
+        (Unresolved, "Unresolved.one: the annotation cannot be resolved: NameError"),
+        (list[Unresolved], "Unresolved.one: the annotation cannot be resolved"),
         (typing.Final[int], "is not supported"),
         (Annotated[str, []], "is not supported"),
         (typing.TypeVar("T"), "is not supported"),
@@ -266,9 +266,28 @@ def test_all_unsupported_fields_are_told_at_once() -> None:
 
 def test_a_forward_reference_to_nowhere_is_a_schema_error() -> None:
     """What cannot be resolved is named with its class, and the cause is kept."""
-    with pytest.raises(SchemaError, match=r"Unresolved.*Nowhere") as caught:
+    with pytest.raises(SchemaError, match=r"Unresolved\.one: .*Nowhere") as caught:
         Collection.of(Unresolved, "u")
     assert isinstance(caught.value.__cause__, NameError)
+
+
+def test_a_type_in_a_class_in_a_class_is_named_there() -> None:
+    """Of a class within a class, the inner class and its field are named with the type."""
+
+    @attrs.define
+    class Deep:
+        good: int
+        bad: complex
+
+    @attrs.define
+    class Outer:
+        deep: list[Deep]
+
+    with pytest.raises(SchemaError) as caught:
+        Collection.of(Outer, "outers")
+    (problem,) = caught.value.problems
+    assert "Outer.deep: " in problem
+    assert "Deep.bad: complex is not supported" in problem
 
 
 def test_annotations_that_raise_are_a_schema_error() -> None:

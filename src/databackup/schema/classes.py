@@ -126,13 +126,18 @@ class _Resolver:
         try:
             annotations = _annotations(model)
         except Exception as error:
-            raise _Unsupported(f"{_name(model)}: {_unresolved(error)}") from error
+            raise _Unsupported(_unresolved(model, error)) from error
         for name in sorted(_not_in_init(model)):
             raise _Unsupported(
                 f"{_name(model)}.{name} is not an argument of __init__ and cannot be given back"
             )
-        members = {name: inner.kind(type_) for name, type_ in annotations.items()}
-        return composite.Nested(tuple(members.items()), model)
+        members = []
+        for name, type_ in annotations.items():
+            try:
+                members.append((name, inner.kind(type_)))
+            except _Unsupported as error:
+                raise _Unsupported(f"{_name(model)}.{name}: {error}") from error
+        return composite.Nested(tuple(members), model)
 
     def _has_own_hook(self, model: type[Any]) -> bool:
         """Whether the host's converter has a hook for a class, rather than one cattrs makes."""
@@ -172,8 +177,17 @@ def _is_hashable(type_: Any) -> bool:
     return True
 
 
-def _unresolved(error: Exception) -> str:
-    return f"its annotations cannot be resolved: {type(error).__name__}: {error}"
+def _unresolved(model: type[Any], error: Exception) -> str:
+    """What the annotations of a class raise, with the fields that speak of an unknown name."""
+    unknown = error.name if isinstance(error, NameError) else None
+    own = [
+        name
+        for base in model.__mro__
+        for name, stated in vars(base).get("__annotations__", {}).items()
+        if unknown and unknown in str(stated)
+    ]
+    place = ".".join([_name(model), *own[:1]])
+    return f"{place}: the annotation cannot be resolved: {type(error).__name__}: {error}"
 
 
 def _name(type_: Any) -> str:
@@ -223,7 +237,9 @@ def kinds_of_class(
         annotations = _annotations(model)
     except Exception as error:
         # Annotations are the host's expressions, and raise what they like.
-        raise SchemaError.of(name, [_unresolved(error)]) from error
+        raise SchemaError.of(
+            "types that cannot be backed up", [_unresolved(model, error)]
+        ) from error
     unknown = [
         f"{name} has no field {field!r} to exclude" for field in exclude if field not in annotations
     ]
