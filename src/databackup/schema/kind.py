@@ -105,7 +105,7 @@ class IsoKind(Kind):
     pattern: ClassVar[str]
 
     def parse(self, text: str) -> Any:
-        raise NotImplementedError
+        raise self.refused(text)
 
     def decode(self, form: Any) -> Any:
         if type(form) is not str:
