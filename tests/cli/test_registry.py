@@ -312,3 +312,12 @@ def test_installed_adapters_that_fail(target: str, message: str) -> None:
     """What an adapter of another package does wrong is said."""
     with pytest.raises(TargetError, match=message):
         open_repository(target)
+
+
+def test_a_host_that_exits_is_no_repository(workshop: Workshop) -> None:
+    """A host that ends the process is an error, not a backup that seems to be done."""
+    for source in ("import sys\nsys.exit(0)", "import sys\ndef x():\n    sys.exit()"):
+        result = workshop.run("export", f"{workshop.module(source)}:x", "backup.json")
+        assert 1 == result.exit_code
+        assert "SystemExit" in result.stderr
+        assert not (workshop.folder / "backup.json").exists()

@@ -1,7 +1,8 @@
 """How the values of each kind stand in a column of SQLite.
 
 A stored value is read as its kind's only if writing the value again gives what is stored, exactly;
-otherwise it is off its kind and is passed on as it is.
+otherwise it is off its kind and is passed on as it is. JSON alone is read by value: its text may be
+spaced and ordered otherwise.
 """
 
 from __future__ import annotations
