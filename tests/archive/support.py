@@ -227,7 +227,9 @@ def plain_digest(collection: str, canonical: Iterable[bytes]) -> str:
 
 def batch_of(collection: Collection, block: bytes, *, validated: bool = True) -> Batch:
     """The records of a block of lines, numbered from 1."""
-    return RecordCodec(collection, Codec(collection, validated=validated)).batch(block, 1)
+    codec = RecordCodec(collection, Codec(collection, validated=validated))
+    lines = block.split(b"\n")[:-1]
+    return codec.batch(b",\n".join(lines), 1) or codec.strict_batch(lines, 1)
 
 
 def content(archive: bytes, schema: Schema | None = None) -> tuple[Any, ...]:

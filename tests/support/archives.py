@@ -56,7 +56,9 @@ class Lines:
 def _end(schema: Schema, name: str, lines: list[bytes]) -> CollectionEnd:
     digest = Digest(name)
     for line in lines:
-        found = RecordCodec(schema[name]).batch(line + b"\n", 1).canonical if name in schema else []
+        found = (
+            RecordCodec(schema[name]).strict_batch([line], 1).canonical if name in schema else []
+        )
         digest.add(found or [line])
     return CollectionEnd(digest.count, digest.hex)
 

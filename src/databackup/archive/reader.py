@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import re
 from typing import IO, TYPE_CHECKING, Final
 
 import attrs
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from databackup.archive.format import CollectionEnd, Header
 
 _MIB: Final = 1024 * 1024
+_CLOSE: Final = re.compile(rb"\n\]")  # twice as fast as bytes.find
 
 
 @attrs.frozen
@@ -120,30 +122,27 @@ class _Scanner:
     def blocks(self) -> Iterator[bytes]:
         """The record lines up to the line that closes their collection, many at a time.
 
-        Each line is given without its comma, ended by a line feed.
+        Lines are separated by a comma and a line feed; the last one of a block has neither.
         """
         while self.peek(1) != b"]":
             self._await_line(self._limits.record, "record")
-            close = self._buffer.find(b"\n]")
-            cut = close if close >= 0 else self._buffer.rfind(b"\n")
-            block, self._buffer = self._buffer[: cut + 1], self._buffer[cut + 1 :]
+            close = _CLOSE.search(self._buffer)
+            cut = close.start() if close else self._buffer.rfind(b"\n")
+            block, self._buffer = self._buffer[:cut], self._buffer[cut + 1 :]
+            self.line_number += block.count(b"\n") + 1
             is_last = self.peek(1) == b"]"
-            lines = block.count(b"\n")
-            # As many commas as there should be, and none behind the last: so each is in its place.
-            if block.count(b"},\n") != lines - is_last or (is_last and block.endswith(b"},\n")):
-                raise self._ill_separated(block, is_last=is_last)
-            self.line_number += lines
-            yield block.replace(b"},\n", b"}\n")
+            if block.endswith(b",") == is_last:
+                self.lines(block)  # there may be an earlier one
+                raise _ill_separated(self.line_number)
+            yield block if is_last else block[:-1]
 
-    def _ill_separated(self, block: bytes, *, is_last: bool) -> ArchiveInvalid:
-        lines = block.split(b"\n")[:-1]
-        last = len(lines) - 1 if is_last else None
-        wrong = (i for i, line in enumerate(lines) if line.endswith(b"},") == (i == last))
-        first = next(wrong)
-        return ArchiveInvalid(
-            "the lines of a collection are not one record each, separated by commas",
-            self.line_number + first + 1,
-        )
+    def lines(self, block: bytes) -> list[bytes]:
+        """The lines of the block just read, without their commas."""
+        *lines, last = block.split(b"\n")
+        for number, line in enumerate(lines, self.line_number - len(lines)):
+            if not line.endswith(b","):
+                raise _ill_separated(number)
+        return [*(line[:-1] for line in lines), last]
 
     def skip_to_end(self) -> bytes:
         """Read to the line of the end, and return it without its line feed."""
@@ -226,24 +225,30 @@ class Archive:
 
     def _batches(self, scanner: _Scanner, name: str, codec: RecordCodec) -> Iterator[Batch]:
         digest = Digest(name)
-        number = 1
+        before, count = scanner.line_number, 0
         with self._noticing_a_swap(scanner):
             for block in scanner.blocks():
-                batch = codec.batch(block, number)
+                batch = codec.batch(block, count + 1)
+                if batch is None:
+                    batch = codec.strict_batch(scanner.lines(block), count + 1)
                 digest.add(batch.canonical)
-                number += block.count(b"\n")
+                count = scanner.line_number - before
                 yield batch
         end = self.ends[name]
-        if number - 1 != end.count:
-            yield _only(
-                name, "count", f"the end counts {end.count} records, there are {number - 1}"
-            )
+        if count != end.count:
+            yield _only(name, "count", f"the end counts {end.count} records, there are {count}")
         elif digest.count == end.count and digest.hex != end.digest:
             yield _only(name, "digest", "the records are not those the end has the digest of")
 
 
 def _only(collection: str, code: str, message: str) -> Batch:
     return Batch([], [], [], [Problem(code=code, message=message, collection=collection)])
+
+
+def _ill_separated(line: int) -> ArchiveInvalid:
+    return ArchiveInvalid(
+        "the lines of a collection are not one record each, separated by commas", line
+    )
 
 
 def _swapped() -> ArchiveSwapped:

@@ -13,10 +13,11 @@ from databackup.schema.compiled import Codec, json_pointer
 from databackup.schema.composite import List
 from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import KindError
-from databackup.schema.kinds import Float
 
 if TYPE_CHECKING:
-    from databackup.schema import Collection, Field
+    from collections.abc import Iterable
+
+    from databackup.schema import Collection
 
 
 @attrs.frozen
@@ -39,66 +40,75 @@ class RecordCodec:
     def __init__(self, collection: Collection, codec: Codec | None = None) -> None:
         self.collection = collection
         self.codec = codec or collection.codec
-        self._lines_tell = self.codec.form_is_canonical and not any(
-            map(_has_values_of_two_forms, collection.fields)
+        self._decoder = text.BlockDecoder(self.codec.record_type or Any)
+        self._read_as_written = self.codec.record_type is not None and not any(
+            isinstance(field.value_kind, List) for field in collection.fields
         )
 
-    def lines(self, rows: list[Row], first: int = 1) -> bytes:
-        """The lines of rows, each ended by a line feed.
+    def lines(self, rows: list[Row], first: int = 1) -> tuple[bytes, list[bytes]]:
+        """The lines of rows, each ended by a line feed, and the canonical form of each row.
 
         Raises `InvalidRecords` for values that are not of their kind; `first` is the number of the
         first row.
         """
         try:
-            return text.dump_lines(self.codec.encode(rows))
+            records = self.codec.encode(rows)
+            lines = text.dump_lines(records)
+            return lines, self._canonical(rows, records, lines)
         except (KindError, UnicodeEncodeError) as error:
             raise self._refused(rows, first) from error
 
     def canonical(self, rows: list[Row]) -> list[bytes]:
         """The canonical form of each row. Raises `InvalidRecords`."""
         try:
-            return text.dump_lines(self.codec.canonical(rows)).split(b"\n")[:-1]
+            return text.dump_sorted(self.codec.canonical(rows))
         except (KindError, UnicodeEncodeError) as error:
             raise self._refused(rows, 1) from error
 
-    def canonical_of_lines(self, rows: list[Row], lines: bytes) -> list[bytes]:
-        """As `canonical`, for rows whose lines are at hand."""
-        if self.codec.form_is_canonical:
+    def _canonical(self, rows: list[Row], records: list[Any], lines: bytes) -> list[bytes]:
+        """As `canonical`, for rows whose records and lines are at hand."""
+        if self.codec.line_is_canonical:
             return lines.split(b"\n")[:-1]
-        return self.canonical(rows)
+        if self.codec.canonical_is_form:
+            return text.dump_sorted(records)
+        return text.dump_sorted(self.codec.canonical(rows))
 
     def _refused(self, rows: list[Row], first: int) -> InvalidRecords:
         problems = self.codec.explain_rows(rows, first)
         name = self.collection.name
         return InvalidRecords.of(f"{name} holds values that its schema does not allow", problems)
 
-    def batch(self, block: bytes, first: int) -> Batch:
-        """The records of a block of lines, each ended by a line feed.
+    def batch(self, block: bytes, first: int) -> Batch | None:
+        """The records of a block of lines in the fast lane, None where the strict lane decides.
+
+        Between the lines stand commas and line feeds; `first` is the first record's number.
+        """
+        loaded = self._decoder.load(block)
+        if loaded is None:
+            return None
+        records, lines = loaded
+        try:
+            if self.codec.record_type is None:
+                rows = self.codec.decode(records)
+            else:
+                rows = self.codec.read(records)
+            if self._read_as_written:
+                canonical = self._canonical(rows, records, lines)
+            else:
+                canonical = text.dump_sorted(self.codec.canonical(rows))
+        except KindError:
+            return None
+        return Batch(rows, canonical, range(first, first + len(rows)))
+
+    def strict_batch(self, lines: Iterable[bytes], first: int) -> Batch:
+        """The records of lines without their commas, in the strict lane.
 
         What is wrong with a record is a `Problem` of the batch, never an exception.
         """
-        records = text.load_lines(block)
-        if records is not None:
-            try:
-                rows = self.codec.decode(records)
-                if self._lines_tell and self._in_field_order(records):
-                    canonical = self.canonical_of_lines(rows, block)
-                else:
-                    canonical = self.canonical(rows)
-                return Batch(rows, canonical, range(first, first + len(rows)))
-            except (KindError, InvalidRecords):
-                pass
-        return self._batch_line_by_line(block, first)
-
-    def _in_field_order(self, records: list[dict[str, Any]]) -> bool:
-        names = self.collection.field_names
-        return all(map(names.__eq__, map(tuple, records)))
-
-    def _batch_line_by_line(self, block: bytes, first: int) -> Batch:
         rows: list[Row] = []
         numbers: list[int] = []
         problems: list[Problem] = []
-        for number, line in enumerate(block.split(b"\n")[:-1], first):
+        for number, line in enumerate(lines, first):
             try:
                 record = text.load(line)
                 found = self.codec.explain_records([record], number)
@@ -121,9 +131,3 @@ class RecordCodec:
             pointer=json_pointer(("data", name, number - 1)),
             expected="a JSON object on one line",
         )
-
-
-def _has_values_of_two_forms(field: Field) -> bool:
-    """Whether a double may also be read from an integer's form, which is then not canonical."""
-    kind = field.value_kind
-    return isinstance(kind, List) or (isinstance(kind, Float) and field.off_kind != "keep")

@@ -16,7 +16,7 @@ from databackup.errors import DatabackupError
 from databackup.schema.jsontext import JsonTextError, parse_json
 
 _ENCODER: Final = msgspec.json.Encoder()
-_DECODER: Final = msgspec.json.Decoder()
+_SORTED: Final = msgspec.json.Encoder(order="sorted")
 
 _FLOATS: Final = (
     (0.0, 1.0, -0.0, 0.00001, 1e-06, 1.5e-07, 123456.789, 1e15, 1e16, 1.5e22, 5e-324, 1e300),
@@ -48,13 +48,31 @@ def dump_lines(values: list[Any]) -> bytes:
     return _ENCODER.encode_lines(values)
 
 
-def load_lines(block: bytes) -> list[Any] | None:
-    """The values of lines in the fast lane; None where the strict lane has to decide."""
-    try:
-        values = _DECODER.decode_lines(block)
-        return values if _ENCODER.encode_lines(values) == block else None
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return None
+def dump_sorted(values: list[Any]) -> list[bytes]:
+    """Each value as compact JSON, with the members of every object sorted by name."""
+    return _SORTED.encode_lines(values).split(b"\n")[:-1]
+
+
+class BlockDecoder:
+    """The fast lane: reads blocks of lines as values of a type.
+
+    A block is the lines of values with a comma and a line feed between them.
+    """
+
+    def __init__(self, type_: Any) -> None:
+        self._decoder: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[type_])
+
+    def load(self, block: bytes) -> tuple[list[Any], bytes] | None:
+        """The values, and their lines as they would be written; None where the strict lane decides.
+
+        Writing what was read gives the same bytes: each line is one value in its own layout.
+        """
+        try:
+            values = self._decoder.decode(b"[" + block + b"]")
+            lines = _ENCODER.encode_lines(values)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return None
+        return (values, lines) if lines.replace(b"\n", b",\n") == block + b",\n" else None
 
 
 def load(text: bytes) -> Any:

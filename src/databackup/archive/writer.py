@@ -54,11 +54,11 @@ class ArchiveWriter:
         digest = Digest(collection.name)
         order = _OrderCheck(collection) if self._header.in_key_order(collection.name) else None
         for rows in filter(None, batches):
-            lines = codec.lines(rows, digest.count + 1)
+            lines, canonical = codec.lines(rows, digest.count + 1)
             if order is not None:
                 order.check(rows)
             separator = b",\n" if digest.count else b""
-            digest.add(codec.canonical_of_lines(rows, lines))
+            digest.add(canonical)
             yield self._hashed(separator + lines[:-1].replace(b"\n", b",\n"))
         if digest.count:
             yield self._hashed(b"\n")

@@ -1,17 +1,24 @@
-"""Functions between rows and JSON forms, compiled once per collection and run per batch.
+"""Functions between rows and records, compiled once per collection and run per batch.
 
-A row is a tuple of Python values in field order; a record is a dict of JSON forms. Where a value is
-its own form, as most are, the compiled code passes it on without a call.
+A row is a tuple of Python values in field order. A record is what msgspec reads and writes: an
+object of a type made for the collection, whose members are the forms of the values, or values that
+msgspec itself writes as their forms. Where a value needs nothing done to it, as most do, the
+compiled code passes it on without a call.
 """
 
 from __future__ import annotations
 
+import datetime
 import operator
-from typing import TYPE_CHECKING, Any, Literal
+import re
+import uuid
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
 
 from databackup.errors import Problem
 from databackup.schema import kinds
-from databackup.schema.kind import Kind, KindError
+from databackup.schema.kind import ALWAYS, Kind, KindError
 from databackup.schema.offkind import RawText
 from databackup.schema.validation import compile_validator
 
@@ -23,6 +30,15 @@ if TYPE_CHECKING:
 Row = tuple[Any, ...]
 Key = tuple[Any, ...]
 _TYPE_RANK = {bool: 1, int: 1, float: 1, str: 2, RawText: 2, bytes: 3}
+# What the kinds' expressions speak of.
+SCOPE: Final = {
+    "date": datetime.date,
+    "time": datetime.time,
+    "datetime": datetime.datetime,
+    "UTC": datetime.UTC,
+    "UUID": uuid.UUID,
+}
+_ESCAPED: Final = re.compile(r'[\x00-\x1f"\\]')
 
 
 class Codec:
@@ -36,39 +52,46 @@ class Codec:
         self._collection = collection
         self._forms = [field.form for field in collection.fields]
         names = collection.field_names
-        in_order = list(enumerate(zip(names, self._forms, strict=True)))
-        by_name = sorted(in_order, key=lambda item: item[1][0])
-        self.form_is_canonical = in_order == by_name and all(
-            kind.canonical_is_form for kind in self._forms
-        )
+        self.record_type = _record_type(names, self._forms)
+        """What msgspec reads a record as; None where some name cannot be a member of a type."""
+        self.canonical_is_form = all(kind.canonical_is_form for kind in self._forms)
+        """Whether a record's canonical form differs from its line only in the order of fields."""
+        self.line_is_canonical = self.canonical_is_form and list(names) == sorted(names)
         """Whether a record's line in an archive is its canonical form."""
-        self._encode = _compile_to_dicts(in_order, "encode")
-        self._canonical = _compile_to_dicts(by_name, "canonical")
-        self._arrays = _compile_to_arrays(names)
-        self._decode = _compile_to_rows(self._forms)
+        make = self.record_type or _dict_maker(names)
+        self._encode = _compile_to_records(self._forms, "encode", make)
+        self._canonical = _compile_to_records(self._forms, "canonical", make)
+        self._read = _compile_to_rows(self._forms)
         self._validator = compile_validator if validated else _accept_all
         self._validate = self._validator(self._forms)
         self._sort_keys = _compile_sort_keys(collection)
 
-    def encode(self, rows: list[Row]) -> list[dict[str, Any]]:
+    def encode(self, rows: list[Row]) -> list[Any]:
         """The records of rows, in field order. Raises `KindError`; `explain_rows` says where.
 
         Text with lone surrogates passes: writing it as JSON raises UnicodeEncodeError.
         """
         return self._encode(rows)
 
-    def canonical(self, rows: list[Row]) -> list[dict[str, Any]]:
-        """The canonical records of rows, fields sorted by name. Raises `KindError`."""
+    def canonical(self, rows: list[Row]) -> list[Any]:
+        """The canonical records of rows, to be written sorted by name. Raises `KindError`."""
         return self._canonical(rows)
 
+    def read(self, records: list[Any]) -> list[Row]:
+        """The rows of records of `record_type`, as msgspec has read them. Raises `KindError`."""
+        return self._read(map(msgspec.structs.astuple, records))
+
     def decode(self, records: list[dict[str, Any]]) -> list[Row]:
-        """The rows of records. Raises `KindError`; `explain_records` says where."""
-        try:
-            arrays = self._arrays(records)
-        except (KeyError, TypeError, ValueError):
-            raise KindError("records with all fields and no others", "others") from None
+        """The rows of objects of JSON forms. Raises `KindError`; `explain_records` says where."""
+        names = self._collection.field_names
+        if any(type(record) is not dict or record.keys() != set(names) for record in records):
+            raise KindError("records with all fields and no others", "others")
+        arrays = [[record[name] for name in names] for record in records]
         self._validate(arrays)
-        return self._decode(arrays)
+        return [
+            tuple(kind.decode(form) for kind, form in zip(self._forms, array, strict=True))
+            for array in arrays
+        ]
 
     def sort_keys(self, rows: list[Row]) -> list[Any]:
         """What rows are ordered by, comparable with each other: numbers, then text, then bytes."""
@@ -146,50 +169,60 @@ def json_pointer(steps: Iterable[str | int]) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 
-def compile_function(source: str, scope: dict[str, Any]) -> Callable[[list[Any]], list[Any]]:
+def compile_function(source: str, scope: dict[str, Any]) -> Callable[[Any], list[Any]]:
     """The function `convert` of a source text that this library wrote itself, never input."""
     exec(compile(source, "<databackup codec>", "exec"), scope)
-    function: Callable[[list[Any]], list[Any]] = scope["convert"]
+    function: Callable[[Any], list[Any]] = scope["convert"]
     return function
 
 
-def _compile_to_dicts(
-    fields: list[tuple[int, tuple[str, Kind]]], method: Literal["encode", "canonical"]
+def _record_type(names: tuple[str, ...], forms: list[Kind]) -> type[Any] | None:
+    """A type whose instances msgspec reads and writes as the records of a collection."""
+    if any(_ESCAPED.search(name) for name in names):
+        return None
+    fields = [(f"v{position}", kind.wire) for position, kind in enumerate(forms)]
+    rename = {field: name for (field, _wire), name in zip(fields, names, strict=True)}
+    # Records live for a batch and hold no cycles: the garbage collector need not look at them.
+    return msgspec.defstruct(
+        "Record", fields, rename=rename, forbid_unknown_fields=True, gc=False, eq=False
+    )
+
+
+def _dict_maker(names: tuple[str, ...]) -> Callable[..., dict[str, Any]]:
+    return lambda *values: dict(zip(names, values, strict=True))
+
+
+def _compile_to_records(
+    forms: list[Kind], method: Literal["encode", "canonical"], make: Callable[..., Any]
 ) -> Callable[[list[Any]], list[Any]]:
-    scope: dict[str, Any] = {}
+    scope: dict[str, Any] = {**SCOPE, "make": make}
     members = []
-    for position, (name, kind) in fields:
-        value = f"v{position}"
+    for position, kind in enumerate(forms):
         scope[f"c{position}"] = getattr(kind, method)
-        members.append(f"{name!r}: {_inline(kind.encodes_itself, value, f'c{position}')}")
-    values = "".join(f"v{position}, " for position in range(len(fields)))
-    return compile_function(
-        f"def convert(rows):\n    return [{{{', '.join(members)}}} for {values} in rows]\n", scope
-    )
+        members.append(_inline(kind.encodes_itself, f"v{position}", f"c{position}"))
+    source = f"return [make({', '.join(members)}) for {_variables(forms)} in rows]"
+    return compile_function(f"def convert(rows):\n    {source}\n", scope)
 
 
-def _compile_to_arrays(names: tuple[str, ...]) -> Callable[[list[Any]], list[Any]]:
-    members = "".join(f"record[{name!r}], " for name in names)
-    source = (
-        "def convert(records):\n"
-        f"    if any(len(record) != {len(names)} for record in records): raise ValueError\n"
-        f"    return [[{members}] for record in records]\n"
-    )
-    return compile_function(source, {})
+def _compile_to_rows(forms: list[Kind]) -> Callable[[Any], list[Any]]:
+    if all(kind.decodes_itself == ALWAYS for kind in forms):
+        return list
+    scope: dict[str, Any] = {**SCOPE}
+    members = ""
+    for position, kind in enumerate(forms):
+        scope[f"c{position}"] = kind.decode
+        members += _inline(kind.decodes_itself, f"v{position}", f"c{position}") + ", "
+    source = f"return [({members}) for {_variables(forms)} in rows]"
+    return compile_function(f"def convert(rows):\n    {source}\n", scope)
 
 
-def _compile_to_rows(forms: list[Kind]) -> Callable[[list[Any]], list[Any]]:
-    scope: dict[str, Any] = {f"c{i}": kind.decode for i, kind in enumerate(forms)}
-    values = "".join(f"v{position}, " for position in range(len(forms)))
-    members = "".join(
-        _inline(kind.decodes_itself, f"v{i}", f"c{i}") + ", " for i, kind in enumerate(forms)
-    )
-    return compile_function(
-        f"def convert(arrays):\n    return [({members}) for {values} in arrays]\n", scope
-    )
+def _variables(forms: list[Kind]) -> str:
+    return "".join(f"v{position}, " for position in range(len(forms)))
 
 
 def _inline(condition: str, value: str, function: str) -> str:
+    if condition == ALWAYS:
+        return value
     call = f"{function}({value})"
     return f"({value} if {condition.format(v=value)} else {call})" if condition else call
 

@@ -8,7 +8,7 @@ import attrs
 
 from databackup.schema import jsonvalues
 from databackup.schema.jsonvalues import JSON_NULL
-from databackup.schema.kind import Kind, KindError, shown
+from databackup.schema.kind import ALWAYS, Kind, KindError, shown
 from databackup.schema.kinds import encodable
 
 if TYPE_CHECKING:
@@ -32,12 +32,16 @@ class Optional(Kind):
         return self.inner.can_be_key
 
     @property
+    def wire(self) -> Any:
+        return self.inner.wire if self.inner.wire is Any else self.inner.wire | None
+
+    @property
     def encodes_itself(self) -> str:  # type: ignore[override]
-        return f"{{v}} is None or {self.inner.encodes_itself}" if self.inner.encodes_itself else ""
+        return _or_none(self.inner.encodes_itself)
 
     @property
     def decodes_itself(self) -> str:  # type: ignore[override]
-        return f"{{v}} is None or {self.inner.decodes_itself}" if self.inner.decodes_itself else ""
+        return _or_none(self.inner.decodes_itself)
 
     @property
     def canonical_is_form(self) -> bool:
@@ -76,6 +80,12 @@ class Optional(Kind):
         return self.inner.describe() | {"nullable": True}
 
 
+def _or_none(condition: str) -> str:
+    if condition == ALWAYS:
+        return ALWAYS
+    return "{v} is None" + (f" or {condition}" if condition else "")
+
+
 @attrs.frozen
 class Enum(Kind):
     """One of a closed set of values, all text or all integers; a row holds the value itself."""
@@ -84,6 +94,10 @@ class Enum(Kind):
 
     values: tuple[str, ...] | tuple[int, ...]
     model: type[Any] | None = attrs.field(default=None, eq=False, repr=False)
+
+    @property
+    def wire(self) -> Any:
+        return type(self.values[0]) if self.values else Any
 
     @property
     def expected(self) -> str:  # type: ignore[override]
@@ -259,8 +273,9 @@ class Native(Kind):
 
     name = "native"
     expected = "text in the notation of the engine's type"
+    wire = str
     encodes_itself = "type({v}) is str"
-    decodes_itself = encodes_itself
+    decodes_itself = ALWAYS
     can_be_key = False
 
     type_name: str

@@ -35,6 +35,7 @@ class StructuringError(ValueError):
         return self.message
 
 
+ALWAYS: Final = "True"
 SHOWN: Final = 60
 # Bounded in depth and length: the repr of foreign data can recurse, or take a very long time.
 _REPR = reprlib.Repr()
@@ -58,12 +59,15 @@ def shown(value: object) -> str:
 class Kind:
     """The base of all kinds.
 
-    `encodes_itself` and `decodes_itself` are Python expressions over `{v}`, true where the value is
-    its own JSON form: compiled functions put them inline and call the method otherwise.
+    `wire` is the type by which msgspec reads the form. `encodes_itself` and `decodes_itself` are
+    Python expressions over `{v}`: the one is true where msgspec writes the value as its form, the
+    other where what it has read is the value. Compiled functions put them inline and call the
+    method otherwise, always for an empty one and never for `ALWAYS`.
     """
 
     name: ClassVar[str]
     expected: ClassVar[str]
+    wire: ClassVar[Any] = Any
     encodes_itself: ClassVar[str] = ""
     decodes_itself: ClassVar[str] = ""
     can_be_key: ClassVar[bool] = True

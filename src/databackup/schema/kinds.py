@@ -16,11 +16,12 @@ import datetime
 import decimal
 import re
 import uuid
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import attrs
+import msgspec
 
-from databackup.schema.kind import IsoKind, Kind, KindError, shown
+from databackup.schema.kind import ALWAYS, IsoKind, Kind, KindError, shown
 
 MAX_PLAIN_INT: Final = 2**53 - 1
 MAX_DECIMAL_DIGITS: Final = 131_072
@@ -35,8 +36,9 @@ class Bool(Kind):
 
     name = "bool"
     expected = "true or false"
+    wire = bool
     encodes_itself = "type({v}) is bool"
-    decodes_itself = encodes_itself
+    decodes_itself = ALWAYS
 
     def encode(self, value: Any) -> Any:
         if type(value) is not bool:
@@ -67,8 +69,9 @@ class Str(Kind):
 
     name = "str"
     expected = "text"
+    wire = str
     encodes_itself = "type({v}) is str"
-    decodes_itself = encodes_itself
+    decodes_itself = ALWAYS
 
     def encode(self, value: Any) -> Any:
         if type(value) is not str:
@@ -87,8 +90,9 @@ class Int(Kind):
 
     name = "int"
     expected = "an integer"
+    wire = Annotated[int, msgspec.Meta(ge=-MAX_PLAIN_INT, le=MAX_PLAIN_INT)] | str
     encodes_itself = f"type({{v}}) is int and -{MAX_PLAIN_INT} <= {{v}} <= {MAX_PLAIN_INT}"
-    decodes_itself = encodes_itself
+    decodes_itself = "type({v}) is int"
 
     def encode(self, value: Any) -> Any:
         if type(value) is not int:
@@ -141,6 +145,7 @@ class Float(Kind):
 
     name = "float"
     expected = "a number"
+    wire = float | str
     encodes_itself = "type({v}) is float and {v} - {v} == 0.0"
     decodes_itself = "type({v}) is float"
 
@@ -190,6 +195,7 @@ class Decimal(Kind):
 
     name = "decimal"
     expected = "a decimal number as a string"
+    wire = str
 
     scale: int | None = None
 
@@ -236,6 +242,9 @@ class Bytes(Kind):
 
     name = "bytes"
     expected = "bytes in base64"
+    wire = bytes
+    encodes_itself = "type({v}) is bytes"
+    decodes_itself = ALWAYS
 
     def encode(self, value: Any) -> Any:
         if type(value) is not bytes:
@@ -267,6 +276,9 @@ class Date(IsoKind):
 
     name = "date"
     expected = "a date YYYY-MM-DD"
+    wire = datetime.date
+    encodes_itself = "type({v}) is date"
+    decodes_itself = ALWAYS
     pattern = _DATE
 
     def encode(self, value: Any) -> Any:
@@ -283,6 +295,9 @@ class Time(IsoKind):
 
     name = "time"
     expected = "a time HH:MM:SS"
+    wire = Annotated[datetime.time, msgspec.Meta(tz=False)]
+    encodes_itself = "type({v}) is time and {v}.tzinfo is None"
+    decodes_itself = ALWAYS
     pattern = _TIME
 
     def encode(self, value: Any) -> Any:
@@ -316,6 +331,9 @@ class DateTime(IsoKind):
 
     name = "datetime"
     expected = "a datetime without an offset YYYY-MM-DDTHH:MM:SS"
+    wire = Annotated[datetime.datetime, msgspec.Meta(tz=False)]
+    encodes_itself = "type({v}) is datetime and {v}.tzinfo is None"
+    decodes_itself = ALWAYS
     pattern = f"{_DATE}T{_TIME}"
 
     def encode(self, value: Any) -> Any:
@@ -332,6 +350,9 @@ class DateTimeTz(IsoKind):
 
     name = "datetimetz"
     expected = "a datetime in UTC YYYY-MM-DDTHH:MM:SSZ"
+    wire = Annotated[datetime.datetime, msgspec.Meta(tz=True)]
+    encodes_itself = "type({v}) is datetime and {v}.tzinfo is UTC"
+    decodes_itself = "{v}.tzinfo is UTC"
     pattern = f"{_DATE}T{_TIME}Z"
 
     def encode(self, value: Any) -> Any:
@@ -386,6 +407,9 @@ class UUID(IsoKind):
 
     name = "uuid"
     expected = "a UUID in lower case"
+    wire = uuid.UUID
+    encodes_itself = "type({v}) is UUID"
+    decodes_itself = ALWAYS
     pattern = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
     def encode(self, value: Any) -> Any:

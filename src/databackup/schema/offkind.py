@@ -14,7 +14,7 @@ import attrs
 from databackup.schema import kinds
 from databackup.schema.composite import Json, Optional
 from databackup.schema.jsonvalues import is_tag
-from databackup.schema.kind import Kind, KindError, shown
+from databackup.schema.kind import ALWAYS, Kind, KindError, shown
 
 _TAGS: dict[str, tuple[type[Any], Kind]] = {
     "$text": (str, kinds.Str()),
@@ -49,12 +49,17 @@ class Keep(Kind):
         return self.inner.can_be_key
 
     @property
+    def wire(self) -> Any:
+        return self.inner.wire if self.inner.wire is Any else self.inner.wire | dict
+
+    @property
     def encodes_itself(self) -> str:  # type: ignore[override]
         return self.inner.encodes_itself
 
     @property
     def decodes_itself(self) -> str:  # type: ignore[override]
-        return self.inner.decodes_itself
+        itself = self.inner.decodes_itself
+        return f"type({{v}}) is not dict{'' if itself == ALWAYS else f' and ({itself})'}"
 
     @property
     def canonical_is_form(self) -> bool:

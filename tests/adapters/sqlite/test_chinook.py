@@ -31,7 +31,7 @@ def test_a_real_database_is_emptied_and_filled_again(
         for collection in collections:
             assert 0 == transaction.count(collection)
             for rows in data[collection]:
-                assert rows == collection.codec.decode(collection.codec.encode(rows))
+                assert rows == collection.codec.read(collection.codec.encode(rows))
                 transaction.insert(collection, rows)
         for collection in collections:
             assert data[collection] == list(transaction.rows(collection))
