@@ -1,6 +1,8 @@
 """Values of the json kind: numbers by value, the escape of tags, depth, and what is refused."""
 
 import copy
+import json
+import math
 import pickle
 import sys
 from collections.abc import Callable
@@ -10,13 +12,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from databackup.archive import text
 from databackup.schema import JSON_NULL, KindError, jsonvalues
 from databackup.schema import composite as c
 from databackup.schema import kinds as k
+from databackup.schema.jsontext import parse_json, parse_plain
+from databackup.schema.kind import shown
 from tests.schema.values import json_numbers, json_values, names
 
 JSON = c.Json()
@@ -37,6 +41,109 @@ def exact(value: Any) -> Any:
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return ("number", Fraction(repr(value) if isinstance(value, float) else str(value)))
     return (type(value).__name__, value)
+
+
+@given(json_values)
+@example([2.0])
+@example({"a": {"$a": 1}})
+@example(10**1000)
+@example(float("inf"))
+def test_plain_values_need_nothing_done_to_them(value: Any) -> None:
+    """A plain value is its form, and with its names in order its canonical form."""
+    if jsonvalues.is_plain(value):
+        assert text.dump(value) == text.dump(jsonvalues.escape(value))
+        assert [text.dump(jsonvalues.canonical(value))] == text.dump_sorted([value])
+        assert repr(value) == repr(jsonvalues.unescape(value))
+
+
+PLAIN = (
+    [None, True, "a", 1, -7, 1.5, [], {}, [[1], {"a": "b"}], {"$a": 1, "b": 2}, 10**999],
+    [
+        1.0,
+        -0.0,
+        {"$a": 1},
+        [[{"$": 1}]],
+        Decimal(1),
+        10**1000,
+        math.nan,
+        math.inf,
+        (1,),
+        {1: 2},
+        b"",
+    ],
+)
+
+
+@pytest.mark.parametrize("value", PLAIN[0], ids=shown)
+def test_what_is_plain(value: Any) -> None:
+    """Usual values are plain."""
+    assert jsonvalues.is_plain(value)
+
+
+@pytest.mark.parametrize("value", PLAIN[1], ids=shown)
+def test_what_is_not_plain(value: Any) -> None:
+    """What has to be escaped, made canonical, or refused is not plain."""
+    assert not jsonvalues.is_plain(value)
+
+
+def test_plain_values_are_not_too_deep() -> None:
+    """A value of as many levels as are allowed may be plain, a deeper one is not."""
+    deep: Any = 1
+    for _ in range(jsonvalues.MAX_DEPTH):
+        deep = [deep]
+    assert jsonvalues.is_plain(deep)
+    assert not jsonvalues.is_plain([deep])
+
+
+class Subclass(str):
+    """Text, and something else besides."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("value", [Subclass("a"), {Subclass("a"): 1}, [Subclass("a")]], ids=repr)
+def test_values_of_a_subclass_are_not_plain(value: Any) -> None:
+    """A value is plain only if it is exactly of a JSON type."""
+    assert not jsonvalues.is_plain(value)
+
+
+JSON_TEXTS = st.one_of(
+    json_values.map(lambda value: text.dump(JSON.encode(value)).decode()),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text("$ab "), inner),
+    ).flatmap(
+        lambda value: st.builds(
+            json.dumps,
+            st.just(value),
+            indent=st.sampled_from([None, 0, 2]),
+            ensure_ascii=st.booleans(),
+        )
+    ),
+    st.text('[]{}:,."0123456789eE+- \n\\/bfnrtuals', max_size=12),
+    st.sampled_from(
+        [
+            '{"a":1,"a":1}', '{"a":1, "a":2}', '{" ":1,"":2}', "1e5", "1.50", "-0", "1e400", "NaN",
+            "12345678901234567890.5", "1" * 1001, "[" * 257 + "]" * 257, '"\\ud800"', '"\ud800"',
+            '"\\u0061"', '"\\/"', "1 2", "1,", "", " ", "\ufeff1", '["\x7f"]', "[1.0]",
+        ]
+    ),
+)  # fmt: skip
+
+
+@given(JSON_TEXTS)
+def test_plain_texts_are_read_alike(given_text: str) -> None:
+    """What the fast lane takes is what the strict one reads, and that value is plain."""
+    plain = parse_plain(given_text)
+    if plain is not None:
+        assert repr(parse_json(given_text)) == repr(plain[0])
+        assert jsonvalues.is_plain(plain[0])
+
+
+@pytest.mark.parametrize("given_text", ['{"a": [1, 2],\n "b": " x "}', "[]", '"ä"', "7"])
+def test_usual_texts_are_plain(given_text: str) -> None:
+    """Usual JSON is read in the fast lane, with spaces or without."""
+    assert (json.loads(given_text),) == parse_plain(given_text)
 
 
 @given(json_values)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import msgspec
 
 from databackup.archive import text
 from databackup.errors import InvalidRecords, Problem
 from databackup.schema import Row
 from databackup.schema.compiled import Codec, json_pointer
-from databackup.schema.composite import List
 from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import KindError
 
@@ -41,9 +41,6 @@ class RecordCodec:
         self.collection = collection
         self.codec = codec or collection.codec
         self._decoder = text.BlockDecoder(self.codec.record_type or Any)
-        self._read_as_written = self.codec.record_type is not None and not any(
-            isinstance(field.value_kind, List) for field in collection.fields
-        )
 
     def lines(self, rows: list[Row], first: int = 1) -> tuple[bytes, list[bytes]]:
         """The lines of rows, each ended by a line feed, and the canonical form of each row.
@@ -52,26 +49,30 @@ class RecordCodec:
         first row.
         """
         try:
-            records = self.codec.encode(rows)
+            plain = self.codec.are_plain(rows)
+            records = self.codec.encode(rows, plain=plain)
             lines = text.dump_lines(records)
-            return lines, self._canonical(rows, records, lines)
+            return lines, self._canonical(rows, records, lines, plain=plain)
         except (KindError, UnicodeEncodeError) as error:
             raise self._refused(rows, first) from error
 
     def canonical(self, rows: list[Row]) -> list[bytes]:
         """The canonical form of each row. Raises `InvalidRecords`."""
         try:
-            return text.dump_sorted(self.codec.canonical(rows))
+            plain = self.codec.are_plain(rows)
+            return text.dump_sorted(self.codec.canonical(rows, plain=plain))
         except (KindError, UnicodeEncodeError) as error:
             raise self._refused(rows, 1) from error
 
-    def _canonical(self, rows: list[Row], records: list[Any], lines: bytes) -> list[bytes]:
+    def _canonical(
+        self, rows: list[Row], records: list[Any], lines: bytes, *, plain: bool
+    ) -> list[bytes]:
         """As `canonical`, for rows whose records and lines are at hand."""
-        if self.codec.line_is_canonical:
+        if self.codec.line_is_canonical(plain=plain):
             return lines.split(b"\n")[:-1]
-        if self.codec.canonical_is_form:
+        if self.codec.canonical_is_form(plain=plain):
             return text.dump_sorted(records)
-        return text.dump_sorted(self.codec.canonical(rows))
+        return text.dump_sorted(self.codec.canonical(rows, plain=plain))
 
     def _refused(self, rows: list[Row], first: int) -> InvalidRecords:
         problems = self.codec.explain_rows(rows, first)
@@ -90,13 +91,13 @@ class RecordCodec:
         try:
             if self.codec.record_type is None:
                 rows = self.codec.decode(records)
+                canonical = self.canonical(rows)
             else:
-                rows = self.codec.read(records)
-            if self._read_as_written:
-                canonical = self._canonical(rows, records, lines)
-            else:
-                canonical = text.dump_sorted(self.codec.canonical(rows))
-        except KindError:
+                values = list(map(msgspec.structs.astuple, records))
+                plain = self.codec.are_plain(values)
+                rows = self.codec.read(values, plain=plain)
+                canonical = self._canonical(rows, records, lines, plain=plain)
+        except (KindError, InvalidRecords):
             return None
         return Batch(rows, canonical, range(first, first + len(rows)))
 

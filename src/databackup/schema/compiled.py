@@ -12,12 +12,14 @@ import datetime
 import operator
 import re
 import uuid
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from databackup.errors import Problem
 from databackup.schema import kinds
+from databackup.schema.composite import Json
+from databackup.schema.jsonvalues import is_plain
 from databackup.schema.kind import ALWAYS, Kind, KindError
 from databackup.schema.offkind import RawText
 from databackup.schema.validation import compile_validator
@@ -51,35 +53,51 @@ class Codec:
     def __init__(self, collection: Collection, *, validated: bool = True) -> None:
         self._collection = collection
         self._forms = [field.form for field in collection.fields]
+        self._json = [
+            position
+            for position, field in enumerate(collection.fields)
+            if isinstance(field.value_kind, Json)
+        ]
         names = collection.field_names
         self.record_type = _record_type(names, self._forms)
         """What msgspec reads a record as; None where some name cannot be a member of a type."""
-        self.canonical_is_form = all(kind.canonical_is_form for kind in self._forms)
-        """Whether a record's canonical form differs from its line only in the order of fields."""
-        self.line_is_canonical = self.canonical_is_form and list(names) == sorted(names)
-        """Whether a record's line in an archive is its canonical form."""
-        make = self.record_type or _dict_maker(names)
-        self._encode = _compile_to_records(self._forms, "encode", make)
-        self._canonical = _compile_to_records(self._forms, "canonical", make)
-        self._read = _compile_to_rows(self._forms)
+        self._make = self.record_type or _dict_maker(names)
+        self._any = _Functions(self._forms, self._make)
+        self._plain = _Functions(self._forms, self._make, self._json) if self._json else self._any
+        self._is_sorted = list(names) == sorted(names)
         self._validator = compile_validator if validated else _accept_all
         self._validate = self._validator(self._forms)
         self._sort_keys = _compile_sort_keys(collection)
 
-    def encode(self, rows: list[Row]) -> list[Any]:
+    def are_plain(self, rows: Iterable[Row]) -> bool:
+        """Whether nothing needs to be done to any value of a json field: see `is_plain`."""
+        return all(is_plain(row[position]) for position in self._json for row in rows)
+
+    def encode(self, rows: list[Row], *, plain: bool = False) -> list[Any]:
         """The records of rows, in field order. Raises `KindError`; `explain_rows` says where.
 
         Text with lone surrogates passes: writing it as JSON raises UnicodeEncodeError.
         """
-        return self._encode(rows)
+        return self._functions(plain).encode(rows)
 
-    def canonical(self, rows: list[Row]) -> list[Any]:
+    def canonical(self, rows: list[Row], *, plain: bool = False) -> list[Any]:
         """The canonical records of rows, to be written sorted by name. Raises `KindError`."""
-        return self._canonical(rows)
+        return self._functions(plain).canonical(rows)
 
-    def read(self, records: list[Any]) -> list[Row]:
-        """The rows of records of `record_type`, as msgspec has read them. Raises `KindError`."""
-        return self._read(map(msgspec.structs.astuple, records))
+    def canonical_is_form(self, *, plain: bool = False) -> bool:
+        """Whether canonical records differ from records in the order of names alone."""
+        return self._functions(plain).canonical_is_form
+
+    def line_is_canonical(self, *, plain: bool = False) -> bool:
+        """Whether a record's line in an archive is its canonical form."""
+        return self._is_sorted and not self._json and self.canonical_is_form(plain=plain)
+
+    def read(self, values: list[Row], *, plain: bool = False) -> list[Row]:
+        """The rows of values as msgspec has read them for `record_type`. Raises `KindError`."""
+        return self._functions(plain).read(values)
+
+    def _functions(self, plain: bool) -> _Functions:  # noqa: FBT001 - of this class alone
+        return self._plain if plain else self._any
 
     def decode(self, records: list[dict[str, Any]]) -> list[Row]:
         """The rows of objects of JSON forms. Raises `KindError`; `explain_records` says where."""
@@ -160,6 +178,22 @@ class Codec:
         )
 
 
+class _Functions:
+    """The functions of one collection, where the values at `plain` need nothing done to them."""
+
+    def __init__(
+        self, forms: list[Kind], make: Callable[..., Any], plain: Sequence[int] = ()
+    ) -> None:
+        encoded = [ALWAYS if n in plain else kind.encodes_itself for n, kind in enumerate(forms)]
+        decoded = [ALWAYS if n in plain else kind.decodes_itself for n, kind in enumerate(forms)]
+        self.encode = _compile_to_records(encoded, [kind.encode for kind in forms], make)
+        self.canonical = _compile_to_records(encoded, [kind.canonical for kind in forms], make)
+        self.read = _compile_to_rows(decoded, [kind.decode for kind in forms])
+        self.canonical_is_form = all(
+            kind.canonical_is_form or n in plain for n, kind in enumerate(forms)
+        )
+
+
 def _accept_all(_forms: Sequence[Kind]) -> Callable[[list[list[Any]]], None]:
     return lambda _batch: None
 
@@ -193,31 +227,31 @@ def _dict_maker(names: tuple[str, ...]) -> Callable[..., dict[str, Any]]:
 
 
 def _compile_to_records(
-    forms: list[Kind], method: Literal["encode", "canonical"], make: Callable[..., Any]
+    conditions: list[str], functions: list[Callable[[Any], Any]], make: Callable[..., Any]
 ) -> Callable[[list[Any]], list[Any]]:
-    scope: dict[str, Any] = {**SCOPE, "make": make}
-    members = []
-    for position, kind in enumerate(forms):
-        scope[f"c{position}"] = getattr(kind, method)
-        members.append(_inline(kind.encodes_itself, f"v{position}", f"c{position}"))
-    source = f"return [make({', '.join(members)}) for {_variables(forms)} in rows]"
-    return compile_function(f"def convert(rows):\n    {source}\n", scope)
+    members, variables, scope = _calls(conditions, functions)
+    source = f"return [make({members}) for {variables} in rows]"
+    return compile_function(f"def convert(rows):\n    {source}\n", {**scope, "make": make})
 
 
-def _compile_to_rows(forms: list[Kind]) -> Callable[[Any], list[Any]]:
-    if all(kind.decodes_itself == ALWAYS for kind in forms):
+def _compile_to_rows(
+    conditions: list[str], functions: list[Callable[[Any], Any]]
+) -> Callable[[list[Any]], list[Any]]:
+    if all(condition == ALWAYS for condition in conditions):
         return list
-    scope: dict[str, Any] = {**SCOPE}
-    members = ""
-    for position, kind in enumerate(forms):
-        scope[f"c{position}"] = kind.decode
-        members += _inline(kind.decodes_itself, f"v{position}", f"c{position}") + ", "
-    source = f"return [({members}) for {_variables(forms)} in rows]"
+    members, variables, scope = _calls(conditions, functions)
+    source = f"return [({members}) for {variables} in rows]"
     return compile_function(f"def convert(rows):\n    {source}\n", scope)
 
 
-def _variables(forms: list[Kind]) -> str:
-    return "".join(f"v{position}, " for position in range(len(forms)))
+def _calls(
+    conditions: list[str], functions: list[Callable[[Any], Any]]
+) -> tuple[str, str, dict[str, Any]]:
+    """The source of a row's values, each passed through its function where it has to be."""
+    names = range(len(conditions))
+    members = [_inline(condition, f"v{n}", f"c{n}") for n, condition in enumerate(conditions)]
+    scope = {**SCOPE, **{f"c{n}": function for n, function in enumerate(functions)}}
+    return "".join(f"{m}, " for m in members), "".join(f"v{n}, " for n in names), scope
 
 
 def _inline(condition: str, value: str, function: str) -> str:

@@ -153,7 +153,7 @@ class List(Kind):
 
     @property
     def canonical_is_form(self) -> bool:
-        return self.items.canonical_is_form
+        return False  # a double may have been read from an integer's form
 
     def encode(self, value: Any) -> Any:
         return self._each(value, self.items.encode)

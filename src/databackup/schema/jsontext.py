@@ -9,10 +9,12 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from databackup.schema.jsonvalues import MAX_DEPTH, number
+from databackup.schema.jsonvalues import MAX_DEPTH, is_plain, number
 from databackup.schema.kind import KindError, shown
 
 _ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder()
+_SPACES: Final = b" \t\r\n"
 # A record holds its fields' values one level further in; tags and $json add two at each level.
 _MAX_BRACKETS: Final = 3 * MAX_DEPTH
 # It matches from every quote on: were it to fail at the end, it would be tried from the next one.
@@ -50,6 +52,23 @@ def parse_json(text: str) -> Any:
     except RecursionError:
         raise JsonTextError(f"JSON deeper than {MAX_DEPTH} levels") from None
     return value
+
+
+def parse_plain(text: str) -> tuple[Any] | None:
+    """The value of a JSON text that needs nothing done to it, in a tuple, several times as fast.
+
+    None where `parse_json` has to decide. What msgspec reads is believed where writing it gives the
+    same text but for spaces: then no name stood twice, and no number has lost a digit.
+    """
+    try:
+        given = text.encode()
+        value = _DECODER.decode(given)
+        written = _ENCODER.encode(value)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+    if written != given and written.translate(None, _SPACES) != given.translate(None, _SPACES):
+        return None
+    return (value,) if is_plain(value) else None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

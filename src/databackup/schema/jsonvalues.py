@@ -23,6 +23,8 @@ _FIRST_PLAIN, _LAST_PLAIN = -5, 15  # exponents of the first digit in plain nota
 _LARGEST = decimal.Decimal("1.7976931348623157e308")
 # The integers next to those whose text is still short enough; a sign counts.
 _TOO_SMALL, _TOO_LARGE = -(10 ** (MAX_NUMBER_LENGTH - 1)), 10**MAX_NUMBER_LENGTH
+_TEXTS: Final = frozenset({str})
+_NUMBERS: Final = frozenset({int, float})
 # Numbers of the longest text lose nothing here, whatever the host's own context does.
 _EXACT = decimal.Context(
     prec=2 * MAX_NUMBER_LENGTH, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN, capitals=1
@@ -123,6 +125,35 @@ def unescape(form: Any, depth: int = 0) -> Any:
         _decimal_text(form)
         return form
     return _scalar(form)
+
+
+def is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether a JSON value is its own form, and its canonical form but for the order of names.
+
+    Most are: what has a tag, a Decimal, or a float without a fraction in it is not. Lone surrogates
+    pass, as they do for text: writing the value as JSON raises UnicodeEncodeError.
+    """
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is dict:
+        if not _TEXTS.issuperset(map(type, value)) or is_tag(value):
+            return False
+        items = value.values()
+    elif kind is list:
+        items = value
+    else:
+        return kind in _NUMBERS and _is_plain_number(value)
+    if depth >= MAX_DEPTH:
+        return False
+    for item in items:  # noqa: SIM110 - a generator costs more than the loop
+        if not is_plain(item, depth + 1):
+            return False
+    return True
+
+
+def _is_plain_number(value: float) -> bool:
+    return _TOO_SMALL < value < _TOO_LARGE if type(value) is int else abs(value) % 1.0 > 0.0
 
 
 # A level of JSON is two calls, no comprehension between them: the deepest value has to stay far

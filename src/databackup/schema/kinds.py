@@ -178,12 +178,16 @@ class Float(Kind):
         return {"type": ["number", "string"], "pattern": "^(NaN|-?Infinity)$"}
 
 
+_PLAIN_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?(E\+[0-9]{1,6})?|NaN|-?Infinity")
 
 
 def plain_decimal(value: decimal.Decimal) -> str:
     """A finite decimal in plain notation without trailing zeros; zero has no sign."""
-    text = format(value, "f")
+    return _without_zeros(format(value, "f"))
+
+
+def _without_zeros(text: str) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
@@ -206,6 +210,9 @@ class Decimal(Kind):
     def encode(self, value: Any) -> Any:
         if type(value) is not decimal.Decimal:
             raise self.refused(value)
+        text = str(value)
+        if len(text) < MAX_DECIMAL_DIGITS and _PLAIN_DECIMAL.fullmatch(text):
+            return text
         if not value.is_finite():
             if value.is_nan() and value.compare_total(_NAN) != 0:
                 raise KindError("a decimal that is a number, NaN or Infinity", shown(value))
@@ -216,7 +223,11 @@ class Decimal(Kind):
         return _DECIMALS.to_sci_string(value) if int(exponent) > 0 else format(value, "f")
 
     def decode(self, form: Any) -> Any:
-        if type(form) is not str or not _DECIMAL.fullmatch(form):
+        if type(form) is not str:
+            raise self.refused(form)
+        if len(form) < MAX_DECIMAL_DIGITS and _PLAIN_DECIMAL.fullmatch(form):
+            return decimal.Decimal(form)
+        if not _DECIMAL.fullmatch(form):
             raise self.refused(form)
         value = decimal.Decimal(form)
         if self.encode(value) != form:
@@ -225,7 +236,9 @@ class Decimal(Kind):
 
     def canonical(self, value: Any) -> Any:
         text = self.encode(value)
-        return plain_decimal(value) if value.is_finite() else text
+        if "E" in text:
+            return plain_decimal(value)
+        return _without_zeros(text) if "." in text or text == "-0" else text
 
     def json_schema(self) -> dict[str, Any]:
         return {

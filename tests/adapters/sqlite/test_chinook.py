@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from databackup.adapters.sqlite import SQLiteRepository
@@ -31,7 +32,8 @@ def test_a_real_database_is_emptied_and_filled_again(
         for collection in collections:
             assert 0 == transaction.count(collection)
             for rows in data[collection]:
-                assert rows == collection.codec.read(collection.codec.encode(rows))
+                records = msgspec.to_builtins(collection.codec.encode(rows))
+                assert rows == collection.codec.decode(records)
                 transaction.insert(collection, rows)
         for collection in collections:
             assert data[collection] == list(transaction.rows(collection))
