@@ -275,6 +275,19 @@ class SchemaMismatch(DatabackupError):
     differences: tuple[str, ...] = ()
 
 
+@attrs.define(slots=False, eq=False)
+class KeyRequired(DatabackupError):
+    """Merge and add need keys to tell records apart by, and these `collections` have none."""
+
+    code: ClassVar[str] = "key-required"
+    remedy: ClassVar[str] = (
+        "Give them keys, in the store and in what is exported, or import with mode='replace' "
+        "(--mode replace)"
+    )
+
+    collections: tuple[str, ...] = ()
+
+
 # -- records -----------------------------------------------------------------------------------
 
 

@@ -2,54 +2,24 @@
 
 import contextlib
 import io
-import sqlite3
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from databackup import Schema, import_all, inspect_archive, verify_archive
-from databackup.adapters.sqlite import SQLiteRepository
+from databackup import import_all, inspect_archive, verify_archive
 from databackup.archive.format import read_end
 from databackup.archive.reader import open_archive
 from databackup.errors import DatabackupError, InvalidRecords, RecordsRefused
 from databackup.repository import Repository
-from databackup.testing.harness import fill, stored
+from databackup.testing.harness import stored
 from databackup.testing.strategies import datasets, schemas
-from tests.support import sqlite
 from tests.support.archives import Lines, data_of, exported
-from tests.support.club import CLUB, Dataset, club, memory
+from tests.support.club import CLUB, club, memory
+from tests.support.stores import STORES
 from tests.support.wrappers import Passed
 
-Opened = AbstractContextManager[Repository]
-Make = Callable[[Schema, Dataset], Opened]
-
-
-def _over_memory(schema: Schema, dataset: Dataset) -> Opened:
-    return contextlib.nullcontext(memory(dataset, schema))
-
-
-@contextlib.contextmanager
-def _over_sqlite(schema: Schema, dataset: Dataset) -> Iterator[Repository]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = sqlite.create(Path(folder, "t.db"), schema)
-
-        def connect() -> sqlite3.Connection:
-            connection = sqlite3.connect(path)
-            connection.execute("PRAGMA synchronous = OFF")
-            return connection
-
-        repository = SQLiteRepository(connect, schema)
-        fill(repository, dataset)
-        yield repository
-
-
-STORES: dict[str, Make] = {"memory": _over_memory, "sqlite": _over_sqlite}
 pairs = pytest.mark.parametrize("source", STORES)
 targets = pytest.mark.parametrize("target", STORES)
 
@@ -114,7 +84,7 @@ def test_what_is_not_portable_is_kept_or_refused(target: str, data: st.DataObjec
     """Data that not every store can hold goes in unchanged, or is refused with nothing changed."""
     schema = data.draw(schemas(portable=False))
     dataset = data.draw(datasets(schema, portable=False))
-    with _over_memory(schema, dataset) as one, STORES[target](schema, {}) as two:
+    with STORES["memory"](schema, dataset) as one, STORES[target](schema, {}) as two:
         archive = exported(one)
         before = stored(two)
         try:

@@ -125,7 +125,7 @@ def test_options_are_frozen() -> None:
 @pytest.mark.parametrize(
     "name,value",
     [
-        ("mode", "merge"),
+        ("mode", "sync"),
         ("read_back", "no"),
         ("wrong_app", True),
         ("dangling", "drop"),

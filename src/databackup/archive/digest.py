@@ -30,6 +30,11 @@ class Digest:
         self._sum = (self._sum + sum(map(int.from_bytes, hashes))) % _MODULUS
         self.count += len(hashes)
 
+    def subtract(self, other: Digest) -> None:
+        """Take away records that were added, given as a digest of their own."""
+        self._sum = (self._sum - other._sum) % _MODULUS
+        self.count -= other.count
+
     @property
     def hex(self) -> str:
         """The sum as 64 hexadecimal digits."""

@@ -204,7 +204,9 @@ def export_command(
     type=click.Choice(get_args(Mode)),
     default="replace",
     show_default=True,
-    help="replace: TARGET becomes equal to the archive.",
+    help="replace: TARGET becomes equal to the archive. merge: records of the same key are "
+    "overwritten, new ones inserted, others stay. add: new records are inserted, and nothing that "
+    "is there changes.",
 )
 @click.option(
     "--no-read-back",
@@ -247,10 +249,10 @@ def import_command(
     no_read_back: bool,
     **options: Any,
 ) -> None:
-    """Make TARGET equal to the archive FILE, or leave it as it is.
+    """Bring the archive FILE into TARGET, or leave it as it is.
 
-    Says what will be overwritten and asks, unless --yes is given. Everything is checked before
-    TARGET is touched, and compared before it is committed.
+    Says what will be done to the records of TARGET and asks, unless --yes is given. Everything is
+    checked before TARGET is touched, and compared before it is committed.
     """
     if file == "-" and not yes:
         raise confirm.NotConfirmed(
@@ -261,9 +263,11 @@ def import_command(
         if not yes:
             start = source.tell()
             with progress_bar(f"reading {file}"):
-                text = confirm.overview(source, repository, target, options["wrong_app"])
+                text = confirm.overview(
+                    source, repository, target, options["mode"], options["wrong_app"]
+                )
             run.output.say(text)
-            confirm.require_consent(run.output, target)
+            confirm.require_consent(run.output, target, options["mode"])
             source.seek(start)
         with progress_bar(f"checking {file}") as progress:
             report = import_all(

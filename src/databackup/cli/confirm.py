@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import attrs
 from rich.console import Group
@@ -18,21 +18,50 @@ from databackup.cli import render
 from databackup.cli.output import is_terminal
 from databackup.cli.text import visible
 from databackup.errors import ArchiveError, DatabackupError, FileError
-from databackup.operations.fit import require_fit
+from databackup.operations.fit import require_fit, require_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import IO
 
     from rich.console import RenderableType
 
     from databackup.cli.output import Output
-    from databackup.operations.options import WrongAppChoice
+    from databackup.operations.options import Mode, WrongAppChoice
     from databackup.repository import Repository
+
+
+@attrs.frozen
+class _Words:
+    """What a mode does to the target, how one is asked about it, and what was not agreed to."""
+
+    does: str
+    question: str
+    refused: str
+
+
+_WORDS: Final[Mapping[Mode, _Words]] = {
+    "replace": _Words(
+        "{} will hold what it held then, and nothing that came later:",
+        "Overwrite {}?",
+        "the import would overwrite data",
+    ),
+    "merge": _Words(
+        "Records of {} with a key that is in the archive will be overwritten, others stay:",
+        "Merge into {}, and overwrite records of the same key?",
+        "the import would overwrite records of the same keys",
+    ),
+    "add": _Words(
+        "{} will get the records whose keys it does not have, and nothing that is there changes:",
+        "Add to {}, and change nothing that is there?",
+        "the import would add records",
+    ),
+}
 
 
 @attrs.define(slots=False, eq=False)
 class NotConfirmed(DatabackupError):
-    """An import that would overwrite data, and that nobody has agreed to."""
+    """An import that would change data, and that nobody has agreed to."""
 
     code: ClassVar[str] = "not-confirmed"
     remedy: ClassVar[str] = "To import without being asked, say --yes"
@@ -68,16 +97,17 @@ def can_ask() -> bool:
 
 
 def overview(
-    file: IO[bytes], repository: Repository, target: str, wrong_app: WrongAppChoice
+    file: IO[bytes], repository: Repository, target: str, mode: Mode, wrong_app: WrongAppChoice
 ) -> RenderableType:
-    """What the archive holds, and what it will overwrite.
+    """What the archive holds, and what it will do to the target.
 
     Raises what is wrong with the archive, or with archive and store together, before anybody is
-    asked: `ArchiveError`, `WrongApp`, `SchemaMismatch`, `StoreError`.
+    asked: `ArchiveError`, `WrongApp`, `SchemaMismatch`, `KeyRequired`, `StoreError`.
     """
     with open_archive(file) as archive:
         header = archive.header
         require_fit(header, repository.schema, wrong_app)
+        require_keys(header, repository.schema, mode)
         there = {name: end.count for name, end in archive.ends.items()}
     with repository.snapshot() as snapshot:
         here = {c.name: snapshot.count(c) for c in repository.schema.collections}
@@ -88,21 +118,21 @@ def overview(
             f"The archive was made {visible(header.created_at)} from {visible(app)}, "
             f"schema version {header.schema_version}."
         ),
-        Text(f"{visible(target)} will hold what it held then, and nothing that came later:"),
+        Text(_WORDS[mode].does.format(visible(target))),
         Padding(render.counts({"records now": now, "in the archive": there}), (0, 0, 0, 2)),
     )
 
 
-def require_consent(output: Output, target: str) -> None:
+def require_consent(output: Output, target: str, mode: Mode) -> None:
     """Ask, and go on only for a yes. Raises `NotConfirmed`."""
+    words = _WORDS[mode]
     if not can_ask():
         raise NotConfirmed(
-            "the import would overwrite data, and there is no terminal to ask on; "
-            "nothing was changed"
+            f"{words.refused}, and there is no terminal to ask on; nothing was changed"
         )
     answer = ""
     try:
-        sys.stderr.write(f"Overwrite {visible(target)}? [y/N] ")
+        sys.stderr.write(f"{words.question.format(visible(target))} [y/N] ")
         sys.stderr.flush()
         answer = sys.stdin.readline()
     finally:

@@ -123,19 +123,30 @@ def imported(report: ImportReport, source: str, target: str) -> RenderableType:
     """What an import did."""
     changes = report.collections
     columns = {
-        what: {name: getattr(change, what) for name, change in changes.items()}
-        for what in ("added", "changed", "deleted", "unchanged", "records")
+        what.replace("_", " "): {name: getattr(change, what) for name, change in changes.items()}
+        for what in (*_CHANGES[report.mode], "records")
     }
+    given = f"{counted(report.records - report.only_in_store, 'record')} of "
+    if report.mode == "add":
+        given = f"{report.added:,} of {given}"
     checked = "read back and compared, then committed"
     return Group(
         Text(
-            f"imported {counted(report.records, 'record')} of "
-            f"{counted(len(changes), 'collection')} from {visible(source)} into {visible(target)}"
+            f"{_DONE[report.mode]} {given}{counted(len(changes), 'collection')} "
+            f"from {visible(source)} into {visible(target)}"
         ),
         _indented(counts(columns)),
         _indented(Text(checked if report.read_back else "committed, not read back")),
         *_warnings(report.warnings),
     )
+
+
+_DONE = {"replace": "imported", "merge": "merged", "add": "added"}
+_CHANGES = {
+    "replace": ("added", "changed", "deleted", "unchanged"),
+    "merge": ("added", "changed", "unchanged", "only_in_store"),
+    "add": ("added", "kept", "unchanged", "only_in_store"),
+}
 
 
 def inspected(info: ArchiveInfo) -> RenderableType:

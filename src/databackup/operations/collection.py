@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from databackup.errors import InvalidRecords, Problem
+from databackup.errors import Problem
 from databackup.operations import readback
 from databackup.operations.apply import Writer
 from databackup.operations.compare import Comparison
-from databackup.operations.fit import in_key_order
-from databackup.operations.keys import UniqueKeys, key_fields
+from databackup.operations.fit import has_identity, in_key_order
+from databackup.operations.keys import UniqueKeys
 from databackup.operations.reports import Changes
+from databackup.operations.tally import Tally
 from databackup.repository import BATCH_SIZE, Row
 from databackup.schema import StructuringError
 from databackup.schema.compiled import json_pointer
@@ -22,18 +23,31 @@ from databackup.spill import RowQueue
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from databackup.archive.format import CollectionEnd
     from databackup.archive.reader import Archive
     from databackup.archive.records import Batch
+    from databackup.operations.compare import Difference, Side
     from databackup.operations.locate import ProblemList, Unlocated
+    from databackup.operations.options import Mode
     from databackup.repository import Transaction
     from databackup.schema import Collection, Schema
 
 
-class CollectionImport:
-    """Makes one collection of a store equal to the archive's, by the smallest set of changes.
+@attrs.frozen
+class Outcome:
+    """What was written to a collection, and the count and digest that it must have from then on."""
 
-    An empty collection takes the bulk path. Without a key, records have no identity: the collection
-    is left alone where it is equal, and replaced as a whole where not.
+    changes: Changes
+    end: CollectionEnd
+
+
+class CollectionImport:
+    """Brings one collection of an archive into a store, by the smallest set of changes.
+
+    "replace" makes the store's collection equal to the archive's; "merge" and "add" leave what the
+    archive lacks, and "add" all that is there. An empty collection takes the bulk path. Without a
+    key, records have no identity: the collection is left alone where it is equal, and replaced as a
+    whole where not.
     """
 
     def __init__(
@@ -44,35 +58,45 @@ class CollectionImport:
         problems: ProblemList,
         schema: Schema,
         *,
+        mode: Mode,
         store_in_order: bool,
     ) -> None:
         self._collection = collection
         self._transaction = transaction
         self._problems = problems
         self._archive = archive
+        self._mode = mode
         self._in_order = in_key_order(archive.header, collection)
         self._store_in_order = store_in_order
         self._outside_columns = _may_have_outside_columns(collection, schema)
         self._writer = Writer(transaction, collection, outside_columns=self._outside_columns)
 
-    def run(self, batches: Iterable[Batch]) -> Changes:
+    def run(self, batches: Iterable[Batch]) -> Outcome:
         """Read all batches; write what differs unless there are problems."""
         checked = self._checked(batches)
         if self._problems:
             # Nothing is written any more, but all that is wrong is to be told at once.
-            return Changes(unchanged=sum(len(batch.rows) for batch in checked))
+            return self._as_archived(Changes(unchanged=_drained(checked)))
         stored = self._transaction.count(self._collection)
         if stored == 0:
-            return self._insert_all(checked)
-        if self._has_identity():
-            return self._change_what_differs(checked)
+            return self._as_archived(self._insert_all(checked))
+        if self._mode != "replace":
+            return self._merge_or_add(checked)
+        if has_identity(self._archive.header, self._collection):
+            return self._as_archived(self._replace(checked))
+        return self._as_archived(self._replace_as_a_whole(checked, stored))
+
+    def _as_archived(self, changes: Changes) -> Outcome:
+        return Outcome(changes, self._archive.ends[self._collection.name])
+
+    def _replace_as_a_whole(self, batches: Iterable[Batch], stored: int) -> Changes:
         if self._store_equals_archive(stored):
-            return Changes(unchanged=sum(len(batch.rows) for batch in checked))
+            return Changes(unchanged=_drained(batches))
         if self._outside_columns:
             self._problems.add([self._cannot_replace()])
         else:
             self._transaction.clear(self._collection)
-        return attrs.evolve(self._insert_all(checked), deleted=stored)
+        return attrs.evolve(self._insert_all(batches), deleted=stored)
 
     def _cannot_replace(self) -> Problem:
         return Problem(
@@ -84,12 +108,6 @@ class CollectionImport:
             collection=self._collection.name,
             expected="a key, or no column that is left out",
         )
-
-    def _has_identity(self) -> bool:
-        """Whether every record has a key: an archive without one may hold nulls in ours."""
-        described = self._archive.header.schema["collections"][self._collection.name]
-        fields = key_fields(self._collection)
-        return bool(fields) and (bool(described["key"]) or not any(f.nullable for f in fields))
 
     def _checked(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The batches, with what is wrong in them noted: values, keys, what the model refuses."""
@@ -135,26 +153,16 @@ class CollectionImport:
             added += len(batch.rows)
         return Changes(added=added)
 
-    def _change_what_differs(self, batches: Iterable[Batch]) -> Changes:
+    def _replace(self, batches: Iterable[Batch]) -> Changes:
         comparison = Comparison(self._collection, in_place=self._outside_columns)
-        new = (comparison.sides(batch.rows, batch.canonical) for batch in batches)
-        old = map(comparison.stored, self._transaction.rows(self._collection))
-        compare = (
-            comparison.by_merging
-            if self._in_order and self._store_in_order
-            else comparison.by_index
-        )
-        with RowQueue() as added, RowQueue() as changed, RowQueue() as deleted:
-            differences = compare(new, old)
-            while chunk := list(itertools.islice(differences, BATCH_SIZE)):
-                key = self._collection.codec.key
+        stored = map(comparison.stored, self._transaction.rows(self._collection))
+        key = self._collection.codec.key
+        with RowQueue() as deleted, RowQueue() as changed, RowQueue() as added:
+            for chunk in self._differences(comparison, batches, stored):
                 deleted.put([key(d.old) for d in chunk if d.new is None and d.old is not None])
                 changed.put([d.new for d in chunk if d.new is not None and d.old is not None])
                 added.put([d.new for d in chunk if d.new is not None and d.old is None])
-            if not self._problems:
-                self._note_refused(
-                    self._writer.apply(deleted.batches(), changed.batches(), added.batches())
-                )
+            self._write(deleted, changed, added)
             return Changes(
                 added=added.count,
                 changed=changed.count,
@@ -162,21 +170,89 @@ class CollectionImport:
                 unchanged=comparison.unchanged,
             )
 
+    def _merge_or_add(self, batches: Iterable[Batch]) -> Outcome:
+        """Write what is new, and, in a merge, what differs.
+
+        The tally follows what is written, and so ends with what the store must hold.
+        """
+        comparison = Comparison(self._collection, in_place=True)
+        tally = Tally(self._collection)
+        stored = map(comparison.stored, self._transaction.rows(self._collection))
+        key = self._collection.codec.key
+        added = changed = kept = 0
+        with RowQueue() as deletes, RowQueue() as updates, RowQueue() as inserts:
+            for chunk in self._differences(comparison, batches, tally.add_passing(stored)):
+                new = [d.new for d in chunk if d.new is not None and d.old is None]
+                pairs = [(d.new, d.old) for d in chunk if d.new is not None and d.old is not None]
+                if self._mode == "add":
+                    kept += len(pairs)
+                    pairs = []
+                updated, moved = self._split(comparison, pairs)
+                deletes.put([key(old) for _, old in moved])
+                updates.put([row for row, _ in updated])
+                inserts.put([*(row for row, _ in moved), *new])
+                tally.remove([old for _, old in pairs])
+                tally.add([*(row for row, _ in pairs), *new])
+                added += len(new)
+                changed += len(pairs)
+            self._write(deletes, updates, inserts)
+        met = comparison.unchanged + kept + changed + added
+        changes = Changes(
+            added=added,
+            changed=changed,
+            unchanged=comparison.unchanged,
+            kept=kept,
+            only_in_store=tally.count - met,
+        )
+        return Outcome(changes, tally.end)
+
+    def _split(
+        self, comparison: Comparison, pairs: list[tuple[Row, Row]]
+    ) -> tuple[list[tuple[Row, Row]], list[tuple[Row, Row]]]:
+        """New and old records of one key, split into those that are updated and those that move.
+
+        A record whose key is written otherwise, 1.10 for 1.1, is taken out and put in anew.
+        """
+        if self._outside_columns:
+            return pairs, []
+        stay = [comparison.same_key_as_written(*pair) for pair in pairs]
+        moves = [not stays for stays in stay]
+        return list(itertools.compress(pairs, stay)), list(itertools.compress(pairs, moves))
+
+    def _differences(
+        self, comparison: Comparison, batches: Iterable[Batch], stored: Iterable[list[Side]]
+    ) -> Iterator[list[Difference]]:
+        """The differences between archive and store, some at a time."""
+        archived = (comparison.sides(batch.rows, batch.canonical) for batch in batches)
+        in_order = self._in_order and self._store_in_order
+        compare = comparison.by_merging if in_order else comparison.by_index
+        differences = compare(archived, stored)
+        while chunk := list(itertools.islice(differences, BATCH_SIZE)):
+            yield chunk
+
+    def _write(self, deleted: RowQueue, changed: RowQueue, added: RowQueue) -> None:
+        """Write the differences, once all of them are known."""
+        if not self._problems:
+            self._note_refused(
+                self._writer.apply(deleted.batches(), changed.batches(), added.batches())
+            )
+
     def _store_equals_archive(self, stored: int) -> bool:
         end = self._archive.ends[self._collection.name]
-        if stored != end.count:
-            return False
-        try:
-            found = readback.digest_of(self._transaction, self._collection)
-        except InvalidRecords:
-            return False
-        return found == end and readback.written_alike(
-            self._archive, self._collection, self._transaction
+        return (
+            stored == end.count
+            and readback.digest_of(self._transaction, self._collection) == end
+            and readback.written_alike(self._archive, self._collection, self._transaction)
         )
 
     def _note_refused(self, refused: list[Unlocated]) -> None:
         for found in refused:
             self._problems.add_unlocated(found)
+
+
+def _drained(batches: Iterable[Batch]) -> int:
+    """Read on to the end; how many records there were."""
+    return sum(len(batch.rows) for batch in batches)
 
 
 def _may_have_outside_columns(collection: Collection, schema: Schema) -> bool:

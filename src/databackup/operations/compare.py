@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from databackup.schema import Collection, Kind
 
 
+_SCALES_FOLLOW = b"\n"  # no canonical form has a line feed in it
+
+
 class Side(NamedTuple):
     """One record of one side: its form for comparison and its row.
 
@@ -35,6 +38,11 @@ class Side(NamedTuple):
 
     form: bytes | None
     row: Row
+
+    @property
+    def canonical(self) -> bytes | None:
+        """The canonical form alone, which digests are taken over."""
+        return None if self.form is None else self.form.partition(_SCALES_FOLLOW)[0]
 
 
 @attrs.frozen
@@ -65,7 +73,7 @@ class Forms:
         if not self._scaled:
             return canonical
         return [
-            form + repr([_scales(row[position]) for position in self._scaled]).encode()
+            form + _SCALES_FOLLOW + repr([_scales(row[at]) for at in self._scaled]).encode()
             for form, row in zip(canonical, rows, strict=True)
         ]
 
@@ -199,9 +207,15 @@ class Comparison:
             zip(sort_keys([side.row for side in sides]), sides, strict=True) for sides in batches
         )
 
+    def same_key_as_written(self, new: Row, old: Row) -> bool:
+        """Whether two records of one key have it written alike, not as 1.1 and as 1.10.
+
+        A store may tell the two apart.
+        """
+        return self._key_as_written(new) == self._key_as_written(old)
+
     def _changed(self, new: Row, old: Row) -> Iterator[Difference]:
-        # Keys of one value may be written otherwise, 1.1 and 1.10: a store may tell them apart.
-        if self._in_place or self._key_as_written(new) == self._key_as_written(old):
+        if self._in_place or self.same_key_as_written(new, old):
             yield Difference(new, old)
         else:
             yield Difference(None, old)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from databackup.errors import SchemaMismatch, VersionMismatch, WrongApp
+from databackup.errors import KeyRequired, SchemaMismatch, VersionMismatch, WrongApp
+from databackup.operations.keys import key_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from databackup.archive.format import Header
-    from databackup.operations.options import WrongAppChoice
+    from databackup.operations.options import Mode, WrongAppChoice
     from databackup.schema import Collection, Schema
 
 
@@ -25,6 +26,29 @@ def in_key_order(header: Header, collection: Collection) -> bool:
         name == own and described["fields"][name] == collection.field(own).form.describe()
         for name, own in itertools.zip_longest(described["key"], collection.key)
     )
+
+
+def has_identity(header: Header, collection: Collection) -> bool:
+    """Whether every record has a key: an archive without one may hold nulls in ours."""
+    described = header.schema["collections"][collection.name]
+    fields = key_fields(collection)
+    return bool(fields) and (bool(described["key"]) or not any(f.nullable for f in fields))
+
+
+def require_keys(header: Header, schema: Schema, mode: Mode) -> None:
+    """See that every record has a key where a mode tells records apart by it.
+
+    Raises `KeyRequired`.
+    """
+    if mode == "replace":
+        return
+    without = tuple(c.name for c in schema.collections if not has_identity(header, c))
+    if without:
+        raise KeyRequired(
+            f"{mode} tells records apart by their keys, and there are collections without one: "
+            + ", ".join(without),
+            without,
+        )
 
 
 def require_fit(header: Header, schema: Schema, wrong_app: WrongAppChoice) -> None:

@@ -9,11 +9,11 @@ from databackup.archive.reader import Archive, Limits, open_archive
 from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords, Problem, StoreError
 from databackup.operations import readback
-from databackup.operations.collection import CollectionImport
-from databackup.operations.fit import require_fit
+from databackup.operations.collection import CollectionImport, Outcome
+from databackup.operations.fit import require_fit, require_keys
 from databackup.operations.locate import ProblemList
 from databackup.operations.options import Dangling, ImportOptions, Mode, WrongAppChoice
-from databackup.operations.reports import Changes, ImportReport, reported
+from databackup.operations.reports import ImportReport, reported
 
 if TYPE_CHECKING:
     from databackup.operations.reports import ProgressCallback
@@ -34,15 +34,18 @@ def import_all(
     limits: Limits | None = None,
     progress: ProgressCallback | None = None,
 ) -> ImportReport:
-    """Make a repository equal to an archive; `ImportOptions` explains the options.
+    """Bring an archive into a repository; `ImportOptions` explains the options.
 
-    The store is as the archive says, or as it was before. The archive's seal is checked before the
-    store is touched; every record is validated; references must hold; what was written is read back
-    and compared before the commit.
+    `mode` says what becomes of the records that are there: "replace" makes the store equal to the
+    archive, "merge" overwrites records of the same key and leaves the others, "add" leaves all.
 
-    Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `StoreError`;
-    `InvalidRecords` with up to 100 problems; `CommitUnknown`; and whatever `progress` raises.
-    Raises ValueError or TypeError for an option that `ImportOptions` does not know.
+    Everything is done, or the store is as it was before. The archive's seal is checked before the
+    store is touched; every record is validated; references must hold; what the store holds after
+    the writes is read back and compared before the commit.
+
+    Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `KeyRequired`,
+    `StoreError`; `InvalidRecords` with up to 100 problems; `CommitUnknown`; and whatever `progress`
+    raises. Raises ValueError or TypeError for an option that `ImportOptions` does not know.
     """
     chosen = ImportOptions(
         mode=mode,
@@ -59,6 +62,7 @@ def import_all(
         )
     with open_archive(source, chosen.limits) as archive:
         require_fit(archive.header, repository.schema, chosen.wrong_app)
+        require_keys(archive.header, repository.schema, chosen.mode)
         with repository.transaction(wait=chosen.wait) as transaction:
             running = _Import(archive, repository, transaction, chosen, progress)
             running.write_collections()
@@ -87,7 +91,7 @@ class _Import:
         self._progress = progress
         self._problems = ProblemList()
         self._warnings: list[str] = []
-        self._changes: dict[str, Changes] = {}
+        self._outcomes: dict[str, Outcome] = {}
 
     def write_collections(self) -> None:
         """Parse, validate and write every collection; reading goes on after the first problem."""
@@ -99,11 +103,12 @@ class _Import:
                 self._transaction,
                 self._problems,
                 self._schema,
+                mode=self._options.mode,
                 store_in_order=name in self._ordered_rows,
             )
             batches = read(RecordCodec(target))
             end = self._archive.ends[name]
-            self._changes[name] = step.run(reported(batches, "writing", name, end, self._progress))
+            self._outcomes[name] = step.run(reported(batches, "writing", name, end, self._progress))
         self._raise_problems()
 
     def check_references(self) -> None:
@@ -121,35 +126,45 @@ class _Import:
             for name, last in self._archive.header.counters.items()
             if name in self._schema
         }
+        if self._options.mode != "replace":
+            # The store has records of its own, or had them: it has given out more numbers.
+            own = self._transaction.counters()
+            counters = {name: max(last, own.get(name, last)) for name, last in counters.items()}
         self._transaction.finish(counters, allow_cascade=self._options.allow_cascade)
 
     def read_back(self) -> None:
-        """Compare what the store now holds with the archive."""
+        """Compare what the store now holds with what the writes must have led to."""
         for collection in self._schema.ordered:
-            if not self._holds_what_it_was_given(collection):
+            if not self._holds_what_it_must(collection):
                 self._note_read_back(collection)
         self._raise_problems()
 
-    def _holds_what_it_was_given(self, collection: Collection) -> bool:
-        end = self._archive.ends[collection.name]
+    def _holds_what_it_must(self, collection: Collection) -> bool:
+        end = self._outcomes[collection.name].end
         if self._transaction.count(collection) != end.count:
             return False
         if not self._options.read_back:
             return True
-        try:
-            return readback.digest_of(self._transaction, collection, self._progress) == end
-        except InvalidRecords:
-            return False  # values off their kinds, which the archive does not have
+        return readback.digest_of(self._transaction, collection, self._progress) == end
 
     def _note_read_back(self, collection: Collection) -> None:
         before = self._problems.total
         if collection.key:
-            for found in readback.differences(self._archive, collection, self._transaction):
+            changes = self._outcomes[collection.name].changes
+            for found in readback.differences(
+                self._archive, collection, self._transaction, self._options.mode, changes
+            ):
                 self._problems.add_unlocated(found)
         if self._problems.total == before:
+            self._problems.add([self._unnamed(collection)])
+
+    def _unnamed(self, collection: Collection) -> Problem:
+        """The problem of records that cannot be named: without a key, or not of the archive."""
+        if self._options.mode == "replace":
             message = "the store gives back other records than it was given"
-            problem = Problem(code="read-back", message=message, collection=collection.name)
-            self._problems.add([problem])
+        else:
+            message = "the store holds something else than its own records with those written"
+        return Problem(code="read-back", message=message, collection=collection.name)
 
     def _raise_problems(self) -> None:
         if self._problems:
@@ -161,16 +176,19 @@ class _Import:
 
     def report(self) -> ImportReport:
         """What was committed."""
-        changes = self._changes.values()
+        by_name = {name: outcome.changes for name, outcome in self._outcomes.items()}
+        changes = by_name.values()
         return ImportReport(
             archive_id=self._archive.header.archive_id,
             mode=self._options.mode,
-            collections=self._changes,
+            collections=by_name,
             records=sum(change.records for change in changes),
             added=sum(change.added for change in changes),
             changed=sum(change.changed for change in changes),
             deleted=sum(change.deleted for change in changes),
             unchanged=sum(change.unchanged for change in changes),
+            kept=sum(change.kept for change in changes),
+            only_in_store=sum(change.only_in_store for change in changes),
             read_back=self._options.read_back,
             seal=self._archive.seal,
             warnings=tuple(self._warnings),

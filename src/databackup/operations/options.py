@@ -9,7 +9,7 @@ import attrs
 
 from databackup.archive.reader import Limits
 
-Mode = Literal["replace"]
+Mode = Literal["replace", "merge", "add"]
 WrongAppChoice = Literal["refuse", "allow"]
 Dangling = Literal["refuse", "keep"]
 LONGEST_WAIT: Final = 86_400
@@ -43,7 +43,9 @@ class ImportOptions:
     """How an import is to go.
 
     mode
-        "replace" makes the store equal to the archive.
+        "replace" makes the store equal to the archive. "merge" updates and inserts by key and
+        deletes nothing. "add" inserts the records whose keys are new, and changes nothing that is
+        there. Both need collections with keys.
     read_back
         Read everything back before the commit and compare digests.
     wrong_app

@@ -5,21 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from databackup.archive.digest import Digest
-from databackup.archive.format import CollectionEnd
 from databackup.archive.records import RecordCodec
 from databackup.errors import PROBLEM_LIMIT, Problem
 from databackup.operations.compare import Comparison, Difference, Forms
 from databackup.operations.keys import dangling_problem, key_bytes_or_none
 from databackup.operations.locate import Unlocated
 from databackup.operations.reports import Progress
+from databackup.operations.tally import Tally
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from databackup.archive.format import CollectionEnd
     from databackup.archive.reader import Archive
     from databackup.archive.records import Batch
-    from databackup.operations.reports import ProgressCallback
+    from databackup.operations.options import Mode
+    from databackup.operations.reports import Changes, ProgressCallback
     from databackup.repository import Transaction
     from databackup.schema import Collection, Schema
 
@@ -39,16 +41,15 @@ def digest_of(
     collection: Collection,
     progress: ProgressCallback | None = None,
 ) -> CollectionEnd:
-    """Count and digest of what the store holds. Raises `InvalidRecords`."""
-    codec = RecordCodec(collection)
-    digest = Digest(collection.name)
+    """Count and digest of what the store holds."""
+    tally = Tally(collection)
     total = 0 if progress is None else transaction.count(collection)
     for rows in transaction.rows(collection):
-        digest.add(codec.canonical(rows))
+        tally.add(rows)
         if progress is not None:
-            name, done = collection.name, digest.count
+            name, done = collection.name, tally.count
             progress(Progress(stage="reading back", collection=name, done=done, total=total))
-    return CollectionEnd(digest.count, digest.hex)
+    return tally.end
 
 
 def written_alike(archive: Archive, collection: Collection, transaction: Transaction) -> bool:
@@ -74,15 +75,24 @@ def _records_of(archive: Archive, collection: Collection) -> Iterator[Batch]:
 
 
 def differences(
-    archive: Archive, collection: Collection, transaction: Transaction
+    archive: Archive, collection: Collection, transaction: Transaction, mode: Mode, changes: Changes
 ) -> Iterator[Unlocated]:
-    """What the store gives back otherwise than it was given, record by record."""
-    comparison = Comparison(collection, exact=False)
+    """What the store gives back otherwise than it was given, as far as the archive tells.
+
+    After a merge or an add a store has records that the archive lacks; after an add that kept some,
+    it has others than the archive.
+    """
+    comparison = Comparison(collection, exact=False, in_place=True)
     batches = _records_of(archive, collection)
     new = (comparison.sides(batch.rows, batch.canonical) for batch in batches)
     old = map(comparison.stored, transaction.rows(collection))
     for difference in comparison.by_index(new, old):
-        yield _given_back(collection, difference)
+        if difference.new is None:
+            is_wrong = mode == "replace"
+        else:
+            is_wrong = difference.old is None or not changes.kept
+        if is_wrong:
+            yield _given_back(collection, difference)
 
 
 def _given_back(collection: Collection, difference: Difference) -> Unlocated:

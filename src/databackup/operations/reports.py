@@ -70,22 +70,31 @@ class ExportReport(_Report):
 
 @attrs.frozen(kw_only=True)
 class Changes:
-    """How many records of a collection an import added, changed, deleted and left as they were."""
+    """How many records of a collection an import added, changed, deleted and left as they were.
+
+    `unchanged` are those that were equal, `kept` those of the same key that "add" left as the store
+    has them, `only_in_store` those that the archive lacks and "merge" and "add" left alone.
+    """
 
     added: int = 0
     changed: int = 0
     deleted: int = 0
     unchanged: int = 0
+    kept: int = 0
+    only_in_store: int = 0
 
     @property
     def records(self) -> int:
         """How many records the collection has afterwards."""
-        return self.added + self.changed + self.unchanged
+        return self.added + self.changed + self.unchanged + self.kept + self.only_in_store
 
 
 @attrs.frozen(kw_only=True)
 class ImportReport(_Report):
-    """What an import did, taken from what was committed."""
+    """What an import did, taken from what was committed: the sums of all `Changes`.
+
+    `records` is how many there are afterwards.
+    """
 
     archive_id: str
     mode: str
@@ -95,6 +104,8 @@ class ImportReport(_Report):
     changed: int
     deleted: int
     unchanged: int
+    kept: int
+    only_in_store: int
     read_back: bool
     seal: str
     warnings: tuple[str, ...] = ()
