@@ -41,6 +41,18 @@ def test_parts_add_up(one: list[bytes], other: list[bytes]) -> None:
     assert total % 2**256 == int(digest_of(one + other).hex, 16)
 
 
+@given(stays=records, goes=records, data=st.data())
+def test_parts_can_be_taken_away(
+    stays: list[bytes], goes: list[bytes], data: st.DataObject
+) -> None:
+    """What was added and taken away leaves no trace, in the sum and in the count."""
+    found = digest_of(data.draw(st.permutations(stays + goes)))
+    found.subtract(digest_of(goes))
+    assert (digest_of(stays).hex, len(stays)) == (found.hex, found.count)
+    found.add(goes)
+    assert digest_of(stays, goes).hex == found.hex
+
+
 def test_what_it_depends_on() -> None:
     """A record more, a byte, or the collection's name make another digest."""
     base = digest_of([b"a", b"b"]).hex

@@ -1,4 +1,7 @@
 import json
+from pathlib import Path
+
+import pytest
 
 from tests.cli.conftest import TABLES, Workshop
 from tests.support.sqlite import dump, run
@@ -31,6 +34,7 @@ def test_import_as_json(workshop: Workshop) -> None:
     result = workshop.ok("import", archive, "shop.db", "--yes", "--json")
     report = json.loads(result.stdout)
     expected = {"added": 2, "changed": 0, "deleted": 0, "unchanged": 1}
+    expected |= {"kept": 0, "only_in_store": 0}
     assert expected == report["collections"]["orders"]
     assert "" == result.stderr
 
@@ -140,3 +144,99 @@ def test_import_into_an_empty_database(workshop: Workshop) -> None:
     archive = workshop.archive()
     workshop.ok("import", archive, "new.db", "--yes")
     assert workshop.dump() == dump(workshop.folder / "new.db")
+
+
+def _diverged(workshop: Workshop) -> Path:
+    """An archive, and a database that has lost, changed and got records since."""
+    archive = workshop.archive()
+    run(
+        workshop.database,
+        "DELETE FROM orders WHERE id > 10",
+        "UPDATE people SET name = 'Al' WHERE id = 1",
+        "INSERT INTO people VALUES (3, 'Cy')",
+    )
+    return archive
+
+
+def test_merge(workshop: Workshop) -> None:
+    """`--mode merge` overwrites by key and deletes nothing; the report has its columns."""
+    result = workshop.ok("import", _diverged(workshop), "shop.db", "--yes", "--mode", "merge")
+    assert ["(1, b'Ana')", "(2, b'Bo')", "(3, b'Cy')"] == workshop.dump()["people"]
+    assert 3 == len(workshop.dump()["orders"])
+    assert "merged 5 records of 2 collections from " in result.stderr
+    lines = result.stderr.splitlines()
+    assert "collection  added  changed  unchanged  only in store  records" == lines[1].strip()
+    assert ["people", "0", "1", "1", "1", "3"] == lines[2].split()
+    assert ["orders", "2", "0", "1", "0", "3"] == lines[3].split()
+    assert "read back and compared, then committed" in result.stderr
+
+
+def test_add(workshop: Workshop) -> None:
+    """`--mode add` inserts what is new and counts what it kept; the report has its columns."""
+    result = workshop.ok("import", _diverged(workshop), "shop.db", "--yes", "--mode", "add")
+    assert ["(1, b'Al')", "(2, b'Bo')", "(3, b'Cy')"] == workshop.dump()["people"]
+    assert 3 == len(workshop.dump()["orders"])
+    assert "added 2 of 5 records of 2 collections from " in result.stderr
+    lines = result.stderr.splitlines()
+    assert "collection  added  kept  unchanged  only in store  records" == lines[1].strip()
+    assert ["people", "0", "1", "1", "1", "3"] == lines[2].split()
+    assert ["orders", "2", "0", "1", "0", "3"] == lines[3].split()
+
+
+def test_modes_as_json(workshop: Workshop) -> None:
+    """The JSON report names the mode, and has the totals of all counts."""
+    result = workshop.ok(
+        "import", _diverged(workshop), "shop.db", "--yes", "--json", "--mode", "add"
+    )
+    report = json.loads(result.stdout)
+    assert ("add", 6) == (report["mode"], report["records"])
+    totals = ("added", "changed", "deleted", "unchanged", "kept", "only_in_store")
+    assert [2, 0, 0, 2, 1, 1] == [report[name] for name in totals]
+
+
+@pytest.mark.parametrize(
+    "mode,does,refused",
+    [
+        (
+            "replace",
+            "shop.db will hold what it held then, and nothing that came later:",
+            "the import would overwrite data, and",
+        ),
+        (
+            "merge",
+            "Records of shop.db whose keys are in the archive will be overwritten, others stay:",
+            "the import would overwrite records of the same keys, and",
+        ),
+        (
+            "add",
+            "Records whose keys shop.db lacks will be added, and nothing that is there changes:",
+            "the import would add records, and",
+        ),
+    ],
+)
+def test_what_a_mode_will_do_is_said_first(
+    workshop: Workshop, mode: str, does: str, refused: str
+) -> None:
+    """Before anybody is asked, `import` says what this mode does to what is there."""
+    before = workshop.dump()
+    result = workshop.run("import", workshop.archive(), "shop.db", "--mode", mode)
+    assert 1 == result.exit_code
+    assert does in result.stderr.splitlines()
+    assert f"error: {refused} there is no terminal to ask on" in result.stderr
+    assert before == workshop.dump()
+
+
+@pytest.mark.parametrize("yes", [["--yes"], []], ids=["yes", "asking"])
+@pytest.mark.parametrize("mode", ["merge", "add"])
+def test_tables_without_a_key(workshop: Workshop, mode: str, yes: list[str]) -> None:
+    """Merge and add name the tables that have no key, and nobody is asked about it."""
+    run(workshop.database, "CREATE TABLE log (line TEXT)", "CREATE TABLE notes (line TEXT)")
+    archive = workshop.archive()
+    result = workshop.run("import", archive, "shop.db", "--mode", mode, *yes)
+    assert 1 == result.exit_code
+    assert "collections without one: log, notes" in result.stderr
+    assert "--mode replace" in result.stderr
+    assert "records now" not in result.stderr
+    answer = workshop.run("import", archive, "shop.db", "--mode", mode, "--json", *yes).stdout
+    error = json.loads(answer)["error"]
+    assert ("key-required", ["log", "notes"]) == (error["code"], error["collections"])

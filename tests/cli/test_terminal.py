@@ -124,6 +124,24 @@ def test_yes_imports(changed: Workshop, terminal: Any, answer: str) -> None:
     assert 3 == len(changed.dump()["orders"])
 
 
+@pytest.mark.parametrize(
+    "mode,question",
+    [
+        ("merge", "Merge into shop.db, and overwrite records of the same key? [y/N] "),
+        ("add", "Add to shop.db, and change nothing that is there? [y/N] "),
+    ],
+)
+def test_question_says_what_the_mode_does(
+    changed: Workshop, terminal: Any, mode: str, question: str
+) -> None:
+    """Nobody has to remember what they asked for: the question says it."""
+    child = terminal("import", "backup.json", "shop.db", "--mode", mode)
+    child.read(question)
+    child.answer("y\n")
+    assert 0 == child.end()
+    assert 3 == len(changed.dump()["orders"])
+
+
 @pytest.mark.parametrize("answer", ["n\n", "\n", "yess\n", "\x04"], ids=repr)
 def test_everything_else_does_not(changed: Workshop, terminal: Any, answer: str) -> None:
     """Any other answer, and none at all, refuses with exit code 1 and changes nothing."""

@@ -47,12 +47,12 @@ _WORDS: Final[Mapping[Mode, _Words]] = {
         "the import would overwrite data",
     ),
     "merge": _Words(
-        "Records of {} with a key that is in the archive will be overwritten, others stay:",
+        "Records of {} whose keys are in the archive will be overwritten, others stay:",
         "Merge into {}, and overwrite records of the same key?",
         "the import would overwrite records of the same keys",
     ),
     "add": _Words(
-        "{} will get the records whose keys it does not have, and nothing that is there changes:",
+        "Records whose keys {} lacks will be added, and nothing that is there changes:",
         "Add to {}, and change nothing that is there?",
         "the import would add records",
     ),
