@@ -19,7 +19,7 @@ from tests.support.sqlite import run
         [],
         ["frobnicate"],
         ["export", "shop.db"],
-        ["import", "backup.json", "shop.db", "--mode", "merge"],
+        ["import", "backup.json", "shop.db", "--mode", "sync"],
         ["import", "backup.json", "shop.db", "--wait", "-1"],
         ["import", "backup.json", "shop.db", "--wait", "nan"],
         ["import", "backup.json", "shop.db", "--wait", "inf"],

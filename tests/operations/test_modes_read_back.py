@@ -197,6 +197,43 @@ def test_a_store_may_keep_another_scale_of_a_decimal(tmp_path: Path, mode: Any) 
     )
 
 
+_PRICES = Collection("prices", key="price", fields={"price": Decimal, "what": str})
+
+
+class _LosesTea(_AtTheEnd):
+    def spoil(self) -> None:
+        self.transaction.delete(_PRICES, [(Decimal(3),)])
+
+
+@pytest.mark.parametrize("mode,told", [("merge", (2, (Decimal(3),))), ("add", (None, None))])
+def test_key_written_otherwise_is_not_blamed(mode: Any, told: Any) -> None:
+    """A record that was kept under the key 1.1 is not missing under 1.10."""
+    schema = Schema(collections=[_PRICES])
+    ours: list[Row] = [(Decimal("1.1"), "milk"), (Decimal(3), "tea")]
+    theirs: list[Row] = [(Decimal("1.10"), "oats"), (Decimal("3.0"), "tea")]
+    if mode == "add":
+        del theirs[1]
+    target = Passed(memory({"prices": ours}, schema), transaction=_LosesTea)
+    with pytest.raises(InvalidRecords) as caught:
+        import_all(target, io.BytesIO(exported(memory({"prices": theirs}, schema))), mode=mode)
+    assert [told] == [(problem.record, problem.key) for problem in caught.value.problems]
+
+
+class _ForgetsScales(PassedTransaction):
+    """Writes decimals in its own scale, and loses the last record."""
+
+    def insert(self, collection: Collection, rows: list[Row]) -> None:
+        super().insert(collection, [(*row[:2], row[2].normalize()) for row in rows[:-1]])
+
+
+@pytest.mark.parametrize("mode", ["replace", "merge", "add"])
+def test_scale_of_a_decimal_is_not_blamed(mode: Any) -> None:
+    """Beside a record that a store lost, those that it holds in another scale are sound."""
+    theirs: list[Row] = [(7, "seven", Decimal("7.00")), (8, "eight", Decimal(8))]
+    (problem,) = _refused(_ForgetsScales, mode, ours=theirs[:0], theirs=theirs)
+    assert (2, (8,)) == (problem.record, problem.key)
+
+
 class _SpoilsOffKind(_AtTheEnd):
     """Changes a record that the schema does not allow to another one that it does not allow."""
 
