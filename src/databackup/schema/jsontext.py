@@ -54,11 +54,12 @@ def parse_json(text: str) -> Any:
     return value
 
 
-def parse_plain(text: str) -> tuple[Any] | None:
-    """The value of a JSON text that needs nothing done to it, in a tuple, several times as fast.
+def parse_fast(text: str) -> tuple[Any] | None:
+    """The value of a JSON text in a tuple, several times as fast; None where `parse_json` decides.
 
-    None where `parse_json` has to decide. What msgspec reads is believed where writing it gives the
-    same text but for spaces: then no name stood twice, and no number has lost a digit.
+    What msgspec reads is believed where writing it gives the same text but for spaces: then no name
+    stood twice, and no number has lost a digit. A short text is neither too deep nor has it too
+    long a number; a longer one is looked through.
     """
     try:
         given = text.encode()
@@ -68,7 +69,7 @@ def parse_plain(text: str) -> tuple[Any] | None:
         return None
     if written != given and written.translate(None, _SPACES) != given.translate(None, _SPACES):
         return None
-    return (value,) if is_plain(value) else None
+    return (value,) if len(given) <= 2 * MAX_DEPTH or is_plain(value) else None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

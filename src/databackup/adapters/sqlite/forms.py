@@ -7,6 +7,7 @@ spaced and ordered otherwise.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import decimal
 import math
@@ -15,12 +16,12 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import attrs
+import msgspec
 
 from databackup.adapters._sql import json_form, json_text, stored_json
 from databackup.schema import JSON_NULL, KindError, RawText, composite, kinds
 from databackup.schema.interval import IntervalKind
-from databackup.schema.jsontext import parse_json, parse_plain
-from databackup.schema.jsonvalues import is_plain
+from databackup.schema.jsontext import parse_fast, parse_json
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
@@ -368,9 +369,9 @@ def _json(kind: composite.Json, *, nullable: bool, keep: bool, column: Column) -
 
 
 def _parsed(kind: composite.Json, text: str) -> Any:
-    plain = parse_plain(text)
-    if plain is not None:
-        return plain[0]
+    fast = parse_fast(text)
+    if fast is not None:
+        return fast[0]
     try:
         value = parse_json(text)
         # The text may be JSON that no archive holds: deeper, or with a lone surrogate.
@@ -381,8 +382,12 @@ def _parsed(kind: composite.Json, text: str) -> Any:
 
 
 def _json_text(kind: composite.Json, value: Any) -> str:
-    if not is_plain(value):
-        kind.encode(value)
+    """A JSON value as text, which it is if reading the text gives it back."""
+    with contextlib.suppress(TypeError):
+        text = json_text(value)
+        if msgspec.json.decode(text) == value:
+            return text
+    kind.encode(value)
     return json_text(value)
 
 
