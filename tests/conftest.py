@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.data import SHARED
+
 # Times depend on the machine, so neither a deadline nor slow data makes a test fail.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -16,8 +18,6 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real databases for tests, kept beside the repository; without them the test is skipped."""
-    beside = Path(__file__).parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("DATABACKUP_TEST_DATA", beside))
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not here; DATABACKUP_TEST_DATA names another folder")
-    return folder
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is not here; DATABACKUP_TEST_DATA names another folder")
+    return SHARED

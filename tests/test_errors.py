@@ -33,6 +33,7 @@ SAMPLES: dict[str, Any] = {
     "path": "/backups/app.json",
     "extra": "zstd",
     "limit": "record",
+    "allowed": 1000,
     "found": 2,
     "supported": 1,
     "expected": "catering",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from databackup._version import __version__
 
 if TYPE_CHECKING:
-    from databackup.archive.reader import Limits
+    from databackup.archive.limits import Limits
     from databackup.errors import DatabackupError, Problem
     from databackup.operations.export import export_all, iter_export
     from databackup.operations.importing import import_all
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "archive.reader": ("Limits",),
+    "archive.limits": ("Limits",),
     "errors": ("DatabackupError", "Problem"),
     "operations.export": ("export_all", "iter_export"),
     "operations.importing": ("import_all",),

@@ -222,12 +222,23 @@ class ArchiveSwapped(ArchiveError):
 
 @attrs.define(slots=False, eq=False)
 class LimitExceeded(ArchiveError):
-    """The archive is larger in some way than `limit` allows."""
+    """The archive is larger in some way than `limit` of `Limits` allows, which is `allowed`."""
 
     code: ClassVar[str] = "limit-exceeded"
-    remedy: ClassVar[str] = "If the archive is what you expect, raise that limit"
+    remedy: ClassVar[str] = (
+        "If the archive is what you expect, raise that limit: limits=Limits(NAME=…) in Python, "
+        "--limit NAME=… on the command line"
+    )
 
     limit: str = ""
+    allowed: int = 0
+
+    @classmethod
+    def of(cls, limit: str, allowed: int, what: str, line: int | None = None) -> LimitExceeded:
+        """The error that says what is larger, longer or deeper than a limit allows."""
+        unit = {"expansion": "times its size", "depth": "levels"}.get(limit, "bytes")
+        message = f"{what} than the limit {limit!r} allows: {allowed:,} {unit}"
+        return cls(message, line, limit, allowed)
 
 
 @attrs.define(slots=False, eq=False)

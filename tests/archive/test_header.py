@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databackup.archive.format import FORMAT_VERSION
-from databackup.archive.reader import Limits, open_archive
+from databackup.archive.limits import Limits
+from databackup.archive.reader import open_archive
 from databackup.errors import (
     ArchiveError,
     ArchiveInvalid,

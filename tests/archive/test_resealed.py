@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from databackup.archive.reader import Limits, open_archive
+from databackup.archive.limits import Limits
+from databackup.archive.reader import open_archive
 from databackup.errors import (
     ArchiveError,
     ArchiveInvalid,

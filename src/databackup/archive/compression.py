@@ -5,14 +5,15 @@ By suffix when writing, by content when reading. The optional zstd package is im
 
 from __future__ import annotations
 
+import math
 import sys
 import zlib
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from databackup.errors import ArchiveInvalid, ArchiveTruncated, MissingExtra
+from databackup.errors import ArchiveInvalid, ArchiveTruncated, LimitExceeded, MissingExtra
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 Compression = Literal["gzip", "zstd"]
 
@@ -21,6 +22,11 @@ _MAGIC: dict[Compression, bytes] = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\
 _SUFFIXES: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
 _GZIP_WBITS: Final = 31
 _GZIP_LEVEL: Final = 6
+
+EXPANSION: Final[dict[Compression, int]] = {"gzip": 200, "zstd": 2500}
+"""How many times its size honest data may grow; docs/explanation/decisions.md has the numbers."""
+_HARMLESS: Final = 128 * 1024 * 1024  # bytes that may come out at any ratio
+_PIECE: Final = 16 * 1024
 
 
 def by_suffix(name: str) -> Compression | None:
@@ -33,8 +39,40 @@ def by_content(head: bytes) -> Compression | None:
     return next((found for found, magic in _MAGIC.items() if head.startswith(magic)), None)
 
 
-def compress(chunks: Iterable[bytes], compression: Compression | None) -> Iterator[bytes]:
-    """The chunks, compressed."""
+class Ratio:
+    """How many times its packed size a stream grows to, while it is packed or expanded.
+
+    `largest` is the largest ratio so far, counted once enough has come out to do harm.
+    """
+
+    def __init__(self) -> None:
+        self.largest = 0.0
+        self._packed = 0
+        self._plain = 0
+
+    def add_packed(self, size: int) -> None:
+        """Note bytes on the packed side."""
+        self._packed += size
+
+    def add_plain(self, size: int) -> None:
+        """Note bytes on the plain side."""
+        self._plain += size
+        if self._plain > _HARMLESS:
+            self.largest = max(self.largest, self._plain / max(self._packed, 1))
+
+
+def needed_expansion(compression: Compression | None, ratio: Ratio) -> int | None:
+    """How far a reader has to raise its limit for what was compressed, None where it need not."""
+    if compression is None or ratio.largest <= EXPANSION[compression]:
+        return None
+    return math.ceil(ratio.largest)
+
+
+def compress(
+    chunks: Iterable[bytes], compression: Compression | None, ratio: Ratio | None = None
+) -> Iterator[bytes]:
+    """The chunks, compressed. `ratio` will hold one that no reader finds exceeded."""
+    ratio = ratio or Ratio()
     if compression is None:
         yield from chunks
         return
@@ -45,24 +83,44 @@ def compress(chunks: Iterable[bytes], compression: Compression | None) -> Iterat
         zstd = _zstd()
         parameter = zstd.CompressionParameter
         compressor = zstd.ZstdCompressor(options={parameter.checksum_flag: 1})
-    for chunk in chunks:
-        if packed := compressor.compress(chunk):
+    for piece in _pieces(chunks, CHUNK):
+        ratio.add_plain(len(piece))  # before its packed bytes: a reader has at least as many
+        if packed := compressor.compress(piece):
+            ratio.add_packed(len(packed))
             yield packed
     yield compressor.flush()
 
 
-def decompress(chunks: Iterable[bytes], compression: Compression | None) -> Iterator[bytes]:
+def decompress(
+    chunks: Iterable[bytes], compression: Compression | None, expansion: int | None = None
+) -> Iterator[bytes]:
     """The chunks, expanded, at most `CHUNK` bytes at a time.
 
     Raises `ArchiveTruncated` where the stream has no end, `ArchiveInvalid` where it is damaged or
-    something follows it.
+    something follows it, `LimitExceeded` where more comes out than `expansion` times what went in.
     """
     if compression is None:
         yield from chunks
-    elif compression == "gzip":
-        yield from _gunzip(iter(chunks))
-    else:
-        yield from _unzstd(iter(chunks))
+        return
+    ratio = Ratio()
+
+    def packed() -> Iterator[bytes]:
+        for piece in _pieces(chunks, _PIECE):  # small ones, for each may grow a thousandfold
+            ratio.add_packed(len(piece))
+            yield piece
+
+    for piece in _EXPANDERS[compression](packed()):
+        ratio.add_plain(len(piece))
+        if expansion is not None and ratio.largest > expansion:
+            what = f"the {compression} stream expands to more"
+            raise LimitExceeded.of("expansion", expansion, what)
+        yield piece
+
+
+def _pieces(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        for start in range(0, len(chunk), size):
+            yield chunk[start : start + size]
 
 
 def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -106,6 +164,12 @@ def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
             raise _trailing("zstd")
     if not expander.eof:
         raise _no_end("zstd")
+
+
+_EXPANDERS: dict[Compression, Callable[[Iterator[bytes]], Iterator[bytes]]] = {
+    "gzip": _gunzip,
+    "zstd": _unzstd,
+}
 
 
 def _zstd() -> Any:

@@ -7,7 +7,6 @@ import errno
 import functools
 import io
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Generator
@@ -16,21 +15,23 @@ from typing import IO, TYPE_CHECKING
 
 import attrs
 
-from databackup.errors import FileError, reason_of
+from databackup.errors import FileError, LimitExceeded, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 PathOrFile = str | os.PathLike[str] | IO[bytes]
 _TEMPORARY = ".databackup-tmp"
+_SPOOLED = 256 * 1024  # bytes at a time
 _PREFIX = 50  # characters of the target's name; with four bytes each, and the rest, still a name
 
 
 @contextlib.contextmanager
-def open_source(source: PathOrFile) -> Iterator[IO[bytes]]:
+def open_source(source: PathOrFile, size: int | None = None) -> Iterator[IO[bytes]]:
     """The source as a file that can seek, where it stands; what cannot seek is copied first.
 
-    Raises `FileError`.
+    `size` is the limit for what is copied: an archive is no smaller than its file. Raises
+    `FileError`, `LimitExceeded`.
     """
     with contextlib.ExitStack() as stack:
         if isinstance(source, str | os.PathLike):
@@ -44,12 +45,19 @@ def open_source(source: PathOrFile) -> Iterator[IO[bytes]]:
                 raise FileError("the source is open as text: open it in binary mode")
             if not file.seekable():
                 spool = stack.enter_context(tempfile.TemporaryFile())
-                shutil.copyfileobj(file, spool)
+                _spool(file, spool, size)
                 spool.seek(0)
                 file = spool
         except (OSError, ValueError) as error:
             raise FileError(f"the source cannot be read: {reason_of(error)}") from error
         yield file
+
+
+def _spool(file: IO[bytes], spool: IO[bytes], limit: int | None) -> None:
+    while chunk := file.read(_SPOOLED):
+        spool.write(chunk)
+        if limit is not None and spool.tell() > limit:
+            raise LimitExceeded.of("size", limit, "the archive is larger")
 
 
 def _open(path: Path) -> IO[bytes]:

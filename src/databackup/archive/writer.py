@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from databackup.archive import text
 from databackup.archive.digest import Digest
 from databackup.archive.format import CollectionEnd, end_to_bytes, seal_to_bytes
+from databackup.archive.limits import DEFAULTS
 from databackup.archive.records import RecordCodec
 from databackup.errors import StoreFailed
 from databackup.schema import Row
@@ -21,13 +22,17 @@ if TYPE_CHECKING:
 
 
 class ArchiveWriter:
-    """One archive in the making. `chunks` yields its bytes; then `ends` and `seal` are known."""
+    """One archive in the making. `chunks` yields its bytes; then `ends` and `seal` are known.
+
+    `needs` are the limits that its reader has to raise for long lines, and how far.
+    """
 
     def __init__(self, header: Header) -> None:
         self._header = header
         self._hash = hashlib.sha256()
         self.ends: dict[str, CollectionEnd] = {}
         self.seal = ""
+        self.needs: dict[str, int] = {}
 
     def chunks(
         self, collections: Iterable[tuple[Collection, Iterable[list[Row]]]]
@@ -38,14 +43,18 @@ class ArchiveWriter:
         `InvalidRecords` for values that are not of their kind, `StoreFailed` for rows that are not
         in the order the header states.
         """
-        yield self._hashed(self._header.to_bytes())
+        header = self._header.to_bytes()
+        self._note_long_lines("header", header)
+        yield self._hashed(header)
         left = len(self._header.collections)
         for collection, batches in collections:
             left -= 1
             yield self._hashed(text.dump(collection.name) + b":[\n")
             yield from self._records(collection, batches)
             yield self._hashed(b"],\n" if left else b"]\n")
-        yield self._hashed(end_to_bytes(self.ends))
+        end = end_to_bytes(self.ends)
+        self._note_long_lines("header", end)
+        yield self._hashed(end)
         self.seal = self._hash.hexdigest()
         yield seal_to_bytes(self.seal)
 
@@ -57,12 +66,20 @@ class ArchiveWriter:
             lines, canonical = codec.lines(rows, digest.count + 1)
             if order is not None:
                 order.check(rows)
+            self._note_long_lines("record", lines)
             separator = b",\n" if digest.count else b""
             digest.add(canonical)
             yield self._hashed(separator + lines[:-1].replace(b"\n", b",\n"))
         if digest.count:
             yield self._hashed(b"\n")
         self.ends[collection.name] = CollectionEnd(digest.count, digest.hex)
+
+    def _note_long_lines(self, limit: str, lines: bytes) -> None:
+        allowed = getattr(DEFAULTS, limit)
+        if len(lines) > allowed:  # otherwise no line of them can be too long
+            longest = max(map(len, lines.split(b"\n"))) + 1  # and a comma
+            if longest > max(allowed, self.needs.get(limit, 0)):
+                self.needs[limit] = longest
 
     def _hashed(self, chunk: bytes) -> bytes:
         self._hash.update(chunk)

@@ -16,6 +16,7 @@ from databackup.adapters.sqlite.reflect import Types
 from databackup.archive.files import open_source
 from databackup.cli import confirm, render
 from databackup.cli.interrupt import InterruptGuard
+from databackup.cli.limits import limit_option
 from databackup.cli.output import Output, abandon_stdout
 from databackup.cli.progress import progress_bar
 from databackup.errors import ArchiveError, CommitUnknown, DatabackupError, FileError, StoreError
@@ -28,6 +29,7 @@ from databackup.schema.document import describe, description_digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from databackup.archive.limits import Limits
 
 FAILED: Final = 1
 OUTCOME_UNKNOWN: Final = 3
@@ -234,6 +236,7 @@ def export_command(
     metavar="SECONDS",
     help="How long to wait for another transaction.",
 )
+@limit_option
 @_target_options
 @_as_json
 @click.pass_obj
@@ -247,6 +250,7 @@ def import_command(
     types: Types,
     exclude: dict[str, str],
     no_read_back: bool,
+    limits: Limits,
     **options: Any,
 ) -> None:
     """Bring the archive FILE into TARGET, or leave it as it is.
@@ -258,13 +262,18 @@ def import_command(
         raise confirm.NotConfirmed(
             "the archive comes from standard input, so nobody can be asked; nothing was changed"
         )
-    with _opened(file) as source:
+    with _opened(file, limits) as source:
         repository = open_repository(target, types=types, exclude=exclude, wait=options["wait"])
         if not yes:
             start = source.tell()
             with progress_bar(f"reading {file}"):
                 text = confirm.overview(
-                    source, repository, target, options["mode"], options["wrong_app"]
+                    source,
+                    repository,
+                    target,
+                    mode=options["mode"],
+                    wrong_app=options["wrong_app"],
+                    limits=limits,
                 )
             run.output.say(text)
             confirm.require_consent(run.output, target, options["mode"])
@@ -274,6 +283,7 @@ def import_command(
                 run.guard.repository(repository),
                 source,
                 read_back=not no_read_back,
+                limits=limits,
                 progress=progress,
                 **options,
             )
@@ -282,24 +292,26 @@ def import_command(
 
 @cli.command()
 @click.argument("file")
+@limit_option
 @_as_json
 @click.pass_obj
-def inspect(run: _Run, /, file: str) -> None:
+def inspect(run: _Run, /, file: str, limits: Limits) -> None:
     """Show what the archive FILE says of itself, once its seal is found sound."""
-    with _opened(file) as source, progress_bar(f"reading {file}"):
-        info = inspect_archive(source)
+    with _opened(file, limits) as source, progress_bar(f"reading {file}"):
+        info = inspect_archive(source, limits=limits)
     run.output.result(render.inspected(info), info.as_json())
 
 
 @cli.command()
 @click.argument("file")
 @_dangling
+@limit_option
 @_as_json
 @click.pass_obj
-def verify(run: _Run, /, file: str, dangling: Dangling) -> None:
+def verify(run: _Run, /, file: str, dangling: Dangling, limits: Limits) -> None:
     """Read every record of the archive FILE: seal, values, counts, digests, keys, references."""
-    with _opened(file) as source, progress_bar(f"checking {file}") as progress:
-        report = verify_archive(source, dangling=dangling, progress=progress)
+    with _opened(file, limits) as source, progress_bar(f"checking {file}") as progress:
+        report = verify_archive(source, dangling=dangling, limits=limits, progress=progress)
     run.output.result(render.verified(report, file), report.as_json())
 
 
@@ -328,15 +340,15 @@ def show(run: _Run, /, target: str, types: Types, exclude: dict[str, str]) -> No
 
 
 @contextlib.contextmanager
-def _opened(file: str) -> Iterator[IO[bytes]]:
+def _opened(file: str, limits: Limits) -> Iterator[IO[bytes]]:
     """The archive, open for reading and able to seek."""
     if file == "-":
         if sys.stdin is None:
             raise FileError("standard input is closed", file)
-        with open_source(sys.stdin.buffer) as source:
+        with open_source(sys.stdin.buffer, limits.size) as source:
             yield source
     else:
-        with open_source(file) as source:
+        with open_source(file, limits.size) as source:
             yield source
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from databackup.archive.limits import Limits
     from databackup.cli.output import Output
     from databackup.operations.options import Mode, WrongAppChoice
     from databackup.repository import Repository
@@ -97,14 +98,20 @@ def can_ask() -> bool:
 
 
 def overview(
-    file: IO[bytes], repository: Repository, target: str, mode: Mode, wrong_app: WrongAppChoice
+    file: IO[bytes],
+    repository: Repository,
+    target: str,
+    *,
+    mode: Mode,
+    wrong_app: WrongAppChoice,
+    limits: Limits,
 ) -> RenderableType:
     """What the archive holds, and what it will do to the target.
 
     Raises what is wrong with the archive, or with archive and store together, before anybody is
     asked: `ArchiveError`, `WrongApp`, `SchemaMismatch`, `KeyRequired`, `StoreError`.
     """
-    with open_archive(file) as archive:
+    with open_archive(file, limits) as archive:
         header = archive.header
         require_fit(header, repository.schema, wrong_app)
         require_keys(header, repository.schema, mode)

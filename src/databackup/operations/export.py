@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 import os
 import uuid
 from pathlib import Path
@@ -45,9 +46,9 @@ def export_all(
     with contextlib.closing(export.chunks()) as chunks:
         if isinstance(destination, str | os.PathLike):
             path = Path(destination)
-            packing = packed.by_suffix(path.name)
-            written = files.write_file(path, packed.compress(chunks, packing))
-            return export.report(str(path), written)
+            packing, ratio = packed.by_suffix(path.name), packed.Ratio()
+            written = files.write_file(path, packed.compress(chunks, packing, ratio))
+            return export.report(str(path), written, packed.needed_expansion(packing, ratio))
         return export.report(None, files.write_stream(destination, chunks))
 
 
@@ -101,7 +102,10 @@ class _Export:
         if done != total:
             raise StoreFailed(f"the store counts {total} records of {collection}, but gave {done}")
 
-    def report(self, path: str | None, written: files.Written) -> ExportReport:
+    def report(
+        self, path: str | None, written: files.Written, expansion: int | None = None
+    ) -> ExportReport:
+        needs = self._writer.needs | ({} if expansion is None else {"expansion": expansion})
         counts = {name: end.count for name, end in self._writer.ends.items()}
         return ExportReport(
             path=path,
@@ -112,8 +116,15 @@ class _Export:
             size=written.size,
             seal=self._writer.seal,
             excluded=self._header.excluded,
-            warnings=written.warnings,
+            warnings=(*written.warnings, *itertools.starmap(_needs, needs.items())),
         )
+
+
+def _needs(limit: str, value: int) -> str:
+    return (
+        f"an import of this archive has to raise the limit {limit!r}: Limits({limit}={value}) in "
+        f"Python, --limit {limit}={value} on the command line"
+    )
 
 
 def _header(repository: Repository, snapshot: Snapshot) -> Header:

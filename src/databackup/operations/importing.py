@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from databackup.archive.files import PathOrFile
-from databackup.archive.reader import Archive, Limits, open_archive
+from databackup.archive.limits import Limits
+from databackup.archive.reader import Archive, open_archive
 from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords, Problem, StoreError
 from databackup.operations import readback
@@ -54,7 +55,7 @@ def import_all(
         dangling=dangling,
         allow_cascade=allow_cascade,
         wait=wait,
-        limits=limits or Limits(),
+        limits=Limits() if limits is None else limits,
     )
     if not repository.capabilities.atomic:
         raise StoreError(

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import attrs
 
-from databackup.archive.reader import Limits
+from databackup.archive.limits import Limits
 
 Mode = Literal["replace", "merge", "add"]
 WrongAppChoice = Literal["refuse", "allow"]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from databackup.archive.files import PathOrFile
 from databackup.archive.format import described_schema
-from databackup.archive.reader import Limits, open_archive
+from databackup.archive.limits import Limits
+from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords
 from databackup.operations.fit import in_key_order, require_fit

@@ -32,7 +32,8 @@ def parse_json(text: str) -> Any:
     Raises `JsonTextError` for text that is no JSON, a name twice in one object, NaN, lone
     surrogates, numbers beyond a double or too long, too many levels.
     """
-    _check_depth(text)
+    if deeper_than(_MAX_BRACKETS, text):
+        raise JsonTextError(f"JSON deeper than {MAX_DEPTH} levels")
     try:
         value = json.loads(
             text,
@@ -85,11 +86,13 @@ def _constant(text: str) -> NoReturn:
     raise JsonTextError(f"{text} is no JSON")
 
 
-def _check_depth(text: str) -> None:
-    if text.count("[") + text.count("{") <= _MAX_BRACKETS:
-        return
+def deeper_than(levels: int, text: str) -> bool:
+    """Whether more arrays and objects stand in each other in a JSON text, which may be unsound."""
+    if text.count("[") + text.count("{") <= levels:
+        return False
     depth = 0
     for bracket in _BRACKETS.finditer(_STRING.sub("", text)):
         depth += 1 if bracket[0] in "[{" else -1
-        if depth > _MAX_BRACKETS:
-            raise JsonTextError(f"JSON deeper than {MAX_DEPTH} levels")
+        if depth > levels:
+            return True
+    return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -310,8 +311,9 @@ def _key_problems(collection: Collection) -> Iterable[str]:
     name = collection.name
     for repeated in _repeated(collection.key):
         yield f"the key of {name} names {repeated!r} twice"
+    names = frozenset(collection.field_names)
     for part in collection.key:
-        if part not in collection.field_names:
+        if part not in names:
             yield f"the key of {name} names {part!r}, which is no field of it"
         elif collection.field(part).nullable and collection.field(part).off_kind == "refuse":
             yield f"the key of {name} names {part!r}, which may be null"
@@ -326,20 +328,22 @@ def _is_name(value: object) -> bool:
 
 
 def _repeated(names: Sequence[str]) -> list[str]:
-    return sorted({name for name in names if names.count(name) > 1})
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def _reference_problems(schema: Schema, source: Collection, reference: Reference) -> Iterable[str]:
     what = f"the reference of {source.name} ({', '.join(reference.fields)})"
-    missing = [name for name in reference.fields if name not in source.field_names]
+    own = frozenset(source.field_names)
+    missing = [name for name in reference.fields if name not in own]
     for name in missing:
         yield f"{what} names {name!r}, which is no field of it"
-    target = next((c for c in schema.collections if c.name == reference.collection), None)
-    if target is None:
+    if reference.collection not in schema:
         yield f"{what} points at {reference.collection!r}, which is no collection"
         return
+    target = schema[reference.collection]
     to = reference.to or target.key
-    absent = [name for name in to if name not in target.field_names]
+    theirs = frozenset(target.field_names)
+    absent = [name for name in to if name not in theirs]
     for name in absent if reference.to else ():
         yield f"{what} points at {name!r}, which is no field of {target.name}"
     if not to:
@@ -347,12 +351,12 @@ def _reference_problems(schema: Schema, source: Collection, reference: Reference
     elif len(to) != len(reference.fields):
         yield f"{what} has {len(reference.fields)} fields, what it points at has {len(to)}"
     elif not missing and not absent:
-        for own, other in zip(reference.fields, to, strict=True):
-            here, there = source.field(own).value_kind, target.field(other).value_kind
+        for here_name, there_name in zip(reference.fields, to, strict=True):
+            here, there = source.field(here_name).value_kind, target.field(there_name).value_kind
             if not (here.can_be_key and there.can_be_key):
                 yield f"{what} is of the kind {here.name}, by which nothing can be looked up"
             elif type(here) is not type(there):
                 yield (
-                    f"{what} is of the kind {here.name}, but {target.name}.{other} "
+                    f"{what} is of the kind {here.name}, but {target.name}.{there_name} "
                     f"of the kind {there.name}"
                 )

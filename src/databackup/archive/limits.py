@@ -1,0 +1,71 @@
+"""What a reader takes in at most, so that no file can use up its memory or its time."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import attrs
+
+from databackup.archive.compression import EXPANSION, Compression
+from databackup.schema.jsonvalues import MAX_DEPTH
+
+_MIB: Final = 1024 * 1024
+
+
+def _positive(_limits: Any, field: Any, value: object) -> None:
+    if value is None:
+        return
+    if type(value) is not int:
+        raise TypeError(f"the limit {field.name} is an integer or None, not {value!r}")
+    if value < 1:
+        raise ValueError(f"the limit {field.name} is 1 or more, or None, not {value!r}")
+
+
+def _ratio(limits: Any, field: Any, value: object) -> None:
+    if value != "auto":
+        _positive(limits, field, value)
+
+
+def _levels(limits: Any, field: Any, value: Any) -> None:
+    _positive(limits, field, value)
+    if value is not None and value > MAX_DEPTH:
+        raise ValueError(
+            f"the limit {field.name} is at most {MAX_DEPTH}, which is the format's own, "
+            f"not {value!r}"
+        )
+
+
+@attrs.frozen
+class Limits:
+    """What a reader accepts at most; None is no limit.
+
+    record
+        Bytes of a line of the data: one record.
+    header
+        Bytes of a line of the header, or of the totals at the end.
+    size
+        Bytes of the archive, expanded where it is compressed. No limit unless one is set.
+    expansion
+        How many times its size a compressed file may expand to, counted once 128 MiB have come out.
+        "auto" is 200 for gzip and 2,500 for zstd, which packs repetition tighter.
+    depth
+        How many arrays and objects may stand in each other in a record, itself not counted. The
+        format allows 256 in a value of JSON; only a lower limit is looked for.
+
+    Raises TypeError or ValueError for another value.
+    """
+
+    record: int | None = attrs.field(default=64 * _MIB, validator=_positive)
+    header: int | None = attrs.field(default=8 * _MIB, validator=_positive)
+    size: int | None = attrs.field(default=None, validator=_positive)
+    expansion: int | Literal["auto"] | None = attrs.field(default="auto", validator=_ratio)
+    depth: int | None = attrs.field(default=MAX_DEPTH, validator=_levels)
+
+    def expansion_of(self, compression: Compression | None) -> int | None:
+        """The limit `expansion` for a file that is compressed in one way."""
+        if compression is None:
+            return None
+        return EXPANSION[compression] if self.expansion == "auto" else self.expansion
+
+
+DEFAULTS: Final = Limits()
