@@ -14,6 +14,8 @@ from databackup._version import __version__
 if TYPE_CHECKING:
     from databackup.archive.limits import Limits
     from databackup.errors import DatabackupError, Problem
+    from databackup.operations.diff import diff
+    from databackup.operations.differences import CollectionDiff, Diff, RecordDiff
     from databackup.operations.export import export_all, iter_export
     from databackup.operations.importing import import_all
     from databackup.operations.options import ImportOptions
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "archive.limits": ("Limits",),
     "errors": ("DatabackupError", "Problem"),
+    "operations.diff": ("diff",),
+    "operations.differences": ("CollectionDiff", "Diff", "RecordDiff"),
     "operations.export": ("export_all", "iter_export"),
     "operations.importing": ("import_all",),
     "operations.options": ("ImportOptions",),
@@ -78,8 +82,10 @@ __all__ = [
     "AwareTime",
     "Changes",
     "Collection",
+    "CollectionDiff",
     "CollectionInfo",
     "DatabackupError",
+    "Diff",
     "ExportReport",
     "Field",
     "ImportOptions",
@@ -90,10 +96,12 @@ __all__ = [
     "Problem",
     "Progress",
     "RawText",
+    "RecordDiff",
     "Reference",
     "Schema",
     "VerifyReport",
     "__version__",
+    "diff",
     "export_all",
     "import_all",
     "inspect_archive",

@@ -299,6 +299,26 @@ class KeyRequired(DatabackupError):
     collections: tuple[str, ...] = ()
 
 
+class KeysDiffer(SchemaMismatch):
+    """A collection has one key on one side of a comparison and another key on the other."""
+
+    code: ClassVar[str] = "keys-differ"
+    remedy: ClassVar[str] = (
+        "Compare only the other collections, by naming them (collections=, --collection)"
+    )
+
+
+@attrs.define(slots=False, eq=False)
+class UnknownCollection(DatabackupError):
+    """A collection that is not there was asked for; `known` are those that are."""
+
+    code: ClassVar[str] = "unknown-collection"
+    remedy: ClassVar[str] = "Name collections that are there"
+
+    name: str = ""
+    known: tuple[str, ...] = ()
+
+
 # -- records -----------------------------------------------------------------------------------
 
 

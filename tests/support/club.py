@@ -49,6 +49,19 @@ def club() -> Dataset:
     }
 
 
+def changed_club() -> Dataset:
+    """The small dataset after a few changes."""
+    new = club()
+    new["members"] = [
+        (1, "Ana", Decimal("1.1"), 2),  # another scale
+        (2, "Bo", Decimal("20.00"), 1),
+        (4, "Di", Decimal(7), 1),
+        (5, "Ed", Decimal(0), None),
+    ]
+    new["log"] = [("in", Decimal("1.0")), ("new", Decimal(3)), ("in", Decimal("1.00"))]
+    return new
+
+
 def many(size: int) -> Dataset:
     """A dataset of `size` members, which takes more than one batch to move."""
     return {"members": [(i, f"name {i}", Decimal(i) / 100, i) for i in range(1, size + 1)]}

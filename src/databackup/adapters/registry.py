@@ -15,7 +15,7 @@ import re
 import sys
 import traceback
 import urllib.parse
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.errors import DatabackupError, FileError, TargetError
@@ -67,6 +67,13 @@ def open_repository(
             )
         return _open_attribute(target, attribute["module"], attribute["path"])
     return _open_sqlite(target, types, exclude or {}, wait)
+
+
+def form_of(target: str) -> Literal["url", "attribute", "path"]:
+    """Which of its forms a target has."""
+    if _URL.fullmatch(target):
+        return "url"
+    return "attribute" if _ATTRIBUTE.fullmatch(target) else "path"
 
 
 # -- SQLite files ------------------------------------------------------------------------------

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import sys
-from typing import IO, TYPE_CHECKING, Any, Final, get_args
+from typing import IO, TYPE_CHECKING, Any, get_args
 
-import attrs
 import click
 
 from databackup import __version__
 from databackup.adapters.registry import open_repository
 from databackup.adapters.sqlite.reflect import Types
-from databackup.archive.files import open_source
 from databackup.cli import confirm, render
-from databackup.cli.interrupt import InterruptGuard
+from databackup.cli.command import (
+    INTERRUPTED,
+    Command,
+    Run,
+    as_json,
+    opened_archive,
+    target_options,
+)
+from databackup.cli.diff import diff
 from databackup.cli.limits import limit_option
-from databackup.cli.output import Output, abandon_stdout
 from databackup.cli.progress import progress_bar
-from databackup.errors import ArchiveError, CommitUnknown, DatabackupError, FileError, StoreError
+from databackup.errors import FileError
 from databackup.operations.export import export_all
 from databackup.operations.importing import import_all
 from databackup.operations.options import LONGEST_WAIT, Dangling, Mode, WrongAppChoice
@@ -27,63 +31,11 @@ from databackup.operations.verify import inspect_archive, verify_archive
 from databackup.schema.document import describe, description_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
     from databackup.archive.limits import Limits
-
-FAILED: Final = 1
-OUTCOME_UNKNOWN: Final = 3
-INTERRUPTED: Final = 130
-
-
-@attrs.frozen
-class _Run:
-    """One run of a command: what it prints with, and what keeps Ctrl-C off its last step."""
-
-    output: Output
-    guard: InterruptGuard
-
-
-class _Command(click.Command):
-    """A command whose errors are answered with a text and an exit code, never with a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        output = Output(
-            as_json=ctx.params.pop("as_json"),
-            archive_on_stdout=ctx.command.name == "export" and ctx.params["file"] == "-",
-        )
-        with InterruptGuard() as guard:
-            ctx.obj = _Run(output, guard)
-            try:
-                return super().invoke(ctx)
-            except DatabackupError as error:
-                code = _answer(output, error, ctx.params)
-            except KeyboardInterrupt:
-                cancelled = {"code": "cancelled", "message": "cancelled; nothing was changed"}
-                output.failure(render.cancelled(), cancelled)
-                code = INTERRUPTED
-            except BrokenPipeError:
-                abandon_stdout()
-                code = FAILED
-        return ctx.exit(code)
-
-
-def _answer(output: Output, error: DatabackupError, given: Mapping[str, Any]) -> int:
-    """Tell of an error, and say which exit code stands for it."""
-    if isinstance(error.__cause__, BrokenPipeError):
-        abandon_stdout()  # whoever read the archive has gone, and knows why
-        return FAILED
-    place = None
-    if isinstance(error, ArchiveError):
-        place = "standard input" if given["file"] == "-" else given["file"]
-    elif isinstance(error, StoreError):
-        place = given["target"]
-    output.error(error, place)
-    return OUTCOME_UNKNOWN if isinstance(error, CommitUnknown) else FAILED
 
 
 class _Group(click.Group):
-    command_class = _Command
+    command_class = Command
     group_class = type  # the same class again
 
 
@@ -112,40 +64,6 @@ class _Seconds(click.FloatRange):
         return seconds
 
 
-def _exclusions(
-    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
-) -> dict[str, str]:
-    found = {}
-    for value in values:
-        name, _, reason = value.partition("=")
-        if not name or not reason.strip():
-            raise click.BadParameter(f"{value!r} is not TABLE=REASON")
-        found[name] = reason
-    return found
-
-
-def _target_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    types = click.option(
-        "--types",
-        type=click.Choice(get_args(Types)),
-        default="storage",
-        show_default=True,
-        help="Values of a SQLite file as they are stored, or as their columns are declared.",
-    )
-    exclude = click.option(
-        "--exclude",
-        multiple=True,
-        metavar="TABLE=REASON",
-        callback=_exclusions,
-        help="Leave out a table, or TABLE.COLUMN, of a SQLite file; the reason goes into the "
-        "archive. Repeatable.",
-    )
-    return types(exclude(function))
-
-
-_as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print the report, or the error, as one JSON object."
-)
 _dangling = click.option(
     "--dangling",
     type=click.Choice(get_args(Dangling)),
@@ -169,18 +87,21 @@ def cli() -> None:
 
     Exit codes: 0 done; 1 refused or failed, and nothing was changed; 2 wrong usage; 3 the
     connection was lost during the commit, and the outcome is unknown; 130 cancelled with Ctrl-C,
-    and nothing was changed.
+    and nothing was changed. Those of diff are 0 the same; 1 different; 2 trouble of any kind; 130.
     """
+
+
+cli.add_command(diff)
 
 
 @cli.command(name="export")
 @click.argument("target")
 @click.argument("file")
-@_target_options
-@_as_json
+@target_options
+@as_json
 @click.pass_obj
 def export_command(
-    run: _Run, /, target: str, file: str, types: Types, exclude: dict[str, str]
+    run: Run, /, target: str, file: str, types: Types, exclude: dict[str, str]
 ) -> None:
     """Write everything TARGET holds to the archive FILE.
 
@@ -237,11 +158,11 @@ def export_command(
     help="How long to wait for another transaction.",
 )
 @limit_option
-@_target_options
-@_as_json
+@target_options
+@as_json
 @click.pass_obj
 def import_command(
-    run: _Run,
+    run: Run,
     /,
     file: str,
     target: str,
@@ -262,7 +183,7 @@ def import_command(
         raise confirm.NotConfirmed(
             "the archive comes from standard input, so nobody can be asked; nothing was changed"
         )
-    with _opened(file, limits) as source:
+    with opened_archive(file, limits) as source:
         repository = open_repository(target, types=types, exclude=exclude, wait=options["wait"])
         if not yes:
             start = source.tell()
@@ -293,11 +214,11 @@ def import_command(
 @cli.command()
 @click.argument("file")
 @limit_option
-@_as_json
+@as_json
 @click.pass_obj
-def inspect(run: _Run, /, file: str, limits: Limits) -> None:
+def inspect(run: Run, /, file: str, limits: Limits) -> None:
     """Show what the archive FILE says of itself, once its seal is found sound."""
-    with _opened(file, limits) as source, progress_bar(f"reading {file}"):
+    with opened_archive(file, limits) as source, progress_bar(f"reading {file}"):
         info = inspect_archive(source, limits=limits)
     run.output.result(render.inspected(info), info.as_json())
 
@@ -306,11 +227,11 @@ def inspect(run: _Run, /, file: str, limits: Limits) -> None:
 @click.argument("file")
 @_dangling
 @limit_option
-@_as_json
+@as_json
 @click.pass_obj
-def verify(run: _Run, /, file: str, dangling: Dangling, limits: Limits) -> None:
+def verify(run: Run, /, file: str, dangling: Dangling, limits: Limits) -> None:
     """Read every record of the archive FILE: seal, values, counts, digests, keys, references."""
-    with _opened(file, limits) as source, progress_bar(f"checking {file}") as progress:
+    with opened_archive(file, limits) as source, progress_bar(f"checking {file}") as progress:
         report = verify_archive(source, dangling=dangling, limits=limits, progress=progress)
     run.output.result(render.verified(report, file), report.as_json())
 
@@ -322,10 +243,10 @@ def schema() -> None:
 
 @schema.command()
 @click.argument("target")
-@_target_options
-@_as_json
+@target_options
+@as_json
 @click.pass_obj
-def show(run: _Run, /, target: str, types: Types, exclude: dict[str, str]) -> None:
+def show(run: Run, /, target: str, types: Types, exclude: dict[str, str]) -> None:
     """Show the collections of TARGET, with fields, kinds, keys and references."""
     found = open_repository(target, types=types, exclude=exclude).schema
     described = describe(found)
@@ -337,19 +258,6 @@ def show(run: _Run, /, target: str, types: Types, exclude: dict[str, str]) -> No
         **described,
     }
     run.output.result(render.schema(found), report)
-
-
-@contextlib.contextmanager
-def _opened(file: str, limits: Limits) -> Iterator[IO[bytes]]:
-    """The archive, open for reading and able to seek."""
-    if file == "-":
-        if sys.stdin is None:
-            raise FileError("standard input is closed", file)
-        with open_source(sys.stdin.buffer, limits.size) as source:
-            yield source
-    else:
-        with open_source(file, limits.size) as source:
-            yield source
 
 
 def _stdout() -> IO[bytes]:

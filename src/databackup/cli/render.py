@@ -276,12 +276,18 @@ def _table(first: str, *others: str) -> Table:
     return table
 
 
-def counts(columns: Mapping[str, Mapping[str, int]]) -> Table:
-    """A row for each collection, with its number in each column."""
+def counts(
+    columns: Mapping[str, Mapping[str, int]], styles: Mapping[str, str] | None = None
+) -> Table:
+    """A row for each collection, with its number in each column, in that column's style."""
+    styles = styles or {}
     table = _table("collection", *columns)
     for name in next(iter(columns.values())):
-        numbers = [f"{column[name]:,}" for column in columns.values()]
-        table.add_row(*map(_cell, (name, *numbers)))
+        numbers = [
+            Text(f"{column[name]:,}", styles.get(what, "") if column[name] else "")
+            for what, column in columns.items()
+        ]
+        table.add_row(_cell(name), *numbers)
     return table
 
 

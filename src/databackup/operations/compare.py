@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from databackup.schema import Collection, Kind
+    from databackup.schema.compiled import Codec
 
 
 _SCALES_FOLLOW = b"\n"  # no canonical form has a line feed in it
@@ -105,16 +106,20 @@ class Comparison:
     """Compares the records an archive has (new) with those a store has (old).
 
     `exact` tells decimals of one value and another scale apart. `in_place` never has a record taken
-    out and put in anew under a key of the same value.
+    out and put in anew under a key of the same value. `codec` is the collection's own unless given.
     """
 
     def __init__(
-        self, collection: Collection, *, exact: bool = True, in_place: bool = False
+        self,
+        collection: Collection,
+        *,
+        exact: bool = True,
+        in_place: bool = False,
+        codec: Codec | None = None,
     ) -> None:
         self.unchanged = 0
-        self._collection = collection
         self._in_place = in_place
-        self._codec = RecordCodec(collection)
+        self._codec = RecordCodec(collection, codec)
         self._key_fields = key_fields(collection)
         self._forms = Forms(collection) if exact else None
 
@@ -150,7 +155,7 @@ class Comparison:
                     yield Difference(None, other[1].row)
                     other = next(ours, None)
                 else:
-                    if one[1].form == other[1].form:
+                    if _equal(one[1], other[1]):
                         self.unchanged += 1
                     else:
                         yield from self._changed(one[1].row, other[1].row)
@@ -164,7 +169,7 @@ class Comparison:
 
         The new side's records have keys that are sound and unique.
         """
-        key = self._collection.codec.key
+        key = self._codec.codec.key
         with KeyIndex() as index, RowQueue() as foreign:
             for sides in self._comparable(old, foreign):
                 index.add(
@@ -177,7 +182,7 @@ class Comparison:
                     yield Difference(side.row, None)
                     continue
                 old_side = _unpickle(found)
-                if old_side.form == side.form:
+                if _equal(side, old_side):
                     self.unchanged += 1
                 else:
                     yield from self._changed(side.row, old_side.row)
@@ -198,11 +203,11 @@ class Comparison:
                 yield sides
 
     def _has_key(self, row: Row) -> bool:
-        key = self._collection.codec.key(row)
+        key = self._codec.codec.key(row)
         return key_bytes_or_none(self._key_fields, key) is not None
 
     def _keyed(self, batches: Iterable[list[Side]]) -> Iterator[tuple[Any, Side]]:
-        sort_keys = self._collection.codec.sort_keys
+        sort_keys = self._codec.codec.sort_keys
         return itertools.chain.from_iterable(
             zip(sort_keys([side.row for side in sides]), sides, strict=True) for sides in batches
         )
@@ -222,10 +227,14 @@ class Comparison:
             yield Difference(new, None)
 
     def _key_as_written(self, row: Row) -> list[Any]:
-        key = self._collection.codec.key(row)
+        key = self._codec.codec.key(row)
         return [
             repr(field.form.encode(part)) for field, part in zip(self._key_fields, key, strict=True)
         ]
+
+
+def _equal(one: Side, other: Side) -> bool:
+    return one.form is not None and one.form == other.form
 
 
 def _left(foreign: RowQueue) -> Iterator[Difference]:

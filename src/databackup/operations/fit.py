@@ -104,7 +104,7 @@ def _differences(header: Header, schema: Schema) -> Iterator[str]:
             if field.name not in fields:
                 yield f"the target has the field {collection}.{field.name}, the archive does not"
                 continue
-            theirs, ours = _kind_in(fields[field.name]), _kind_in(field.kind.describe())
+            theirs, ours = kind_in(fields[field.name]), kind_in(field.kind.describe())
             if theirs != ours:
                 yield (
                     f"{collection}.{field.name} is of the kind {theirs} in the archive, "
@@ -112,7 +112,7 @@ def _differences(header: Header, schema: Schema) -> Iterator[str]:
                 )
 
 
-def _kind_in(description: Mapping[str, Any]) -> str:
+def kind_in(description: Mapping[str, Any]) -> str:
     """The kind that tells what a JSON form means: an enumeration's values are text or integers.
 
     Whether a value may be absent or off its kind, and a decimal's scale, is asked of each value.
@@ -121,8 +121,8 @@ def _kind_in(description: Mapping[str, Any]) -> str:
     if kind == "enum":
         return "str" if type(description["values"][0]) is str else "int"
     if kind in ("list", "dict"):
-        return f"{kind} of {_kind_in(description['items' if kind == 'list' else 'values'])}"
+        return f"{kind} of {kind_in(description['items' if kind == 'list' else 'values'])}"
     if kind == "nested":
         members = sorted(description["members"].items())
-        return "nested " + ", ".join(f"{name} {_kind_in(inner)}" for name, inner in members)
+        return "nested " + ", ".join(f"{name} {kind_in(inner)}" for name, inner in members)
     return f"native {description['type']}" if kind == "native" else kind

@@ -1,0 +1,128 @@
+"""What the commands share: how they answer errors, what they read, options that several have."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, get_args
+
+import attrs
+import click
+
+from databackup.adapters.sqlite.reflect import Types
+from databackup.archive.files import open_source
+from databackup.cli import render
+from databackup.cli.interrupt import InterruptGuard
+from databackup.cli.output import Output, abandon_stdout
+from databackup.errors import ArchiveError, CommitUnknown, DatabackupError, FileError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from databackup.archive.limits import Limits
+
+FAILED: Final = 1
+OUTCOME_UNKNOWN: Final = 3
+INTERRUPTED: Final = 130
+
+
+@attrs.frozen
+class Run:
+    """One run of a command: what it prints with, and what keeps Ctrl-C off its last step."""
+
+    output: Output
+    guard: InterruptGuard
+
+
+class Command(click.Command):
+    """A command whose errors are answered with a text and an exit code, never with a traceback."""
+
+    failed: ClassVar[int] = FAILED
+    """The exit code of whatever goes wrong."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and answer what goes wrong."""
+        output = Output(
+            as_json=ctx.params.pop("as_json"),
+            archive_on_stdout=ctx.command.name == "export" and ctx.params["file"] == "-",
+        )
+        with InterruptGuard() as guard:
+            ctx.obj = Run(output, guard)
+            try:
+                return super().invoke(ctx)
+            except DatabackupError as error:
+                code = self._answer(output, error, ctx.params)
+            except KeyboardInterrupt:
+                cancelled = {"code": "cancelled", "message": "cancelled; nothing was changed"}
+                output.failure(render.cancelled(), cancelled)
+                code = INTERRUPTED
+            except BrokenPipeError:
+                abandon_stdout()
+                code = self.failed
+        return ctx.exit(code)
+
+    def _answer(self, output: Output, error: DatabackupError, given: Mapping[str, Any]) -> int:
+        """Tell of an error, and say which exit code stands for it."""
+        if isinstance(error.__cause__, BrokenPipeError):
+            abandon_stdout()  # whoever read the archive has gone, and knows why
+            return self.failed
+        place = None
+        if isinstance(error, ArchiveError):
+            place = "standard input" if given.get("file") == "-" else given.get("file")
+        elif isinstance(error, StoreError):
+            place = given.get("target")
+        output.error(error, place)
+        return OUTCOME_UNKNOWN if isinstance(error, CommitUnknown) else self.failed
+
+
+@contextlib.contextmanager
+def opened_archive(file: str, limits: Limits) -> Iterator[IO[bytes]]:
+    """The archive, open for reading and able to seek."""
+    if file == "-":
+        if sys.stdin is None:
+            raise FileError("standard input is closed", file)
+        with open_source(sys.stdin.buffer, limits.size) as source:
+            yield source
+    else:
+        with open_source(file, limits.size) as source:
+            yield source
+
+
+# -- options -----------------------------------------------------------------------------------
+
+
+def _exclusions(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    found = {}
+    for value in values:
+        name, _, reason = value.partition("=")
+        if not name or not reason.strip():
+            raise click.BadParameter(f"{value!r} is not TABLE=REASON")
+        found[name] = reason
+    return found
+
+
+def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say how a SQLite file is read."""
+    types = click.option(
+        "--types",
+        type=click.Choice(get_args(Types)),
+        default="storage",
+        show_default=True,
+        help="Values of a SQLite file as they are stored, or as their columns are declared.",
+    )
+    exclude = click.option(
+        "--exclude",
+        multiple=True,
+        metavar="TABLE=REASON",
+        callback=_exclusions,
+        help="Leave out a table, or TABLE.COLUMN, of a SQLite file; the reason goes into the "
+        "archive. Repeatable.",
+    )
+    return types(exclude(function))
+
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print the report, or the error, as one JSON object."
+)

@@ -1,0 +1,223 @@
+"""Diff: what two archives or stores hold, collection by collection and record by record."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import TYPE_CHECKING
+
+import attrs
+
+from databackup.errors import UnknownCollection
+from databackup.operations.compare import Comparison, Difference, Side
+from databackup.operations.differences import Diff
+from databackup.operations.keys import key_bytes, key_fields
+from databackup.operations.matching import match_all
+from databackup.operations.reports import Progress
+from databackup.operations.samples import Sampler
+from databackup.operations.sources import Comparable, opened
+from databackup.operations.unkeyed import by_counting, identified
+from databackup.schema.compiled import Codec
+from databackup.spill import RowQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from databackup.archive.limits import Limits
+    from databackup.operations.differences import CollectionDiff
+    from databackup.operations.matching import Match
+    from databackup.operations.reports import ProgressCallback
+    from databackup.operations.sources import Source
+    from databackup.schema import Collection
+
+SAMPLE = 10
+
+
+def diff(
+    a: Comparable,
+    b: Comparable,
+    *,
+    collections: Iterable[str] | None = None,
+    sample: int = SAMPLE,
+    names: tuple[str, str] | None = None,
+    limits: Limits | None = None,
+    progress: ProgressCallback | None = None,
+) -> Diff:
+    """What `b`, the new side, has added, changed and removed since `a`, the old one.
+
+    Each side is an archive, as a path or an open binary file, or a repository. An archive is read
+    with the kinds it describes itself, a repository by its own schema. Records are equal if an
+    import would leave them alone.
+
+    collections
+        The names of those to compare; None compares all.
+    sample
+        How many records are shown at most, of each collection and kind of change.
+    names
+        What the sides are called in texts and errors; their paths, or "a" and "b".
+
+    Reads everything once, in constant memory, and raises what `verify_archive` raises, the
+    `StoreError`s of a snapshot, `KeysDiffer`, `UnknownCollection`, TypeError and ValueError for
+    wrong arguments, and whatever `progress` raises.
+    """
+    _require_number(sample)
+    names = names or (_name(a, "a"), _name(b, "b"))
+    with opened(a, b, names, limits) as (old, new):
+        chosen = _chosen(old, new, collections)
+        matches = match_all(old.schema, new.schema, chosen, names)
+        found = {match.name: _compared(match, old, new, sample, progress) for match in matches}
+        old.finish()
+        new.finish()
+        notes = tuple(_notes(old, new))
+    return Diff(a=names[0], b=names[1], collections=found, notes=notes)
+
+
+def _require_number(sample: object) -> None:
+    if type(sample) is not int or sample < 0:
+        raise ValueError(f"sample is a number of records from 0 on, not {sample!r}")
+
+
+def _name(side: Comparable, otherwise: str) -> str:
+    return os.fspath(side) if isinstance(side, str | os.PathLike) else otherwise
+
+
+def _chosen(old: Source, new: Source, wanted: Iterable[str] | None) -> list[str]:
+    """The collections to compare, in an order in which both sides have theirs if there is one."""
+    known: dict[str, None] = {}
+    for name in old.order:
+        if name in new.schema:
+            before = new.order[: new.order.index(name)]
+            known |= dict.fromkeys(other for other in before if other not in old.schema)
+        known[name] = None
+    known |= dict.fromkeys(new.order)
+    if wanted is None:
+        return list(known)
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    if not names:
+        raise ValueError("no collection is named, so there is nothing to compare")
+    for name in names:
+        if name not in known:
+            there = ", ".join(known) or "none at all"
+            raise UnknownCollection(
+                f"there is no collection {name!r}; there are {there}", name, tuple(known)
+            )
+    return [name for name in known if name in names]
+
+
+def _notes(old: Source, new: Source) -> Iterator[str]:
+    """What differs and is no difference in what is stored."""
+    one, other = old.schema, new.schema
+    if one.app is not None and other.app is not None and one.app != other.app:
+        yield f"{old.name} is of the app {one.app!r}, {new.name} of {other.app!r}"
+    elif (one.app is None) == (other.app is None) and one.version != other.version:
+        yield (
+            f"{old.name} has schema version {one.version}, {new.name} has version {other.version}"
+        )
+
+
+# -- one collection ----------------------------------------------------------------------------
+
+
+def _compared(
+    match: Match, old: Source, new: Source, sample: int, progress: ProgressCallback | None
+) -> CollectionDiff:
+    name = match.name
+    sources = [source for source in (old, new) if name in source.schema]
+    meter = _Meter(name, sum(source.count(name) for source in sources), progress)
+    before, after = _Reader(old, name, match.old, meter), _Reader(new, name, match.new, meter)
+    in_order = match.same_order and all(source.in_key_order(name) for source in sources)
+    sampler = Sampler(match, sample)
+    for difference in _differences(match, after.sides(), before.sides(), in_order=in_order):
+        sampler.note(difference)
+    return sampler.result(before.records)
+
+
+@attrs.define
+class _Meter:
+    """Tells how many records of a collection have been read, on both sides together."""
+
+    collection: str
+    total: int
+    progress: ProgressCallback | None
+    done: int = 0
+
+    def add(self, records: int) -> None:
+        self.done += records
+        if self.progress is not None:
+            self.progress(
+                Progress(
+                    stage="comparing",
+                    collection=self.collection,
+                    done=self.done,
+                    total=self.total,
+                )
+            )
+
+
+class _Reader:
+    """Reads the records of a collection from one source, with the fields that are compared."""
+
+    def __init__(self, source: Source, name: str, part: Collection, meter: _Meter) -> None:
+        self._source = source
+        self._name = name
+        self._part = part
+        self._meter = meter
+        self.records = 0
+
+    def sides(self) -> Iterator[list[Side]]:
+        """The records, batch by batch, each with the form that it is compared by."""
+        if self._name not in self._source.schema:
+            return
+        own = self._source.schema[self._name].field_names
+        places = [own.index(name) for name in self._part.field_names]
+        is_whole, as_it_is = len(places) == len(own), places == list(range(len(own)))
+        comparison = Comparison(self._part, codec=Codec(self._part, validated=False))
+        for batch in self._source.batches(self._name):
+            rows = batch.rows
+            if not as_it_is:
+                rows = [tuple([row[place] for place in places]) for row in rows]
+            if is_whole and batch.canonical is not None:
+                yield comparison.sides(rows, batch.canonical)
+            else:
+                yield comparison.stored(rows)
+            self.records += len(rows)
+            self._meter.add(len(rows))
+
+
+def _differences(
+    match: Match, new: Iterable[list[Side]], old: Iterable[list[Side]], *, in_order: bool
+) -> Iterator[Difference]:
+    if match.nothing_shared:
+        yield from (Difference(None, side.row) for side in itertools.chain.from_iterable(old))
+        yield from (Difference(side.row, None) for side in itertools.chain.from_iterable(new))
+    elif not match.key:
+        yield from by_counting(new, old)
+    else:
+        with RowQueue() as new_aside, RowQueue() as old_aside:
+            ours = identified(new, match.new, new_aside)
+            theirs = identified(old, match.old, old_aside)
+            yield from _by_key(match.either, ours, theirs, in_order=in_order)
+            yield from by_counting(_again(new_aside), _again(old_aside))
+
+
+def _again(aside: RowQueue) -> Iterator[list[Side]]:
+    return (list(itertools.starmap(Side, batch)) for batch in aside.batches())
+
+
+def _by_key(
+    keyed: Collection, new: Iterable[list[Side]], old: Iterable[list[Side]], *, in_order: bool
+) -> Iterator[Difference]:
+    codec = Codec(keyed, validated=False)
+    comparison = Comparison(keyed, codec=codec, in_place=True)
+    if not in_order:
+        yield from comparison.by_index(new, old)
+        return
+    fields = key_fields(keyed)
+    for found in comparison.by_merging(new, old):
+        if found.new is not None and found.old is not None:
+            keys = [key_bytes(fields, codec.key(row)) for row in (found.new, found.old)]
+            if keys[0] != keys[1]:  # 0.0 and -0.0 are at one place in the order
+                yield Difference(None, found.old)
+                yield Difference(found.new, None)
+                continue
+        yield found

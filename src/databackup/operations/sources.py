@@ -1,0 +1,213 @@
+"""What is compared: an archive or a repository, each behind the same few questions.
+
+Whatever goes wrong says on which side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+from databackup.archive.files import PathOrFile
+from databackup.archive.format import described_schema
+from databackup.archive.limits import Limits
+from databackup.archive.reader import open_archive
+from databackup.archive.records import RecordCodec
+from databackup.errors import ArchiveError, InvalidRecords, StoreError
+from databackup.operations.keys import UniqueKeys
+from databackup.operations.locate import ProblemList
+from databackup.repository import Repository, Row
+from databackup.schema import Schema
+from databackup.schema.compiled import Codec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from databackup.archive.reader import Archive
+    from databackup.archive.records import Batch
+    from databackup.repository import Snapshot
+
+Comparable = PathOrFile | Repository
+
+
+@attrs.frozen
+class Rows:
+    """Records of one collection, with their canonical forms where these are known."""
+
+    rows: list[Row]
+    canonical: list[bytes] | None = None
+
+
+class Source(Protocol):
+    """One side of a comparison."""
+
+    @property
+    def name(self) -> str:
+        """What the side is called."""
+
+    @property
+    def schema(self) -> Schema:
+        """What it holds."""
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The names of its collections, in the order in which they are best read."""
+
+    def count(self, collection: str) -> int:
+        """How many records a collection has."""
+
+    def in_key_order(self, collection: str) -> bool:
+        """Whether the records of a collection are strictly increasing by key."""
+
+    def batches(self, collection: str) -> Iterator[Rows]:
+        """The records of a collection."""
+
+    def finish(self) -> None:
+        """See that what was read was sound. Raises `InvalidRecords`, `ArchiveSwapped`."""
+
+
+@contextlib.contextmanager
+def opened(
+    a: Comparable, b: Comparable, names: tuple[str, str], limits: Limits | None
+) -> Iterator[tuple[Source, Source]]:
+    """Both sides, open as long as the block lasts. A repository is at one moment on both.
+
+    Raises what opening an archive or a snapshot raises; TypeError for something else, ValueError
+    for one open file on both sides.
+    """
+    if a is b and hasattr(a, "read"):
+        raise ValueError("an open file cannot be read on both sides at once: open it twice")
+    with contextlib.ExitStack() as stack:
+        old = stack.enter_context(_opened(a, names[0], limits))
+        if a is b and isinstance(old, _StoreSource):
+            yield old, attrs.evolve(old, name=names[1])
+        else:
+            yield old, stack.enter_context(_opened(b, names[1], limits))
+
+
+@contextlib.contextmanager
+def _opened(found: Comparable, name: str, limits: Limits | None) -> Iterator[Source]:
+    with contextlib.ExitStack() as stack:
+        with _naming(name):
+            source: Source
+            if isinstance(found, Repository):
+                source = _StoreSource(name, found, stack.enter_context(found.snapshot()))
+            elif isinstance(found, str | os.PathLike) or hasattr(found, "read"):
+                source = _ArchiveSource(name, stack.enter_context(open_archive(found, limits)))
+            else:
+                raise TypeError(
+                    "a side of a comparison is a path, an open file or a repository, "
+                    f"not {type(found).__name__}"
+                )
+        yield source
+
+
+@contextlib.contextmanager
+def _naming(side: str) -> Iterator[None]:
+    """Put the name of a side in front of what is wrong with it."""
+    try:
+        yield
+    except (ArchiveError, InvalidRecords, StoreError) as error:
+        error.message = f"{side}: {error.message}"
+        raise
+
+
+class _ArchiveSource:
+    """An archive, read by the kinds that it describes itself."""
+
+    def __init__(self, name: str, archive: Archive) -> None:
+        self.name = name
+        header = archive.header
+        self.schema = Schema(
+            collections=described_schema(header).collections,
+            app=header.app,
+            version=header.schema_version,
+        )
+        self._archive = archive
+        self._pass = archive.collections()
+        self._problems = ProblemList()
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        return self._archive.header.collections
+
+    def count(self, collection: str) -> int:
+        return self._archive.ends[collection].count
+
+    def in_key_order(self, collection: str) -> bool:
+        return self._archive.header.in_key_order(collection)
+
+    def batches(self, collection: str) -> Iterator[Rows]:
+        batches = self._checked(collection)
+        while True:
+            with _naming(self.name):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield Rows(batch.rows, batch.canonical)
+
+    def _checked(self, name: str) -> Iterator[Batch]:
+        """The batches of a collection, with what is wrong in them noted."""
+        collection = self.schema[name]
+        codec = RecordCodec(collection, Codec(collection, validated=False))
+        in_order = self.in_key_order(name)
+        with UniqueKeys(collection, codec.codec, in_order=in_order) as keys:
+            for batch in self._reader(name)(codec):
+                self._problems.add([*batch.problems, *keys.check(batch)])
+                yield batch
+
+    def _reader(self, wanted: str) -> Callable[[RecordCodec], Iterator[Batch]]:
+        """What reads a collection: further on in the file or, on another pass, before."""
+        while True:
+            for name, read in self._pass:
+                if name == wanted:
+                    return read
+            self._pass = self._archive.collections()
+
+    def finish(self) -> None:
+        with _naming(self.name):
+            for _ in self._pass:
+                pass  # its end is where the seal is checked once more
+            if self._problems:
+                problems = self._problems
+                raise InvalidRecords.of("it is not sound", problems.located, problems.total)
+
+
+@attrs.frozen
+class _StoreSource:
+    """A snapshot of a repository."""
+
+    name: str
+    _repository: Repository
+    _snapshot: Snapshot
+
+    @property
+    def schema(self) -> Schema:
+        return self._repository.schema
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        return tuple(collection.name for collection in self.schema.ordered)
+
+    def count(self, collection: str) -> int:
+        with _naming(self.name):
+            return self._snapshot.count(self.schema[collection])
+
+    def in_key_order(self, collection: str) -> bool:
+        return collection in self._repository.capabilities.ordered_rows
+
+    def batches(self, collection: str) -> Iterator[Rows]:
+        with _naming(self.name):
+            batches = self._snapshot.rows(self.schema[collection])
+        while True:
+            with _naming(self.name):
+                rows = next(batches, None)
+            if rows is None:
+                return
+            yield Rows(rows)
+
+    def finish(self) -> None:
+        """Nothing: a store's records are compared as they are."""
