@@ -129,6 +129,16 @@ def test_rows_past_memory_come_back() -> None:
         assert batches == list(queue.batches())
 
 
+def test_parts_of_a_queue() -> None:
+    """Batches are found again by their positions; empty ones have none."""
+    with RowQueue() as queue:
+        for batch in ([(0,)], [], [(1,), (2,)], [(3,)]):
+            queue.put(batch)
+        assert 3 == queue.batch_count
+        assert [[(1,), (2,)], [(3,)]] == list(queue.part(range(1, 3)))
+        assert [] == list(queue.part(range(0)))
+
+
 @pytest.mark.parametrize("size", [10, 200_000])
 def test_rows_put_while_others_are_read_are_not_lost(size: int) -> None:
     """Reading goes on where it was, in memory and while the queue goes to disk."""

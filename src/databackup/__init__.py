@@ -26,8 +26,10 @@ if TYPE_CHECKING:
         ExportReport,
         ImportReport,
         Progress,
+        SealReport,
         VerifyReport,
     )
+    from databackup.operations.seal import seal_archive
     from databackup.operations.verify import inspect_archive, verify_archive
     from databackup.schema import (
         JSON_NULL,
@@ -57,8 +59,10 @@ _HOMES = {
         "ExportReport",
         "ImportReport",
         "Progress",
+        "SealReport",
         "VerifyReport",
     ),
+    "operations.seal": ("seal_archive",),
     "operations.verify": ("inspect_archive", "verify_archive"),
     "schema": (
         "JSON_NULL",
@@ -99,6 +103,7 @@ __all__ = [
     "RecordDiff",
     "Reference",
     "Schema",
+    "SealReport",
     "VerifyReport",
     "__version__",
     "diff",
@@ -106,6 +111,7 @@ __all__ = [
     "import_all",
     "inspect_archive",
     "iter_export",
+    "seal_archive",
     "verify_archive",
 ]
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PROBLEM_LIMIT = 100
 _LARGEST_PLAIN_INT = 2**53
+_SEAL_COMMAND = "databackup seal EDITED SEALED"
 _SHOWN = 5  # problems in a message; all that are kept are in the attribute
 
 
@@ -189,35 +190,57 @@ class NotAnArchive(ArchiveError):
     """The file is something else."""
 
     code: ClassVar[str] = "not-an-archive"
-    remedy: ClassVar[str] = "Name a file that databackup wrote"
+    remedy: ClassVar[str] = (
+        "Name a file that databackup wrote; one that was edited or reformatted since is sealed "
+        f"anew with {_SEAL_COMMAND}"
+    )
 
 
 class ArchiveTruncated(ArchiveError):
     """The archive has no end."""
 
     code: ClassVar[str] = "archive-truncated"
-    remedy: ClassVar[str] = "Copy or download the file again, or take an older backup"
+    remedy: ClassVar[str] = (
+        "Copy or download the file again, or take an older backup; if it was edited or "
+        f"reformatted on purpose, seal it anew with {_SEAL_COMMAND}"
+    )
 
 
 class SealBroken(ArchiveError):
     """Bytes of the archive were changed after it was written."""
 
     code: ClassVar[str] = "seal-broken"
-    remedy: ClassVar[str] = "Copy the original file again, or take another backup"
+    remedy: ClassVar[str] = (
+        "Copy the original file again, or take another backup; if it was edited on purpose, seal "
+        f"it anew with {_SEAL_COMMAND}"
+    )
 
 
 class ArchiveInvalid(ArchiveError):
     """The archive breaks its own format."""
 
     code: ClassVar[str] = "archive-invalid"
-    remedy: ClassVar[str] = "Take another backup; this file was not written by databackup as it is"
+    remedy: ClassVar[str] = (
+        "Take another backup; this file was not written by databackup as it is. If it was edited "
+        f"on purpose, seal it anew with {_SEAL_COMMAND}"
+    )
+
+
+class NotSealable(ArchiveError):
+    """An edited document that is no archive any more, so that it cannot be sealed anew."""
+
+    code: ClassVar[str] = "not-sealable"
+    remedy: ClassVar[str] = (
+        "Mend the document and seal it again; records may be added, changed and deleted, but the "
+        "schema, which says what they are, has to stay"
+    )
 
 
 class ArchiveSwapped(ArchiveError):
-    """The file changed between the check of its seal and the import."""
+    """The file changed between the check of it and its use."""
 
     code: ClassVar[str] = "archive-swapped"
-    remedy: ClassVar[str] = "See that nothing else writes the file, then import again"
+    remedy: ClassVar[str] = "See that nothing else writes the file, then try again"
 
 
 @attrs.define(slots=False, eq=False)
@@ -328,7 +351,8 @@ class InvalidRecords(DatabackupError):
 
     code: ClassVar[str] = "invalid-records"
     remedy: ClassVar[str] = (
-        "Mend these records where they come from and export again, or take another backup"
+        "Mend these records where they come from and export again, or in the archive and seal it "
+        f"anew with {_SEAL_COMMAND}, or take another backup"
     )
 
     problems: tuple[Problem, ...] = ()

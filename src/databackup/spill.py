@@ -116,11 +116,23 @@ class RowQueue:
         self._starts.append(start)
         self.count += len(rows)
 
+    @property
+    def batch_count(self) -> int:
+        """How many batches were put."""
+        return len(self._starts)
+
     def batches(self, *, backwards: bool = False) -> Iterator[list[tuple[Any, ...]]]:
         """The batches from the first on, or from the last."""
-        for start in reversed(self._starts) if backwards else self._starts:
-            self._file.seek(start)
-            yield pickle.load(self._file)  # noqa: S301 - this process's own file
+        return map(self._batch, reversed(self._starts) if backwards else self._starts)
+
+    def part(self, positions: range) -> Iterator[list[tuple[Any, ...]]]:
+        """The batches of some positions, counted from 0 in the order they were put."""
+        return map(self._batch, map(self._starts.__getitem__, positions))
+
+    def _batch(self, start: int) -> list[tuple[Any, ...]]:
+        self._file.seek(start)
+        rows: list[tuple[Any, ...]] = pickle.load(self._file)  # noqa: S301 - this process's own file
+        return rows
 
 
 def _unusable(error: Exception) -> FileError:

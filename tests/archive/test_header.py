@@ -48,7 +48,7 @@ ANYTHING: list[Any] = [
     None, True, False, 0, 1, -1, 1.0, 1.5, 2**70, "", "x", "1", [], [None], [1], ["x"], [[]], {},
     {"x": None}, {"x": "y"}, {"collections": None}, {"collections": []}, {"collections": {"t": 5}},
     {"collections": {"t": {}}}, {"collections": {}, "x": 1}, {"counters": []},
-    {"counters": {"t": "1"}}, {"counters": {"nowhere": 1}},
+    {"counters": {"t": "1"}}, {"counters": {"nowhere": 1}}, {"edited": None}, {"edited": {}},
 ]  # fmt: skip
 SOUND: dict[str, list[Any]] = {
     "app": [None, "x", "1"],
@@ -56,7 +56,11 @@ SOUND: dict[str, list[Any]] = {
     "producer": [{}, {"x": "y"}],
     "selection": [None],
     "excluded": [[]],
-    "extensions": [value for value in ANYTHING if type(value) is dict and "counters" not in value],
+    "extensions": [
+        value
+        for value in ANYTHING
+        if type(value) is dict and "counters" not in value and "edited" not in value
+    ],
 }
 
 
@@ -280,3 +284,34 @@ def test_a_header_over_the_limit() -> None:
     cut = archive[:1_500_000]
     with pytest.raises(ArchiveTruncated):
         inspect_archive(io.BytesIO(cut))
+
+
+EDITED = {
+    "archive_id": "11111111-2222-3333-4444-555555555555",
+    "sealed_at": "2026-11-22T10:15:00.000001Z",
+}
+
+
+def test_edited() -> None:
+    """Where an archive was edited, its header says from which one, and when it was sealed."""
+    archive = with_header(shop(), lambda header: header["extensions"].update(edited=EDITED))
+    info = inspect_archive(io.BytesIO(archive))
+    assert info.edited is not None
+    assert tuple(EDITED.values()) == (info.edited.archive_id, info.edited.sealed_at)
+    assert inspect_archive(io.BytesIO(shop())).edited is None
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        None, [], "x", {}, EDITED | {"by": "Ana"}, EDITED | {"archive_id": "1"},
+        EDITED | {"archive_id": None}, EDITED | {"sealed_at": "2026-11-22"},
+        EDITED | {"sealed_at": "2026-13-22T10:15:00Z"}, EDITED | {"sealed_at": 1},
+        {"archive_id": EDITED["archive_id"]}, {"sealed_at": EDITED["sealed_at"]},
+    ],
+)  # fmt: skip
+def test_edited_of_another_form(edited: Any) -> None:
+    """`extensions.edited` has an id and a time, and nothing else."""
+    archive = with_header(shop(), lambda header: header["extensions"].update(edited=edited))
+    with pytest.raises(ArchiveInvalid, match="edited of archive_id and sealed_at"):
+        inspect_archive(io.BytesIO(archive))

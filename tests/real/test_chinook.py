@@ -1,12 +1,19 @@
 """Chinook, a music shop's database: 11 tables, a self-reference, composite keys, unicode."""
 
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from databackup import export_all, import_all, inspect_archive, verify_archive
+from databackup import (
+    export_all,
+    import_all,
+    inspect_archive,
+    seal_archive,
+    verify_archive,
+)
 from databackup.adapters.sqlite import SQLiteRepository
 from tests.support import sqlite
 from tests.support.archives import data_of
@@ -91,3 +98,26 @@ def test_import(chinook: Path, types: str, target: str) -> None:
         assert (report.records, 0) == (report.added, report.unchanged)
     if target == "spoiled":
         assert 0 < changed < report.records / 2
+
+
+JQ = [[], ["--sort-keys"], ["--compact-output"]]
+
+
+@types
+@pytest.mark.parametrize("options", JQ, ids=" ".join)
+def test_seal_what_jq_has_written(chinook: Path, types: str, options: list[str]) -> None:
+    """What jq has laid out anew, floats without their fraction among it, is the same data."""
+    if shutil.which("jq") is None:
+        pytest.skip("jq is not here")
+    archive, edited, sealed = (chinook.with_name(f"{name}.json") for name in ("a", "e", "s"))
+    repository = _reflect(chinook, types)
+    export_all(repository, archive)
+    edited.write_bytes(subprocess.check_output(["jq", *options, ".", str(archive)]))
+    seal_archive(edited, sealed)
+    digests = [
+        {name: info.digest for name, info in inspect_archive(path).collections.items()}
+        for path in (archive, sealed)
+    ]
+    assert digests[0] == digests[1]
+    report = import_all(repository, sealed)
+    assert report.records == report.unchanged

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 import attrs
 
+from databackup.archive import compression
 from databackup.errors import FileError, LimitExceeded, reason_of
 
 if TYPE_CHECKING:
@@ -73,10 +74,32 @@ def _open(path: Path) -> IO[bytes]:
 
 @attrs.frozen
 class Written:
-    """What was written: bytes in the file, and what could not be confirmed."""
+    """What was written: bytes in the file, and what could not be confirmed.
+
+    `path` is None for a file that was handed over open; `needs` are the limits that a reader of a
+    compressed file has to raise, and how far.
+    """
 
     size: int
     warnings: tuple[str, ...] = ()
+    path: str | None = None
+    needs: dict[str, int] = attrs.field(factory=dict)
+
+
+def write_archive(destination: PathOrFile, chunks: Iterable[bytes]) -> Written:
+    """Write the chunks of an archive: to a path compressed as its suffix says, or to an open file.
+
+    A generator is closed, whatever happens. Raises `FileError`.
+    """
+    with _closed_at_once(chunks):
+        if isinstance(destination, str | os.PathLike):
+            path = Path(destination)
+            packing, ratio = compression.by_suffix(path.name), compression.Ratio()
+            written = write_file(path, compression.compress(chunks, packing, ratio))
+            expansion = compression.needed_expansion(packing, ratio)
+            needs = {} if expansion is None else {"expansion": expansion}
+            return attrs.evolve(written, path=str(path), needs=needs)
+        return write_stream(destination, chunks)
 
 
 def write_file(path: Path, chunks: Iterable[bytes]) -> Written:

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+import msgspec
 
 from databackup.archive import text
 from databackup.errors import ArchiveInvalid, NewerFormat, NotAnArchive, SchemaError
@@ -29,12 +30,22 @@ DATA_LINE: Final = b'"data":{'
 END_START: Final = b'"end":{"collections":'
 SEAL_LENGTH: Final = 83
 _COUNTER_LIMIT: Final = 2**63
+# Numbers that no double holds are Decimals where a header was read, and stay numbers.
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _SEAL = re.compile(rb'"seal":"sha256:([0-9a-f]{64})"\}\}\n')
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
 _SUM = re.compile("[0-9a-f]{64}")
 _VERSION = re.compile(rb'"format_version":([0-9]{1,18})[,}]')
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z")
+
+
+@attrs.frozen
+class Edited:
+    """That an archive was edited and sealed anew: the edited one's id, and when in UTC."""
+
+    archive_id: str
+    sealed_at: str
 
 
 @attrs.frozen(kw_only=True)
@@ -68,6 +79,12 @@ class Header:
         """By collection, the last number that the store gave out as a key."""
         return dict(self.extensions.get("counters", {}))
 
+    @property
+    def edited(self) -> Edited | None:
+        """Where the archive comes from, if it was edited and sealed anew."""
+        edited = self.extensions.get("edited")
+        return None if edited is None else Edited(**edited)
+
     def in_key_order(self, collection: str) -> bool:
         """Whether the records of a collection are strictly increasing by key."""
         return bool(self.schema["collections"][collection]["order"] == "key")
@@ -98,8 +115,14 @@ class Header:
             },
             {"schema": dict(self.schema)},
         ]
-        members = b",\n".join(text.dump(line)[1:-1] for line in lines)
+        members = b",\n".join(_ENCODER.encode(line)[1:-1] for line in lines)
         return b"{" + members + b",\n" + DATA_LINE + b"\n"
+
+
+def utc_now() -> str:
+    """The time as it stands in a header, to the second."""
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    return now.isoformat().replace("+00:00", "Z")
 
 
 def _is(kind: type) -> Callable[[Any], bool]:
@@ -116,10 +139,30 @@ def _is_excluded(value: Any) -> bool:
 
 
 def _is_extensions(value: Any) -> bool:
-    counters = value.get("counters", {}) if type(value) is dict else None
-    return type(counters) is dict and all(
-        type(last) is int and abs(last) < _COUNTER_LIMIT for last in counters.values()
+    return (
+        type(value) is dict
+        and _is_counters(value.get("counters", {}))
+        and ("edited" not in value or _is_edited(value["edited"]))
     )
+
+
+def _is_counters(value: Any) -> bool:
+    return type(value) is dict and all(
+        type(last) is int and abs(last) < _COUNTER_LIMIT for last in value.values()
+    )
+
+
+def _is_edited(value: Any) -> bool:
+    return (
+        type(value) is dict
+        and set(value) == {"archive_id", "sealed_at"}
+        and _is_uuid(value["archive_id"])
+        and _is_timestamp(value["sealed_at"])
+    )
+
+
+def _is_uuid(value: Any) -> bool:
+    return type(value) is str and bool(_UUID.fullmatch(value))
 
 
 def _is_timestamp(value: Any) -> bool:
@@ -145,10 +188,7 @@ def _is_schema(value: Any) -> bool:
 _MEMBERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "format": ("databackup", lambda value: value == FORMAT),
     "format_version": ("an integer from 1 on", lambda v: type(v) is int and v >= 1),
-    "archive_id": (
-        "a UUID in lower case",
-        lambda value: type(value) is str and bool(_UUID.fullmatch(value)),
-    ),
+    "archive_id": ("a UUID in lower case", _is_uuid),
     "created_at": ("a time in UTC", _is_timestamp),
     "app": ("text or null", lambda value: value is None or (type(value) is str and value != "")),
     "schema_version": ("an integer from 1 on", lambda v: type(v) is int and v >= 1),
@@ -167,7 +207,10 @@ _MEMBERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     "secrets": ("included or omitted", lambda value: value in ("included", "omitted")),
     "excluded": ("an array of names with reasons", _is_excluded),
-    "extensions": ("an object; counters in it of 64-bit integers", _is_extensions),
+    "extensions": (
+        "an object; counters in it of 64-bit integers, edited of archive_id and sealed_at",
+        _is_extensions,
+    ),
     "schema": ("an object with collections", _is_schema),
     "data": ("an object", _is(dict)),
 }
@@ -182,6 +225,14 @@ def read_header(lines: bytes) -> Header:
         members = text.load(lines + b"}}")
     except JsonTextError as error:
         raise ArchiveInvalid(f"the header cannot be read: {error}") from error
+    return header_of(members)
+
+
+def header_of(members: dict[str, Any]) -> Header:
+    """The header from its members as they were parsed, `data` among them.
+
+    Raises `NewerFormat`, `ArchiveInvalid`.
+    """
     _require_known(members.get("format_version"))
     for name in members:
         if name not in _MEMBERS:
@@ -212,11 +263,10 @@ def _header(members: dict[str, Any]) -> Header:
         raise ArchiveInvalid("the header's schema is nested too deep") from None
     if digest != members["schema_digest"]:
         raise ArchiveInvalid("the header's schema_digest is not that of its schema")
-    selection = members.pop("selection")
-    excluded = members.pop("excluded")
-    del members["format"], members["data"]
+    selection, excluded = members["selection"], members["excluded"]
+    rest = members.keys() - {"format", "data", "selection", "excluded"}
     header = Header(
-        **members,
+        **{name: members[name] for name in rest},
         selection=None if selection is None else tuple(selection),
         excluded=tuple(Exclusion(**item) for item in excluded),
     )
@@ -311,15 +361,24 @@ def require_first_bytes(head: bytes) -> None:
         _require_known(int(version[1]))
 
 
+def require_json_object(head: bytes) -> None:
+    """See that a file starts as any layout of an archive may. Raises `NotAnArchive`."""
+    if not head.lstrip().startswith(b"{") or head.startswith(_UTF_16):
+        raise NotAnArchive(_what_it_is(head))
+
+
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{")
 _FOREIGN: Final = (
     (b"SQLite format 3\0", "the file is a SQLite database, not an archive"),
-    (b"\xef\xbb\xbf", "the file starts with a byte order mark, an archive is UTF-8 without one"),
-    (b"\xff\xfe", "the file is UTF-16, an archive is UTF-8"),
-    (b"\xfe\xff", "the file is UTF-16, an archive is UTF-8"),
-    (b"{\0", "the file is UTF-16, an archive is UTF-8"),
-    (b"\0{", "the file is UTF-16, an archive is UTF-8"),
+    (BYTE_ORDER_MARK, "the file starts with a byte order mark, an archive is UTF-8 without one"),
+    *((start, "the file is UTF-16, an archive is UTF-8") for start in _UTF_16),
     (b"PK\x03\x04", "the file is a ZIP file, not an archive"),
 )
+
+
+# What stands near the start of an archive in any layout, its members sorted or not.
+_TELLING: Final = (b'"databackup"', b'"archive_id"')
 
 
 def _what_it_is(head: bytes) -> str:
@@ -329,7 +388,7 @@ def _what_it_is(head: bytes) -> str:
     if FIRST_BYTES.startswith(head):
         return "the file ends within the header" if head else "the file is empty"
     if head.lstrip().startswith((b"{", b"[")):
-        changed = b'"databackup"' in head
+        changed = any(name in head for name in _TELLING)
         return (
             "the file was reformatted or edited after it was written"
             if changed

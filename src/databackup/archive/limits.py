@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
 from databackup.archive.compression import EXPANSION, Compression
 from databackup.schema.jsonvalues import MAX_DEPTH
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _MIB: Final = 1024 * 1024
 
@@ -51,6 +54,8 @@ class Limits:
     depth
         How many arrays and objects may stand in each other in a record, itself not counted. The
         format allows 256 in a value of JSON; only a lower limit is looked for.
+    document
+        Bytes of an edited document, to be sealed anew, that has not one record on each line.
 
     Raises TypeError or ValueError for another value.
     """
@@ -60,6 +65,7 @@ class Limits:
     size: int | None = attrs.field(default=None, validator=_positive)
     expansion: int | Literal["auto"] | None = attrs.field(default="auto", validator=_ratio)
     depth: int | None = attrs.field(default=MAX_DEPTH, validator=_levels)
+    document: int | None = attrs.field(default=64 * _MIB, validator=_positive)
 
     def expansion_of(self, compression: Compression | None) -> int | None:
         """The limit `expansion` for a file that is compressed in one way."""
@@ -69,3 +75,12 @@ class Limits:
 
 
 DEFAULTS: Final = Limits()
+
+
+def needed(limits: Mapping[str, int]) -> tuple[str, ...]:
+    """A warning for each limit that an import of a new archive has to raise, and how far."""
+    return tuple(
+        f"an import of this archive has to raise the limit {limit!r}: Limits({limit}={value}) in "
+        f"Python, --limit {limit}={value} on the command line"
+        for limit, value in limits.items()
+    )

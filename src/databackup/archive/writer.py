@@ -15,20 +15,25 @@ from databackup.errors import StoreFailed
 from databackup.schema import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from databackup.archive.format import Header
     from databackup.schema import Collection
+    from databackup.schema.compiled import Codec
 
 
 class ArchiveWriter:
     """One archive in the making. `chunks` yields its bytes; then `ends` and `seal` are known.
 
     `needs` are the limits that its reader has to raise for long lines, and how far.
+
+    `codecs`, by collection, are used instead of the collections' own: for those that a file
+    describes.
     """
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: Header, codecs: Mapping[str, Codec] | None = None) -> None:
         self._header = header
+        self._codecs = codecs or {}
         self._hash = hashlib.sha256()
         self.ends: dict[str, CollectionEnd] = {}
         self.seal = ""
@@ -59,9 +64,9 @@ class ArchiveWriter:
         yield seal_to_bytes(self.seal)
 
     def _records(self, collection: Collection, batches: Iterable[list[Row]]) -> Iterator[bytes]:
-        codec = RecordCodec(collection)
+        codec = RecordCodec(collection, self._codecs.get(collection.name))
         digest = Digest(collection.name)
-        order = _OrderCheck(collection) if self._header.in_key_order(collection.name) else None
+        order = _OrderCheck(codec) if self._header.in_key_order(collection.name) else None
         for rows in filter(None, batches):
             lines, canonical = codec.lines(rows, digest.count + 1)
             if order is not None:
@@ -89,12 +94,12 @@ class ArchiveWriter:
 class _OrderCheck:
     """Sees that rows are strictly increasing by key, across batches."""
 
-    def __init__(self, collection: Collection) -> None:
-        self._collection = collection
+    def __init__(self, codec: RecordCodec) -> None:
+        self._codec = codec
         self._last: list[Any] = []
 
     def check(self, rows: list[Row]) -> None:
-        keys = self._last + self._collection.codec.sort_keys(rows)
+        keys = self._last + self._codec.codec.sort_keys(rows)
         self._last = keys[-1:]
         if not all(map(operator.lt, keys, keys[1:])):
-            raise StoreFailed(f"the store does not yield {self._collection} in key order")
+            raise StoreFailed(f"the store does not yield {self._codec.collection} in key order")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FAILED: Final = 1
 OUTCOME_UNKNOWN: Final = 3
 INTERRUPTED: Final = 130
+_WRITTEN: Final = {"export": "file", "seal": "sealed"}
+"""The argument that names the archive that a command writes."""
 
 
 @attrs.frozen
@@ -44,7 +46,7 @@ class Command(click.Command):
         """Run the command, and answer what goes wrong."""
         output = Output(
             as_json=ctx.params.pop("as_json"),
-            archive_on_stdout=ctx.command.name == "export" and ctx.params["file"] == "-",
+            archive_on_stdout=ctx.params.get(_WRITTEN.get(ctx.command.name or "", "")) == "-",
         )
         with InterruptGuard() as guard:
             ctx.obj = Run(output, guard)
@@ -68,7 +70,8 @@ class Command(click.Command):
             return self.failed
         place = None
         if isinstance(error, ArchiveError):
-            place = "standard input" if given.get("file") == "-" else given.get("file")
+            read = given.get("edited", given.get("file"))
+            place = "standard input" if read == "-" else read
         elif isinstance(error, StoreError):
             place = given.get("target")
         output.error(error, place)

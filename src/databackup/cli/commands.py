@@ -27,6 +27,7 @@ from databackup.errors import FileError
 from databackup.operations.export import export_all
 from databackup.operations.importing import import_all
 from databackup.operations.options import LONGEST_WAIT, Dangling, Mode, WrongAppChoice
+from databackup.operations.seal import seal_archive
 from databackup.operations.verify import inspect_archive, verify_archive
 from databackup.schema.document import describe, description_digest
 
@@ -234,6 +235,33 @@ def verify(run: Run, /, file: str, dangling: Dangling, limits: Limits) -> None:
     with opened_archive(file, limits) as source, progress_bar(f"checking {file}") as progress:
         report = verify_archive(source, dangling=dangling, limits=limits, progress=progress)
     run.output.result(render.verified(report, file), report.as_json())
+
+
+@cli.command()
+@click.argument("edited")
+@click.argument("sealed")
+@limit_option
+@as_json
+@click.pass_obj
+def seal(run: Run, /, edited: str, sealed: str, limits: Limits) -> None:
+    """Check an archive that was edited, and write it to SEALED: counted and sealed anew.
+
+    EDITED is an archive after any change of its records or its layout by hand or by a program. Its
+    schema has to stay as it was. SEALED is written as by export, and says that it was edited.
+    """
+    if sealed != "-":
+        confirm.require_replaceable(sealed)
+    with (
+        opened_archive(edited, limits) as source,
+        progress_bar(f"reading {edited}", wanted=run.output.wants_progress) as progress,
+    ):
+        report = seal_archive(
+            source,
+            _stdout() if sealed == "-" else sealed,
+            limits=limits,
+            progress=run.guard.progress(progress),
+        )
+    run.output.done(render.sealed(report), report.as_json())
 
 
 @cli.group()

@@ -120,11 +120,14 @@ def overview(
         here = {c.name: snapshot.count(c) for c in repository.schema.collections}
     app = "an app that is not named" if header.app is None else f"the app {header.app}"
     now = {name: here[name] for name in there}
+    made = (
+        f"The archive was made {visible(header.created_at)} from {visible(app)}, "
+        f"schema version {header.schema_version}."
+    )
+    if header.edited is not None:
+        made += f" It was edited, and sealed anew {visible(header.edited.sealed_at)}."
     return Group(
-        Text(
-            f"The archive was made {visible(header.created_at)} from {visible(app)}, "
-            f"schema version {header.schema_version}."
-        ),
+        Text(made),
         Text(_WORDS[mode].does.format(visible(target))),
         Padding(render.counts({"records now": now, "in the archive": there}), (0, 0, 0, 2)),
     )

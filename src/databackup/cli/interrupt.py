@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from databackup.operations.reports import Progress, ProgressCallback
     from databackup.repository import Capabilities, Repository, Snapshot, Transaction
     from databackup.schema import Schema
 
@@ -38,6 +39,16 @@ class InterruptGuard:
     def repository(self, repository: Repository) -> Repository:
         """The repository, with its last step guarded."""
         return _Guarded(repository, self)
+
+    def progress(self, report: ProgressCallback) -> ProgressCallback:
+        """The callback, which guards what follows the stage "finishing"."""
+
+        def guarded(progress: Progress) -> None:
+            report(progress)
+            if progress.stage == "finishing":
+                self.hold()
+
+        return guarded
 
 
 class _Guarded:

@@ -25,10 +25,12 @@ from databackup.schema.document import describe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from databackup.archive.format import Edited
     from databackup.operations.reports import (
         ArchiveInfo,
         ExportReport,
         ImportReport,
+        SealReport,
         VerifyReport,
     )
     from databackup.schema import Exclusion, Schema
@@ -60,7 +62,8 @@ def _headline(found: DatabackupError) -> str:
     listed = "; ".join(_items(found))
     message = found.message.removesuffix(listed).rstrip(" ") if listed else found.message
     if isinstance(found, ArchiveError) and found.line is not None:
-        return f"{message} (line {found.line})"
+        line = f"line {found.line}"
+        return message if line in message else f"{message} ({line})"
     return message
 
 
@@ -119,6 +122,20 @@ def exported(report: ExportReport) -> RenderableType:
     )
 
 
+def sealed(report: SealReport) -> RenderableType:
+    """What was sealed anew."""
+    place = "standard output" if report.path is None else report.path
+    records = counted(report.records, "record")
+    collections = counted(len(report.collections), "collection")
+    facts = [("edited", report.edited.archive_id), ("seal", f"sha256:{report.seal}")]
+    return Group(
+        Text(f"sealed {records} of {collections} to {visible(place)}, {size(report.size)}"),
+        _indented(counts({"records": report.collections})),
+        _indented(_facts(facts)),
+        *_warnings(report.warnings),
+    )
+
+
 def imported(report: ImportReport, source: str, target: str) -> RenderableType:
     """What an import did."""
     changes = report.collections
@@ -160,6 +177,7 @@ def inspected(info: ArchiveInfo) -> RenderableType:
         ("secrets", info.secrets),
         ("format", f"{info.format_version}, {size(info.size)}{packed}"),
         ("id", info.archive_id),
+        *([] if info.edited is None else [("edited", _edited(info.edited))]),
         ("seal", f"sha256:{info.seal}, sound"),
         *_left_out(info.excluded),
     ]
@@ -171,6 +189,10 @@ def inspected(info: ArchiveInfo) -> RenderableType:
     records = counted(info.records, "record")
     total = Text(f"{records} of {counted(len(info.collections), 'collection')}")
     return Group(_facts(facts), Text(""), total, _indented(table))
+
+
+def _edited(edited: Edited) -> str:
+    return f"sealed anew {edited.sealed_at}, after {edited.archive_id} was edited"
 
 
 _CONSISTENCY = {

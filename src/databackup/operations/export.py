@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
-import itertools
-import os
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from databackup._version import __version__
 from databackup.archive import compression as packed
 from databackup.archive import files
-from databackup.archive.format import Header
+from databackup.archive.format import Header, utc_now
+from databackup.archive.limits import needed
 from databackup.archive.writer import ArchiveWriter
 from databackup.errors import StoreFailed
 from databackup.operations.options import require_choice
@@ -42,14 +39,7 @@ def export_all(
     Raises `FileError`, `StoreError`, `InvalidRecords`, and whatever `progress` raises.
     """
     export = _Export(repository, progress)
-    # Closed here, or an error on the way would keep the snapshot open as long as it is held.
-    with contextlib.closing(export.chunks()) as chunks:
-        if isinstance(destination, str | os.PathLike):
-            path = Path(destination)
-            packing, ratio = packed.by_suffix(path.name), packed.Ratio()
-            written = files.write_file(path, packed.compress(chunks, packing, ratio))
-            return export.report(str(path), written, packed.needed_expansion(packing, ratio))
-        return export.report(None, files.write_stream(destination, chunks))
+    return export.report(files.write_archive(destination, export.chunks()))
 
 
 def iter_export(
@@ -102,13 +92,10 @@ class _Export:
         if done != total:
             raise StoreFailed(f"the store counts {total} records of {collection}, but gave {done}")
 
-    def report(
-        self, path: str | None, written: files.Written, expansion: int | None = None
-    ) -> ExportReport:
-        needs = self._writer.needs | ({} if expansion is None else {"expansion": expansion})
+    def report(self, written: files.Written) -> ExportReport:
         counts = {name: end.count for name, end in self._writer.ends.items()}
         return ExportReport(
-            path=path,
+            path=written.path,
             archive_id=self._header.archive_id,
             created_at=self._header.created_at,
             collections=counts,
@@ -116,15 +103,8 @@ class _Export:
             size=written.size,
             seal=self._writer.seal,
             excluded=self._header.excluded,
-            warnings=(*written.warnings, *itertools.starmap(_needs, needs.items())),
+            warnings=(*written.warnings, *needed(self._writer.needs | written.needs)),
         )
-
-
-def _needs(limit: str, value: int) -> str:
-    return (
-        f"an import of this archive has to raise the limit {limit!r}: Limits({limit}={value}) in "
-        f"Python, --limit {limit}={value} on the command line"
-    )
 
 
 def _header(repository: Repository, snapshot: Snapshot) -> Header:
@@ -133,12 +113,11 @@ def _header(repository: Repository, snapshot: Snapshot) -> Header:
     digest = description_digest(description)
     for name, collection in description["collections"].items():
         collection["order"] = "key" if name in capabilities.ordered_rows else "none"
-    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     counters = dict(snapshot.counters())
     extensions: dict[str, Any] = {"counters": counters} if counters else {}
     return Header(
         archive_id=str(uuid.uuid4()),
-        created_at=now.isoformat().replace("+00:00", "Z"),
+        created_at=utc_now(),
         app=schema.app,
         schema_version=schema.version,
         schema_digest=digest,

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from databackup.archive.format import CollectionEnd
+from databackup.archive.format import CollectionEnd, Edited
 from databackup.archive.records import Batch
 from databackup.schema import Exclusion
 
@@ -126,7 +126,8 @@ class CollectionInfo:
 class ArchiveInfo(_Report):
     """What an archive says of itself. Its seal has been checked, its records have not.
 
-    `size` is the bytes of the archive, `file_size` those of the file, compressed or not.
+    `size` is the bytes of the archive, `file_size` those of the file, compressed or not. `edited`
+    says where it comes from if it was edited and sealed anew.
     """
 
     format_version: int
@@ -146,6 +147,24 @@ class ArchiveInfo(_Report):
     size: int
     file_size: int
     seal: str
+    edited: Edited | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SealReport(_Report):
+    """What was sealed: records by collection, size of the file in bytes, the new id and seal.
+
+    `edited` is what the new archive says of the one that was edited.
+    """
+
+    path: str | None
+    archive_id: str
+    edited: Edited
+    collections: Mapping[str, int]
+    records: int
+    size: int
+    seal: str
+    warnings: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -57,6 +57,7 @@ def inspect_archive(source: PathOrFile, *, limits: Limits | None = None) -> Arch
             size=archive.size,
             file_size=archive.file_size,
             seal=archive.seal,
+            edited=header.edited,
         )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
 
 from databackup.schema.jsonvalues import MAX_DEPTH, is_plain, number
 from databackup.schema.kind import KindError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
@@ -71,6 +74,52 @@ def parse_fast(text: str) -> tuple[Any] | None:
     if written != given and written.translate(None, _SPACES) != given.translate(None, _SPACES):
         return None
     return (value,) if len(given) <= 2 * MAX_DEPTH or is_plain(value) else None
+
+
+def steps_to_flaw(text: str) -> tuple[str | int, ...]:
+    """The names and positions that lead to the first value that `parse_json` refuses.
+
+    For text that is JSON by its syntax; empty where no single value is to blame.
+    """
+    try:
+        document = json.loads(
+            text,
+            object_pairs_hook=_or_flaw(_object),
+            parse_constant=_or_flaw(_constant),
+            parse_float=_or_flaw(number),
+            parse_int=_or_flaw(number),
+        )
+    except (ValueError, RecursionError):
+        return ()
+    left: list[tuple[Any, tuple[str | int, ...]]] = [(document, ())]
+    while left:
+        value, steps = left.pop()
+        if value is _FLAW or (type(value) is str and not _is_text(value)):
+            return steps
+        if type(value) is dict:
+            if not all(map(_is_text, value)):
+                return steps
+            left += [(inner, (*steps, name)) for name, inner in reversed(value.items())]
+        elif type(value) is list:
+            left += [(value[i], (*steps, i)) for i in reversed(range(len(value)))]
+    return ()
+
+
+_FLAW: Final = object()
+
+
+def _or_flaw(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def convert(found: Any) -> Any:
+        try:
+            return hook(found)
+        except (JsonTextError, KindError):
+            return _FLAW
+
+    return convert
+
+
+def _is_text(value: str) -> bool:
+    return value.isascii() or value.encode(errors="replace").decode() == value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

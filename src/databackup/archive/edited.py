@@ -1,0 +1,392 @@
+"""Reading an edited document: an archive that an editor or a program has changed or written anew.
+
+Either it still has one record on each line, and is read line by line, at any size. Or it has any
+other layout, and is read as a whole. Its totals and its seal are passed over: they are stale.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import decimal
+import functools
+import itertools
+import json
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
+
+import attrs
+
+from databackup.archive import compression, files, text
+from databackup.archive.format import (
+    BYTE_ORDER_MARK,
+    FORMAT,
+    Header,
+    header_of,
+    require_json_object,
+)
+from databackup.archive.limits import DEFAULTS, Limits
+from databackup.archive.lines import EditedLines, NotInLines, are_objects
+from databackup.archive.records import Batch
+from databackup.errors import (
+    ArchiveInvalid,
+    ArchiveSwapped,
+    ArchiveTruncated,
+    FileError,
+    LimitExceeded,
+    NotAnArchive,
+    NotSealable,
+    Problem,
+    reason_of,
+)
+from databackup.schema.compiled import json_pointer
+from databackup.schema.jsontext import JsonTextError, parse_json, steps_to_flaw
+from databackup.schema.kind import KindError, shown
+from databackup.schema.kinds import Float
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+
+    from databackup.archive.records import RecordCodec
+    from databackup.schema import Collection, Row
+
+    Expand = Callable[[], Iterator[bytes]]
+    Collections = Iterator[tuple[str, Callable[[RecordCodec], Iterator[Batch]]]]
+
+_BATCH: Final = 1000  # records
+_HEAD: Final = 256  # bytes that tell what a file is
+_Part = TypeVar("_Part")
+
+
+@attrs.frozen(kw_only=True)
+class EditedDocument:
+    """An edited document: its header, how many records each collection has, and the records."""
+
+    header: Header
+    counts: Mapping[str, int]
+    _read: Callable[[], Collections] = attrs.field(repr=False)
+
+    def collections(self) -> Collections:
+        """Each collection's name, and a function that reads its records; in the document's order.
+
+        The function takes the codec to read them with; what it has not read when the next
+        collection is asked for is passed over. What is wrong with a record is a `Problem` of its
+        batch. Raises `ArchiveSwapped` where the file was changed since it was opened.
+        """
+        return self._read()
+
+
+@contextlib.contextmanager
+def open_edited(source: files.PathOrFile, limits: Limits | None = None) -> Iterator[EditedDocument]:
+    """Open an edited document, find out how it is laid out, and check all but its records.
+
+    The source is read from where it stands. Raises `FileError`, `NotAnArchive`, `NewerFormat`,
+    `NotSealable`, `LimitExceeded`.
+    """
+    limits = DEFAULTS if limits is None else limits
+    with files.open_source(source, limits.size) as file:
+        start = file.tell()
+        packing = compression.by_content(_read(file, 4))
+
+        def expand() -> Iterator[bytes]:
+            file.seek(start)
+            return _without_mark(_expanded(file, packing, limits))
+
+        require_json_object(next(expand(), b""))
+        yield _document(expand, limits)
+
+
+def _document(expand: Expand, limits: Limits) -> EditedDocument:
+    try:
+        found, each_is_json = _by_lines(expand, limits)
+    except (NotInLines, NotSealable) as error:
+        return _otherwise(expand, limits, error)
+    return found if each_is_json else _otherwise(expand, limits, found)
+
+
+def _otherwise(
+    expand: Expand, limits: Limits, by_lines: EditedDocument | NotInLines | NotSealable
+) -> EditedDocument:
+    """The document as a whole where that is possible, or else what came of reading it by lines."""
+    data = _at_most(expand(), limits.document)
+    if data is not None:
+        try:
+            return _as_a_whole(data)
+        except NotSealable:
+            if isinstance(by_lines, NotInLines):
+                raise
+    elif isinstance(by_lines, NotInLines):
+        what = (
+            f"line {by_lines.line} is no record, and to be read without one record on each line "
+            "the document is longer"
+        )
+        raise LimitExceeded.of("document", limits.document or 0, what, by_lines.line)
+    if isinstance(by_lines, NotSealable):
+        raise by_lines
+    return by_lines  # whose flaws are named record by record
+
+
+def _header(members: dict[str, Any]) -> Header:
+    if members.get("format") != FORMAT:
+        raise NotAnArchive("the file is JSON, but no databackup archive")
+    try:
+        return header_of(members)
+    except ArchiveInvalid as error:
+        raise NotSealable(error.message) from error
+
+
+def _require_collections(header: Header, found: Iterable[str]) -> None:
+    found = set(found)
+    unknown, missing = found - {*header.collections}, {*header.collections} - found
+    if unknown:
+        raise NotSealable(f"the data has collections that the schema has not: {_listed(unknown)}")
+    if missing:
+        raise NotSealable(f"the data has not all collections of the schema: {_listed(missing)}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, sorted(names)))
+
+
+# -- line by line ------------------------------------------------------------------------------
+
+
+def _by_lines(expand: Expand, limits: Limits) -> tuple[EditedDocument, bool]:
+    """A document in lines, and whether each record's line is JSON."""
+    lines = EditedLines(expand(), limits)
+    header = _header(lines.header())
+    counts: dict[str, int] = {}
+    each_is_json = True
+    for name, blocks in lines.collections():
+        if name in counts:
+            raise NotSealable(f"the collection {shown(name)} stands twice", lines.number)
+        counts[name] = 0
+        for block in blocks:
+            counts[name] += block.count(b"\n")
+            each_is_json = each_is_json and are_objects(block)
+    lines.end()
+    _require_collections(header, counts)
+
+    def read() -> Collections:
+        again = EditedLines(expand(), limits)
+        yield from _unswapped(_collections(again, counts))
+        if again.hex != lines.hex:
+            raise _swapped()
+
+    return EditedDocument(header=header, counts=counts, read=read), each_is_json
+
+
+def _collections(lines: EditedLines, known: Container[str]) -> Collections:
+    lines.header()
+    for name, blocks in lines.collections():
+        if name not in known:
+            raise _swapped()
+        found = _unswapped(blocks)
+        yield name, functools.partial(_batches_of_lines, found)
+        for _ in found:
+            pass  # records that nobody asked for
+    lines.end()
+
+
+def _unswapped(parts: Iterator[_Part]) -> Iterator[_Part]:
+    """The parts of a document that was in lines when it was opened."""
+    try:
+        yield from parts
+    except (NotInLines, NotSealable) as error:
+        raise _swapped() from error
+
+
+def _swapped() -> ArchiveSwapped:
+    return ArchiveSwapped("the document was changed while it was read")
+
+
+def _batches_of_lines(blocks: Iterable[bytes], codec: RecordCodec) -> Iterator[Batch]:
+    number = 1
+    for block in blocks:
+        yield _batch_of_lines(block, number, codec)
+        number += block.count(b"\n")
+
+
+def _batch_of_lines(block: bytes, first: int, codec: RecordCodec) -> Batch:
+    lines = block.split(b"\n")[:-1]
+    as_written = codec.batch(b",\n".join(lines), first)
+    if as_written is not None:
+        return as_written
+    records, numbers, problems = [], [], []
+    for number, line in enumerate(lines, first):
+        try:
+            records.append(text.load(line))
+            numbers.append(number)
+        except JsonTextError as error:
+            problems.append(_no_json(error, codec.collection.name, number))
+    batch = _batch(records, numbers, codec)
+    return attrs.evolve(batch, problems=[*batch.problems, *problems])
+
+
+def _no_json(error: JsonTextError, name: str, number: int) -> Problem:
+    return Problem(
+        code="invalid-json",
+        message=str(error),
+        collection=name,
+        record=number,
+        pointer=json_pointer(("data", name, number - 1)),
+        expected="a JSON object on one line",
+    )
+
+
+# -- as a whole --------------------------------------------------------------------------------
+
+
+def _as_a_whole(data: bytes) -> EditedDocument:
+    members = _parsed(_decoded(data))
+    header = _header({name: value for name, value in members.items() if name != "end"})
+    collections = members["data"]
+    if "end" not in members:
+        raise NotSealable("the document has no end")
+    _require_collections(header, collections)
+    for name, records in collections.items():
+        if type(records) is not list:
+            raise NotSealable(f"the records of {name} are {shown(records)}, expected an array")
+
+    def read() -> Collections:
+        for name, records in collections.items():
+            yield name, functools.partial(_batches_of_values, records)
+
+    counts = {name: len(records) for name, records in collections.items()}
+    return EditedDocument(header=header, counts=counts, read=read)
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise NotSealable("the document is not UTF-8", line) from error
+
+
+def _parsed(document: str) -> dict[str, Any]:
+    """The members of a document that begins as an object."""
+    try:
+        members: dict[str, Any] = parse_json(document)
+    except JsonTextError as error:
+        if isinstance(cause := error.__cause__, json.JSONDecodeError):
+            place = f"line {cause.lineno}, column {cause.colno}"
+            message = f"the document is no JSON at {place}: {cause.msg}"
+            raise NotSealable(message, cause.lineno) from error
+        place = json_pointer(steps_to_flaw(document)) or "an unknown place"
+        raise NotSealable(f"the document cannot be read: {error}, at {place}") from error
+    return members
+
+
+def _batches_of_values(records: list[Any], codec: RecordCodec) -> Iterator[Batch]:
+    for start in range(0, len(records), _BATCH):
+        part = records[start : start + _BATCH]
+        yield _batch(part, range(start + 1, start + 1 + len(part)), codec)
+
+
+# -- records -----------------------------------------------------------------------------------
+
+
+def _batch(records: list[Any], numbers: list[int] | range, codec: RecordCodec) -> Batch:
+    """The rows of parsed records, and what is wrong with the others."""
+    rows = _rows(records, codec)
+    if rows is None:
+        rows = _rows(_with_floats(records, codec.collection), codec)
+    if rows is not None:
+        return Batch(rows, codec.canonical(rows), numbers)
+    if len(records) > 1:
+        return _one_by_one(records, numbers, codec)
+    problems = codec.codec.explain_records(records, numbers[0])
+    if not problems:  # no record is left out in silence
+        raise NotSealable(f"record {numbers[0]} of {codec.collection} cannot be read")
+    return Batch([], [], [], problems)
+
+
+def _rows(records: list[Any], codec: RecordCodec) -> list[Row] | None:
+    try:
+        return codec.codec.decode(records)
+    except KindError:
+        return None
+
+
+def _one_by_one(records: list[Any], numbers: list[int] | range, codec: RecordCodec) -> Batch:
+    parts = [_batch([record], [n], codec) for record, n in zip(records, numbers, strict=True)]
+    return Batch(
+        [row for part in parts for row in part.rows],
+        [line for part in parts for line in part.canonical],
+        [number for part in parts for number in part.numbers],
+        [problem for part in parts for problem in part.problems],
+    )
+
+
+def _with_floats(records: list[Any], collection: Collection) -> list[Any]:
+    """The records, with floats again where a program has written `2` for `2.0`, as many do.
+
+    Integers that a field of floats keeps stand under a tag: without one it can only be a float.
+    """
+    for field in collection.fields:
+        of_floats = isinstance(field.value_kind, Float)
+        for record in records if of_floats or field.off_kind == "keep" else ():
+            value = record.get(field.name) if type(record) is dict else None
+            if of_floats and type(value) is int:
+                record[field.name] = _float(value)
+            elif type(value) is dict and type(value.get("$float")) is int:
+                record[field.name] = {**value, "$float": _float(value["$float"])}
+    return records
+
+
+def _float(value: int) -> Any:
+    """The float that an integer is the value or the shortest text of, or else the integer."""
+    try:
+        double = float(value)
+    except OverflowError:
+        return value
+    return double if value in (int(double), int(decimal.Decimal(repr(double)))) else value
+
+
+# -- bytes -------------------------------------------------------------------------------------
+
+
+def _at_most(chunks: Iterator[bytes], limit: int | None) -> bytes | None:
+    """All bytes, None where they are more than the limit."""
+    held: list[bytes] = []
+    length = 0
+    for chunk in chunks:
+        held.append(chunk)
+        length += len(chunk)
+        if limit is not None and length > limit:
+            return None
+    return b"".join(held)
+
+
+def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The bytes without the byte order mark that some editors put first; enough in one chunk."""
+    start = b""
+    while len(start) < _HEAD and (chunk := next(chunks, b"")):
+        start += chunk
+    return itertools.chain([start.removeprefix(BYTE_ORDER_MARK)], chunks)
+
+
+def _expanded(
+    file: IO[bytes], packing: compression.Compression | None, limits: Limits
+) -> Iterator[bytes]:
+    size = 0
+    expansion = limits.expansion_of(packing)
+    try:
+        for chunk in compression.decompress(_chunks(file), packing, expansion):
+            size += len(chunk)
+            if limits.size is not None and size > limits.size:
+                raise LimitExceeded.of("size", limits.size, "the document is larger")
+            yield chunk
+    except (ArchiveInvalid, ArchiveTruncated) as error:
+        raise NotSealable(error.message) from error
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    while chunk := _read(file, compression.CHUNK):
+        yield chunk
+
+
+def _read(file: IO[bytes], size: int) -> bytes:
+    try:
+        return file.read(size)
+    except OSError as error:
+        raise FileError(f"the source cannot be read: {reason_of(error)}") from error

@@ -1,0 +1,206 @@
+"""Seal: an archive that was edited, read leniently, checked in full, and written anew."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import attrs
+
+from databackup.archive import files
+from databackup.archive.edited import EditedDocument, open_edited
+from databackup.archive.format import Edited, Header, described_schema, utc_now
+from databackup.archive.limits import Limits, needed
+from databackup.archive.records import RecordCodec
+from databackup.archive.writer import ArchiveWriter
+from databackup.errors import InvalidRecords
+from databackup.operations.keys import References, UniqueKeys
+from databackup.operations.locate import ProblemList
+from databackup.operations.reports import Progress, SealReport
+from databackup.schema.compiled import Codec
+from databackup.schema.document import describe, description_digest
+from databackup.spill import RowQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Set as AbstractSet
+
+    from databackup.archive.records import Batch
+    from databackup.operations.reports import ProgressCallback
+    from databackup.repository import Row
+    from databackup.schema import Schema
+
+
+def seal_archive(
+    edited: files.PathOrFile,
+    sealed: files.PathOrFile,
+    *,
+    limits: Limits | None = None,
+    progress: ProgressCallback | None = None,
+) -> SealReport:
+    """Make an archive of an edited one: what a person has changed is checked, counted and sealed.
+
+    `edited` may be laid out in any way up to 64 MiB, and with one record on each line at any size.
+    `sealed` is written as `export_all` writes, has an id of its own, and says in its header that
+    it was edited, and from which archive. References that point nowhere are warnings.
+
+    Raises `FileError`, `NotAnArchive`, `NewerFormat`, `NotSealable`, `LimitExceeded`,
+    `ArchiveSwapped`, `InvalidRecords` with up to 100 problems, and whatever `progress` raises: last
+    in the stage "finishing", when all is written but `sealed` has not taken its name.
+    """
+    with open_edited(edited, limits) as document, RowQueue() as queue:
+        seal = _Seal(document, queue, progress)
+        seal.check()
+        written = files.write_archive(sealed, seal.chunks())
+        return seal.report(written)
+
+
+class _Seal:
+    """One document: its records are checked into a queue, and written from there."""
+
+    def __init__(
+        self, document: EditedDocument, queue: RowQueue, progress: ProgressCallback | None
+    ) -> None:
+        self._document = document
+        self._queue = queue
+        self._progress = progress
+        self._schema = described_schema(document.header)
+        # A file describes these collections: no JSON Schema is made for them.
+        self._codecs = {c.name: Codec(c, validated=False) for c in self._schema.collections}
+        self._parts: dict[str, range] = {}
+        self._in_order: set[str] = set()
+        self._warnings: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Read all records, and see that values and keys are right. Raises `InvalidRecords`."""
+        problems, dangling = ProblemList(), ProblemList()
+        with References(self._schema) as references:
+            for name, read in self._document.collections():
+                start = self._queue.batch_count
+                for batch in self._batches(name, read):
+                    problems.add(batch.problems)
+                    references.add(self._schema[name], self._codecs[name], batch)
+                    self._queue.put(batch.rows)
+                self._parts[name] = range(start, self._queue.batch_count)
+            self._find_duplicates(problems)
+            if problems:
+                raise InvalidRecords.of(
+                    "the edited document is not sound", problems.located, problems.total
+                )
+            for problem in references.dangling():
+                dangling.add([problem])
+        self._warnings = tuple(map(str, dangling.located))
+        if dangling.total > len(dangling.located):
+            more = dangling.total - len(dangling.located)
+            self._warnings += (f"and {more} more references that point nowhere",)
+
+    def _batches(
+        self, name: str, read: Callable[[RecordCodec], Iterator[Batch]]
+    ) -> Iterator[Batch]:
+        """The batches of a collection, and whether all its records are in the order of its key."""
+        collection, codec = self._schema[name], self._codecs[name]
+        in_order = bool(collection.key)
+        done = 0
+        with UniqueKeys(collection, codec, in_order=True) as keys:
+            for batch in read(RecordCodec(collection, codec)):
+                yield batch
+                in_order = in_order and not keys.check(batch)
+                done += len(batch.rows)
+                self._tell("checking", name, done)
+        if in_order:
+            self._in_order.add(name)
+
+    def _find_duplicates(self, problems: ProblemList) -> None:
+        """Read again those collections whose keys no order proves to be unique."""
+        unproven = {c.name for c in self._schema.collections if c.key} - self._in_order
+        for name, read in self._document.collections() if unproven else ():
+            if name in unproven:
+                collection, codec = self._schema[name], self._codecs[name]
+                with UniqueKeys(collection, codec, in_order=False) as keys:
+                    for batch in read(RecordCodec(collection, codec)):
+                        problems.add(keys.check(batch))
+
+    def chunks(self) -> Generator[bytes]:
+        """The bytes of the new archive, in pieces."""
+        self._header = _sealed_header(self._document.header, self._schema, self._in_order)
+        self._writer = ArchiveWriter(self._header, self._codecs)
+        yield from self._writer.chunks(
+            (self._schema[name], self._rows(name)) for name in self._header.collections
+        )
+        if self._progress is not None:
+            total = self._queue.count
+            self._progress(Progress(stage="finishing", collection="", done=total, total=total))
+
+    def _rows(self, name: str) -> Iterator[list[Row]]:
+        done = 0
+        for rows in self._queue.part(self._parts[name]):
+            yield rows
+            done += len(rows)
+            self._tell("sealing", name, done)
+
+    def _tell(self, stage: str, name: str, done: int) -> None:
+        if self._progress is not None:
+            total = self._document.counts[name]
+            self._progress(Progress(stage=stage, collection=name, done=done, total=total))
+
+    def report(self, written: files.Written) -> SealReport:
+        counts = {name: end.count for name, end in self._writer.ends.items()}
+        return SealReport(
+            path=written.path,
+            archive_id=self._header.archive_id,
+            edited=Edited(**self._header.extensions["edited"]),
+            collections=counts,
+            records=sum(counts.values()),
+            size=written.size,
+            seal=self._writer.seal,
+            warnings=(
+                *self._warnings,
+                *written.warnings,
+                *needed(self._writer.needs | written.needs),
+            ),
+        )
+
+
+def _sealed_header(edited: Header, schema: Schema, in_order: AbstractSet[str]) -> Header:
+    """The header of the edited document, as one that says so."""
+    described = describe(schema)["collections"]
+    for name, collection in described.items():
+        collection["order"] = "key" if name in in_order else "none"
+    description = {"collections": {name: described[name] for name in _names_in_order(schema)}}
+    origin = Edited(archive_id=edited.archive_id, sealed_at=utc_now())
+    return attrs.evolve(
+        edited,
+        archive_id=str(uuid.uuid4()),
+        schema=description,
+        schema_digest=description_digest(description),
+        extensions={**edited.extensions, "edited": attrs.asdict(origin)},
+    )
+
+
+def _names_in_order(schema: Schema) -> list[str]:
+    """Collections behind those that they refer to: as they stand where that holds already.
+
+    An editor that sorts names may have put them in another order.
+    """
+    names = [collection.name for collection in schema.collections]
+    place = {name: position for position, name in enumerate(names)}
+    ahead = [
+        (source.name, reference.collection)
+        for source in schema.collections
+        for reference in source.references
+        if place[reference.collection] > place[source.name]
+    ]
+    # In a cycle one of them has to come first.
+    if all(_refers(schema, target, source) for source, target in ahead):
+        return names
+    return [collection.name for collection in schema.ordered]
+
+
+def _refers(schema: Schema, source: str, target: str) -> bool:
+    """Whether references lead from one collection to another, directly or not."""
+    met, left = {source}, [source]
+    while left:
+        found = {reference.collection for reference in schema[left.pop()].references} - met
+        met |= found
+        left += found
+    return target in met
