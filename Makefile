@@ -6,10 +6,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 JOBS ?= auto
 PYTEST_ARGS ?=
+ROWS ?=
+ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint fmt docs-test clean
+.PHONY: help demo test lint fmt docs-test bench profile clean
 
 help:
 	@echo 'make demo       seed a small app, export it, spoil it, import it back'
@@ -17,6 +19,8 @@ help:
 	@echo 'make lint       ruff, mypy, import-linter'
 	@echo 'make fmt        mend what ruff can mend'
 	@echo 'make docs-test  only the examples of README.md and docs/'
+	@echo 'make bench      time and memory beside sqlite3 and Django; ROWS=100000, ARGS=--help'
+	@echo 'make profile    flame graphs of exports and imports in build/profile; ROWS=100000'
 	@echo 'make clean      remove what these made, .venv too'
 
 demo: $(VENV)/.installed
@@ -38,6 +42,12 @@ fmt: $(VENV)/.tools
 docs-test: $(VENV)/.tools
 	$(BIN)/python -m pytest README.md docs $(PYTEST_ARGS)
 
+bench: $(VENV)/.bench
+	@$(BIN)/python -m benchmarks $(if $(ROWS),--rows $(ROWS)) $(ARGS)
+
+profile: $(VENV)/.profile
+	@$(BIN)/python -m benchmarks.flames $(if $(ROWS),--rows $(ROWS)) $(ARGS)
+
 # The library with its extras: all that the demo needs.
 $(VENV)/.installed: pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { \
@@ -56,6 +66,12 @@ $(VENV)/.installed: pyproject.toml
 $(VENV)/.tools: $(VENV)/.installed
 	@echo 'Setting up $(VENV): the tools for testing'
 	@$(PIP) install --group dev
+	@touch $@
+
+# What the benchmark is held against, and the profiler.
+$(VENV)/.bench $(VENV)/.profile: $(VENV)/.%: $(VENV)/.installed
+	@echo 'Setting up $(VENV): the dependency group $*'
+	@$(PIP) install --group $*
 	@touch $@
 
 clean:

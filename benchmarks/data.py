@@ -1,6 +1,6 @@
 """Make a SQLite file with many orders of 8 columns, and a tenth as many customers.
 
-python benchmarks/make_orders.py orders.db --rows 1000000
+python -m benchmarks.data orders.db --rows 1100000
 """
 
 import argparse
@@ -30,7 +30,7 @@ _START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
 def make_orders(path: Path, rows: int) -> None:
     """Make the file; there must be none yet. The same number of rows gives the same data."""
-    customers = max(1, rows // 10)
+    customers = -(-rows // 11)
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(_TABLES)
         connection.executemany(
@@ -38,7 +38,8 @@ def make_orders(path: Path, rows: int) -> None:
             ((i, f"Customer № {i}", f"customer{i}@example.com") for i in range(1, customers + 1)),
         )
         connection.executemany(
-            "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _orders(rows, customers)
+            "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            _orders(rows - customers, customers),
         )
 
 
@@ -64,7 +65,7 @@ def main() -> None:
     """Read the arguments and make the file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", type=Path)
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, default=1_100_000, help="of both tables")
     arguments = parser.parse_args()
     make_orders(arguments.path, arguments.rows)
 

@@ -1,0 +1,1 @@
+"""The shop as a Django app, for dumpdata and loaddata."""

@@ -1,0 +1,182 @@
+"""The steps: databackup's, and those of its peers on the same rows."""
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+import attrs
+
+from benchmarks.child import Usage, measure
+
+Group = Literal["reflected", "models", "sqlite3", "django"]
+Id = tuple[Group, str]
+GROUPS: Final[tuple[Group, ...]] = get_args(Group)
+_TITLES: Final = {
+    "reflected": "reflected schema:",
+    "models": "attrs models:",
+    "sqlite3": "sqlite3",
+    "django": "Django",
+}
+
+
+@attrs.frozen
+class Dataset:
+    """A folder with the shop's database and an empty one, and room for what the steps make."""
+
+    folder: Path
+    rows: int
+
+    @property
+    def orders(self) -> Path:
+        """The database that is exported."""
+        return self.folder / "orders.db"
+
+    @property
+    def empty(self) -> Path:
+        """Its tables without a row."""
+        return self.folder / "empty.db"
+
+    def make(self) -> None:
+        """Make both databases, in processes whose memory does not count."""
+        self.folder.mkdir()
+        for path, rows in ((self.orders, self.rows), (self.empty, 0)):
+            measure((sys.executable, "-m", "benchmarks.data", path, "--rows", str(rows)))
+
+
+@attrs.frozen(kw_only=True)
+class Step:
+    """One command, and what it works on.
+
+    `makes` is the file that is there afterwards. Before, it is a copy of `begins_as`, or not there.
+    """
+
+    group: Group
+    name: str
+    rows: int
+    command: tuple[str | Path, ...]
+    makes: Path | None = None
+    begins_as: Path | None = None
+    reads: Path | None = None
+    writes: Path | None = None
+    env: dict[str, str] = attrs.field(factory=dict)
+
+    @property
+    def id(self) -> Id:
+        """What it is found by."""
+        return self.group, self.name
+
+    @property
+    def is_import(self) -> bool:
+        """Whether it fills a database from what another step has made."""
+        return self.begins_as is not None or self.reads is not None
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the file that it makes."""
+        return self.makes.stat().st_size if self.makes else None
+
+    @property
+    def title(self) -> str:
+        """What it is called in the tables."""
+        return f"{_TITLES[self.group]} {self.name}"
+
+    def run(self) -> Usage:
+        """Measure it. Raises `CommandFailed`."""
+        if self.makes:
+            self.makes.unlink(missing_ok=True)
+        if self.makes and self.begins_as:
+            shutil.copyfile(self.begins_as, self.makes)
+        return measure(self.command, reads=self.reads, writes=self.writes, env=self.env)
+
+
+def databackup(data: Dataset, group: Literal["reflected", "models"]) -> Iterator[Step]:
+    """Export, import into empty tables, and a comparison that finds no difference."""
+    archive = data.folder / f"{group}.json"
+    target = data.folder / f"{group}.db"
+    yield _export(data, group, archive, "export")
+    for name in ("import", "import with read-back"):
+        yield Step(
+            group=group,
+            name=name,
+            rows=data.rows,
+            command=_child(name, group, target, archive),
+            makes=target,
+            begins_as=data.empty,
+        )
+    name = "diff of equal data"
+    command = _child(name, group, data.orders, archive)
+    yield Step(group=group, name=name, rows=data.rows, command=command)
+
+
+def compressed(data: Dataset) -> Iterator[Step]:
+    """Exports that compress as they write."""
+    for suffix in (".json.gz", ".json.zst"):
+        archive = data.folder / f"reflected{suffix}"
+        yield _export(data, "reflected", archive, f"export to {suffix}")
+
+
+def _export(data: Dataset, group: Group, archive: Path, name: str) -> Step:
+    command = _child("export", group, data.orders, archive)
+    return Step(group=group, name=name, rows=data.rows, command=command, makes=archive)
+
+
+def _child(step: str, group: Group, database: Path, archive: Path) -> tuple[str | Path, ...]:
+    return (sys.executable, "-m", "benchmarks.steps", step, group, database, archive)
+
+
+def sqlite3(data: Dataset) -> Iterator[Step]:
+    """The command `sqlite3`, where there is one: out as SQL, and in again."""
+    if shutil.which("sqlite3") is None:
+        return
+    dump, target = data.folder / "dump.sql", data.folder / "dump.db"
+    yield Step(
+        group="sqlite3",
+        name=".dump",
+        rows=data.rows,
+        command=("sqlite3", data.orders, ".dump"),
+        makes=dump,
+        writes=dump,
+    )
+    yield Step(
+        group="sqlite3",
+        name="< dump.sql",
+        rows=data.rows,
+        command=("sqlite3", target),
+        makes=target,
+        reads=dump,
+    )
+
+
+def django(data: Dataset) -> Iterator[Step]:
+    """Django's commands for the same tables, where Django is installed."""
+    if importlib.util.find_spec("django") is None:
+        return
+    fixture, target = data.folder / "dump.json", data.folder / "django.db"
+    command = (sys.executable, "-m", "django")
+
+    def settings(database: Path) -> dict[str, str]:
+        return {
+            "DJANGO_SETTINGS_MODULE": "benchmarks.django_shop.settings",
+            "BENCHMARK_DATABASE": str(database),
+        }
+
+    yield Step(
+        group="django",
+        name="dumpdata",
+        rows=data.rows,
+        command=(*command, "dumpdata", "--output", fixture),
+        makes=fixture,
+        env=settings(data.orders),
+    )
+    yield Step(
+        group="django",
+        name="loaddata",
+        rows=data.rows,
+        command=(*command, "loaddata", fixture),
+        makes=target,
+        begins_as=data.empty,
+        env=settings(target),
+    )

@@ -1,0 +1,81 @@
+"""What was measured of a step, and what ratios are asked of it."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from benchmarks.child import Usage
+from benchmarks.plan import Group, Id, Step
+
+LARGEST_PEAK: Final = 80_000_000
+
+
+@attrs.frozen
+class Result:
+    """A step, and what it used in each round.
+
+    The best of all rounds counts: whatever else runs on a machine only makes a process slower. Of
+    memory it is the largest peak.
+    """
+
+    step: Step
+    usages: tuple[Usage, ...]
+    size: int | None
+
+    @property
+    def seconds(self) -> float:
+        """By the clock."""
+        return min(usage.seconds for usage in self.usages)
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of the processors."""
+        return min(usage.cpu for usage in self.usages)
+
+    @property
+    def peak(self) -> Usage:
+        """The round that took most memory."""
+        return max(self.usages, key=lambda usage: usage.peak)
+
+    def ratio_to(self, peer: "Result") -> float:
+        """How many times as long as the peer it took for each row."""
+        return (self.seconds / self.step.rows) / (peer.seconds / peer.step.rows)
+
+    def cpu_ratio_to(self, peer: "Result") -> float:
+        """The same by the time of the processors."""
+        return (self.cpu / self.step.rows) / (peer.cpu / peer.step.rows)
+
+
+@attrs.frozen
+class Target:
+    """For each row `step` takes at most, or at least, so many times as long as `peer`."""
+
+    step: Id
+    peer: Id
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def words(self) -> str:
+        """The limit as it stands in the table."""
+        return f"≤ {self.at_most:g} ×" if self.at_most else f"≥ {self.at_least:g} ×"
+
+    def is_met(self, ratio: float) -> bool:
+        """Whether a ratio is within the limit."""
+        return ratio <= self.at_most if self.at_most else ratio >= (self.at_least or 0)
+
+
+def _targets() -> Iterator[Target]:
+    groups: tuple[tuple[Group, float], ...] = (("reflected", 1), ("models", 2))
+    for group, allowance in groups:
+        export, load = (group, "export"), (group, "import")
+        load_and_read = (group, "import with read-back")
+        yield Target(export, ("sqlite3", ".dump"), at_most=1.8 * allowance)
+        yield Target(load, ("sqlite3", "< dump.sql"), at_most=1.0 * allowance)
+        yield Target(load_and_read, ("sqlite3", "< dump.sql"), at_most=1.5 * allowance)
+        yield Target(("django", "dumpdata"), export, at_least=14 / allowance)
+        yield Target(("django", "loaddata"), load_and_read, at_least=35 / allowance)
+
+
+TARGETS: Final = tuple(_targets())
