@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from databackup import Limits, import_all, inspect_archive, verify_archive
@@ -107,6 +107,7 @@ def test_the_error_says_what_to_do() -> None:
     size=st.integers(1, 200),
     cut=st.integers(0, 400),
 )
+@example(texts=[20], limit=24, size=1000, cut=12)
 def test_the_first_pass_finds_the_first_line_that_is_too_long(
     texts: list[int], limit: int, size: int, cut: int
 ) -> None:
