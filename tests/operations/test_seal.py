@@ -293,6 +293,14 @@ def test_collections_of_sorted_names_are_put_in_order() -> None:
     assert ["z", "m", "a", "c", "b"] == list(orders(archive)) == list(orders(sealed(archive)))
     again = sealed(text_of(document_of(archive), sort_keys=True))
     assert ["z", "m", "a", "c", "b"] == list(orders(again))
+    circle = Schema(
+        collections=[
+            Collection(name, key="i", fields={"i": int}, references=[Reference("i", to)])
+            for name, to in ("xy", "yz", "zx")
+        ]
+    )
+    around = archive_of(circle, {name: [(1,)] for name in "xyz"})
+    assert ["z", "y", "x"] == list(orders(around)) == list(orders(sealed(around)))
     document = document_of(archive)
     document["data"] = dict(reversed(document["data"].items()))
     assert data_of(archive) == data_of(sealed(text_of(document)))
