@@ -190,10 +190,7 @@ class NotAnArchive(ArchiveError):
     """The file is something else."""
 
     code: ClassVar[str] = "not-an-archive"
-    remedy: ClassVar[str] = (
-        "Name a file that databackup wrote; one that was edited or reformatted since is sealed "
-        f"anew with {_SEAL_COMMAND}"
-    )
+    remedy: ClassVar[str] = f"Name a file that databackup wrote; if it was edited: {_SEAL_COMMAND}"
 
 
 class ArchiveTruncated(ArchiveError):
@@ -201,8 +198,8 @@ class ArchiveTruncated(ArchiveError):
 
     code: ClassVar[str] = "archive-truncated"
     remedy: ClassVar[str] = (
-        "Copy or download the file again, or take an older backup; if it was edited or "
-        f"reformatted on purpose, seal it anew with {_SEAL_COMMAND}"
+        "Copy or download the file again, or take an older backup; if it was edited: "
+        f"{_SEAL_COMMAND}"
     )
 
 
@@ -211,8 +208,8 @@ class SealBroken(ArchiveError):
 
     code: ClassVar[str] = "seal-broken"
     remedy: ClassVar[str] = (
-        "Copy the original file again, or take another backup; if it was edited on purpose, seal "
-        f"it anew with {_SEAL_COMMAND}"
+        "Copy the original file again, or take another backup; if it was edited on purpose: "
+        f"{_SEAL_COMMAND}"
     )
 
 
@@ -221,8 +218,8 @@ class ArchiveInvalid(ArchiveError):
 
     code: ClassVar[str] = "archive-invalid"
     remedy: ClassVar[str] = (
-        "Take another backup; this file was not written by databackup as it is. If it was edited "
-        f"on purpose, seal it anew with {_SEAL_COMMAND}"
+        "This file is not as databackup wrote it: take another backup; if it was edited: "
+        f"{_SEAL_COMMAND}"
     )
 
 
@@ -231,8 +228,8 @@ class NotSealable(ArchiveError):
 
     code: ClassVar[str] = "not-sealable"
     remedy: ClassVar[str] = (
-        "Mend the document and seal it again; records may be added, changed and deleted, but the "
-        "schema, which says what they are, has to stay"
+        "Mend the document and seal it again; records may change, but the schema, which says what "
+        "they are, has to stay"
     )
 
 
@@ -351,8 +348,8 @@ class InvalidRecords(DatabackupError):
 
     code: ClassVar[str] = "invalid-records"
     remedy: ClassVar[str] = (
-        "Mend these records where they come from and export again, or in the archive and seal it "
-        f"anew with {_SEAL_COMMAND}, or take another backup"
+        "Mend these records and export again, or take another backup; to mend them in the file: "
+        f"{_SEAL_COMMAND}"
     )
 
     problems: tuple[Problem, ...] = ()
