@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import random
 import re
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -16,9 +17,10 @@ from databackup import Limits, export_all, import_all, inspect_archive, iter_exp
 from databackup.adapters.memory import MemoryRepository
 from databackup.archive import compression, writer
 from databackup.archive.compression import Ratio, compress, decompress, needed_expansion
+from databackup.archive.writer import ArchiveWriter
 from databackup.errors import LimitExceeded
 from databackup.schema import Collection, Schema
-from tests.archive.support import archive_of, packed, shop
+from tests.archive.support import archive_of, header_of, packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,17 +166,50 @@ def test_an_export_names_the_record_that_its_import_needs(
             import_all(repository, file, limits=Limits(record=limit))
 
 
-def test_an_export_names_the_header_that_its_import_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The header's lines and that of the totals have a default, too."""
-    lines = [line for line in shop().split(b"\n") if not line.startswith(b'{"')]
-    longest = max(map(len, lines))
-    for allowed in (longest + 1, longest - 1):
-        monkeypatch.setattr(writer, "DEFAULTS", Limits(header=allowed))
-        file = io.BytesIO()
-        repository = MemoryRepository(LOG, {"log": []})
-        needs = _needs(export_all(repository, file).warnings)
-        own = max(map(len, file.getvalue().split(b"\n")))
-        assert ({"header": own + 1} if own > allowed else {}) == needs
+@pytest.mark.parametrize("collections, longest", [(1, b'"schema_digest"'), (9, b'"end"')])
+def test_an_export_names_the_header_that_its_import_needs(
+    collections: int, longest: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The header's lines have a default, and that of the totals, which may be longer."""
+    schema = Schema(
+        collections=[Collection(f"c{n}", fields={"a": int}) for n in range(collections)]
+    )
+    repository = MemoryRepository(schema, {f"c{n}": [] for n in range(collections)})
+    file = io.BytesIO()
+    assert () == export_all(repository, file).warnings
+    line = max(file.getvalue().split(b"\n"), key=len)
+    assert line.startswith(longest)
+    monkeypatch.setattr(writer, "DEFAULTS", Limits(header=len(line) - 1))
+    assert {"header": len(line) + 1} == _needs(export_all(repository, io.BytesIO()).warnings)
+
+
+def test_the_longest_of_all_batches_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shorter record in a later batch does not take the place of a longer one."""
+    monkeypatch.setattr(writer, "DEFAULTS", Limits(record=100))
+    made = ArchiveWriter(header_of(LOG))
+    batches = [[("x" * length,)] for length in (10, 300, 200)]
+    b"".join(made.chunks([(LOG["log"], batches)]))
+    assert {"record": len(b'{"text":""},') + 300} == made.needs
+
+
+def test_what_is_needed_is_a_whole_number() -> None:
+    """A ratio between two limits needs the higher one."""
+    ratio = Ratio()
+    ratio.add_packed(200_000)
+    ratio.add_plain(200_000 * 1000 + 1)
+    assert 1001 == needed_expansion("gzip", ratio)
+    assert needed_expansion("zstd", ratio) is None
+
+
+@BOTH
+@pytest.mark.usefixtures("harmless")
+def test_the_worst_place_counts(packing: Compression) -> None:
+    """A reader stops where much comes out of little, however dense the rest is."""
+    ratio = Ratio()
+    chunks = [b"same" * 200_000, random.Random(1).randbytes(800_000)]
+    file = b"".join(compress(chunks, packing, ratio))
+    assert ratio.largest > 100
+    assert sum(map(len, chunks)) < 10 * len(file)
 
 
 def test_a_stream_compresses_as_before() -> None:

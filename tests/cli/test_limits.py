@@ -1,6 +1,8 @@
 """`--limit NAME=VALUE`, on every command that reads an archive."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +127,17 @@ def test_the_answer_names_the_line(workshop: Workshop) -> None:
     result = workshop.run("verify", archive, "--limit", "record=20")
     assert "the limit 'record' allows: 20 bytes (line " in result.output
     workshop.ok("verify", archive, "--limit", "record=none", "--limit", "depth=1")
+
+
+@pytest.mark.parametrize("command", ["import", "inspect", "verify"])
+def test_a_pipe_is_copied_up_to_the_limit_of_size(workshop: Workshop, command: str) -> None:
+    """Standard input is not copied beyond the limit, whatever it is."""
+    arguments = [command, "-", *_target(command, workshop), "--limit", "size=1MB"]
+    result = subprocess.run(
+        [sys.executable, "-m", "databackup", *arguments],
+        input=b"no archive" * 500_000,
+        capture_output=True,
+        check=False,
+    )
+    assert 1 == result.returncode
+    assert b"the archive is larger than the limit 'size' allows: 1,000,000 bytes" in result.stderr

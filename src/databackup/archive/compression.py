@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Compression = Literal["gzip", "zstd"]
 
-CHUNK: Final = 256 * 1024
+CHUNK: Final = 64 * 1024
 _MAGIC: dict[Compression, bytes] = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 _SUFFIXES: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
 _GZIP_WBITS: Final = 31

@@ -25,6 +25,7 @@ _LARGEST = decimal.Decimal("1.7976931348623157e308")
 _TOO_SMALL, _TOO_LARGE = -(10 ** (MAX_NUMBER_LENGTH - 1)), 10**MAX_NUMBER_LENGTH
 _TEXTS: Final = frozenset({str})
 _NUMBERS: Final = frozenset({int, float})
+_SCALARS: Final = frozenset({str, bool, type(None)})
 # Numbers of the longest text lose nothing here, whatever the host's own context does.
 _EXACT = decimal.Context(
     prec=2 * MAX_NUMBER_LENGTH, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN, capitals=1
@@ -134,8 +135,6 @@ def is_plain(value: Any, depth: int = 0) -> bool:
     pass, as they do for text: writing the value as JSON raises UnicodeEncodeError.
     """
     kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return True
     if kind is dict:
         if not _TEXTS.issuperset(map(type, value)) or is_tag(value):
             return False
@@ -143,10 +142,14 @@ def is_plain(value: Any, depth: int = 0) -> bool:
     elif kind is list:
         items = value
     else:
-        return kind in _NUMBERS and _is_plain_number(value)
+        return kind in _SCALARS or (kind in _NUMBERS and _is_plain_number(value))
     if depth >= MAX_DEPTH:
         return False
-    for item in items:  # noqa: SIM110 - a generator costs more than the loop
+    for item in items:
+        kind = type(item)
+        # Most items are done with here: a call for each would cost more than all else.
+        if kind in _SCALARS or (kind is int and _TOO_SMALL < item < _TOO_LARGE):
+            continue
         if not is_plain(item, depth + 1):
             return False
     return True

@@ -211,7 +211,12 @@ class Decimal(Kind):
         if type(value) is not decimal.Decimal:
             raise self.refused(value)
         text = str(value)
-        if len(text) < MAX_DECIMAL_DIGITS and _PLAIN_DECIMAL.fullmatch(text):
+        # Plain notation, as nearly all are; a host's context may write a small e.
+        if (
+            value.is_finite()
+            and not ("E" in text or "e" in text)
+            and len(text) < MAX_DECIMAL_DIGITS
+        ):
             return text
         if not value.is_finite():
             if value.is_nan() and value.compare_total(_NAN) != 0:

@@ -182,6 +182,7 @@ def _set_up(connection: sqlite3.Connection, wait: float) -> None:
     connection.row_factory = None
     connection.text_factory = str
     set_pragma(connection, "busy_timeout", int(wait * 1000))
+    set_pragma(connection, "cache_size", -16384)
 
 
 def _settings_of(connection: sqlite3.Connection) -> Callable[[], None]:

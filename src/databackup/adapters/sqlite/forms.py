@@ -16,7 +16,6 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import attrs
-import msgspec
 
 from databackup.adapters._sql import json_form, json_text, stored_json
 from databackup.schema import JSON_NULL, KindError, RawText, composite, kinds
@@ -241,10 +240,23 @@ def _datetime(kind: Kind, column: Column, datetimes: Datetimes) -> tuple[Convert
         return _epoch(kind, aware=aware, real=column.affinity == "REAL")
     separator, precision = _LAYOUTS[datetimes]
 
-    def write(value: Any) -> str:
-        return _of_kind(kind, value, aware=aware).isoformat(separator, precision)
+    zone = datetime.UTC if aware else None
+    parse = datetime.datetime.fromisoformat
 
-    return _parsing(datetime.datetime.fromisoformat, write), write
+    def read(stored: Any) -> Any:
+        try:
+            value = parse(stored)
+        except (TypeError, ValueError):
+            return stored
+        same = value.tzinfo is zone and value.isoformat(separator, precision) == stored
+        return value if same else stored
+
+    def write(value: Any) -> str:
+        if type(value) is not datetime.datetime or value.tzinfo is not zone:
+            value = _of_kind(kind, value, aware=aware)
+        return str(value.isoformat(separator, precision))
+
+    return read, write
 
 
 def _parsing(parse: Convert, write: Convert) -> Convert:
@@ -343,7 +355,8 @@ def _json(kind: composite.Json, *, nullable: bool, keep: bool, column: Column) -
 
     def read(stored: Any) -> Any:
         if type(stored) is str:
-            value = _parsed(kind, stored)
+            fast = parse_fast(stored)
+            value = _parsed(kind, stored) if fast is None else fast[0]
             return null if value is None else value
         if stored is None:
             return None if nullable else SqlValue(None)
@@ -369,9 +382,6 @@ def _json(kind: composite.Json, *, nullable: bool, keep: bool, column: Column) -
 
 
 def _parsed(kind: composite.Json, text: str) -> Any:
-    fast = parse_fast(text)
-    if fast is not None:
-        return fast[0]
     try:
         value = parse_json(text)
         # The text may be JSON that no archive holds: deeper, or with a lone surrogate.
@@ -382,10 +392,10 @@ def _parsed(kind: composite.Json, text: str) -> Any:
 
 
 def _json_text(kind: composite.Json, value: Any) -> str:
-    """A JSON value as text, which it is if reading the text gives it back."""
+    """A JSON value as text."""
     with contextlib.suppress(TypeError):
         text = json_text(value)
-        if msgspec.json.decode(text) == value:
+        if "null" not in text:  # which NaN would be written as
             return text
     kind.encode(value)
     return json_text(value)
