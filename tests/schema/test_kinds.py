@@ -364,6 +364,15 @@ def holds(expression: str, value: Any) -> bool:
     return bool(expression and eval(expression.format(v="v"), {**SCOPE, "v": value}))  # noqa: S307
 
 
+def test_offsets_have_whole_seconds() -> None:
+    """An offset with a fraction of a second is refused, since not every such time is read back."""
+    zone = timezone(timedelta(microseconds=1))
+    with pytest.raises(KindError, match="an offset of whole seconds"):
+        k.TimeTz().encode(time(1, 2, tzinfo=zone))
+    with pytest.raises(KindError):
+        k.TimeTz().decode("01:02:00+00:00:00.000001")
+
+
 def test_an_error_says_where_in_the_value_it_is() -> None:
     """The path of a KindError leads through lists, dicts and nested values."""
     kind = c.List(c.Dict(c.Nested((("at", c.Optional(k.Date())),))))

@@ -66,7 +66,6 @@ class Codec:
         self._plain = _Functions(self._forms, self._make, self._json) if self._json else self._any
         self._is_sorted = list(names) == sorted(names)
         self._validator = compile_validator if validated else _accept_all
-        self._validate = self._validator(self._forms)
         self._sort_keys = _compile_sort_keys(collection)
 
     def are_plain(self, rows: Iterable[Row]) -> bool:
@@ -105,7 +104,7 @@ class Codec:
         if any(type(record) is not dict or record.keys() != set(names) for record in records):
             raise KindError("records with all fields and no others", "others")
         arrays = [[record[name] for name in names] for record in records]
-        self._validate(arrays)
+        self._validator(self._forms)(arrays)
         return [
             tuple(kind.decode(form) for kind, form in zip(self._forms, array, strict=True))
             for array in arrays

@@ -286,7 +286,7 @@ class Bytes(Kind):
 
 _DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?"
-_OFFSET = r"[+-][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{6})?)?"
+_OFFSET = "[+-][0-9]{2}:[0-9]{2}(:[0-9]{2})?"
 
 
 class Date(IsoKind):
@@ -336,8 +336,11 @@ class TimeTz(IsoKind):
     can_be_key = False
 
     def encode(self, value: Any) -> Any:
-        if type(value) is not datetime.time or value.utcoffset() is None:
+        offset = value.utcoffset() if type(value) is datetime.time else None
+        if offset is None:
             raise self.refused(value)
+        if offset.microseconds:  # Python itself does not read all of these back
+            raise KindError("an offset of whole seconds", shown(value))
         return value.isoformat()
 
     def parse(self, text: str) -> Any:

@@ -154,6 +154,8 @@ def _compile_conversion(
         value = call = f"v{place}"
         if function:
             call = f"f{place}({value})"
+        if function and form.usual:
+            call = f"{value} if type({value}) is {form.usual} else {call}"
         if function and not form.nulls:
             call = f"None if {value} is None else {call}"
         members.append(f"{call}, ")
@@ -170,7 +172,10 @@ def _compile_suspects(
     sound = " and ".join(
         "(" + _sound(field, column, form).format(v=f"v{place}") + ")"
         for place, (field, column, form) in enumerate(zip(fields, columns, forms, strict=True))
+        if not _is_sound(field, column)
     )
+    if not sound:
+        return lambda _rows: []
     names = _names(len(forms))
     return compile_function(
         "def convert(rows):\n"
@@ -182,6 +187,19 @@ def _compile_suspects(
 _FIRST: Final = {kinds.Str: "str", kinds.Float: "float", kinds.Bytes: "bytes"}
 
 
+def _is_sound(field: Field, column: Column) -> bool:
+    """Whether a column holds every value of a field as it is, if only an integer has 64 bits."""
+    affinities = _HELD.get(type(field.value_kind), ())
+    return field.off_kind == "refuse" and column.affinity in affinities
+
+
+_HELD: Final = {
+    kinds.Int: ("INTEGER", "NUMERIC", "BLOB"),
+    kinds.Str: ("TEXT", "BLOB"),
+    kinds.Bytes: ("INTEGER", "NUMERIC", "REAL", "TEXT", "BLOB"),
+}
+
+
 def _sound(field: Field, column: Column, form: Form) -> str:
     """An expression over `{v}`, true only where SQLite holds a value as it is."""
     sound = {"int": "type({v}) is int"}
@@ -190,10 +208,9 @@ def _sound(field: Field, column: Column, form: Form) -> str:
     elif column.affinity == "BLOB":
         sound |= {"str": "type({v}) is str", "float": "type({v}) is float and {v} == {v}"}
     else:
-        whole = "" if form.by_value or column.affinity == "REAL" else "and {v} % 1.0 "
-        sound["float"] = (
-            f"type({{v}}) is float and {{v}} == {{v}} {whole}and not ({_IS_NEGATIVE_ZERO})"
-        )
+        has_fraction = not form.by_value and column.affinity != "REAL"
+        exact = "{v} % 1.0" if has_fraction else f"not ({_IS_NEGATIVE_ZERO})"
+        sound["float"] = f"type({{v}}) is float and {{v}} == {{v}} and {exact}"
         # Most text in such a column is a time, which is seen at once.
         sound["str"] = "type({v}) is str and (':' in {v} or not is_number({v}))"
     if column.affinity == "REAL":

@@ -53,13 +53,14 @@ class Form:
     """The functions between a stored value and the kind's; None where they are the same.
 
     `nulls` says that the functions take NULL, too. With `by_value` a number's storage class does
-    not matter: 5 and 5.0 are read as the same.
+    not matter: 5 and 5.0 are read as the same. `usual` is a type whose values `read` passes on.
     """
 
     read: Convert | None = None
     write: Convert | None = None
     nulls: bool = False
     by_value: bool = False
+    usual: str = ""
 
 
 @attrs.frozen(repr=False)
@@ -77,7 +78,7 @@ def form_of(field: Field, column: Column, datetimes: Datetimes) -> Form:
     kind = field.value_kind
     keep = field.off_kind == "keep"
     if isinstance(kind, kinds.Float):
-        return Form(None if keep else _double, by_value=not keep)
+        return Form(None if keep else _double, by_value=not keep, usual="float")
     if isinstance(kind, kinds.Bool):
         return Form(_bool, _keeping(_bit, keep=keep))
     if isinstance(kind, composite.Json):

@@ -150,16 +150,19 @@ class Plan:
     # -- references ----------------------------------------------------------------------------
 
     def dangling(self, reference: Reference, target: Plan) -> str:
-        """Values of a reference, each once, that no record of the target has."""
+        """Values of a reference, each once, that no record of the target has.
+
+        Each value is looked up once, however many records have it.
+        """
         own = [quoted(column.name) for column in self.columns_of(reference.fields)]
         to = target.columns_of(reference.to or target.collection.key)
-        pairs = [(f"s.{a}", f"p.{quoted(b.name)}") for a, b in zip(own, to, strict=True)]
+        pairs = [(f"d.v{n}", f"p.{quoted(column.name)}") for n, column in enumerate(to)]
         matches = " AND ".join(f"{b} = {a} AND +{b} = +{a} COLLATE BINARY" for a, b in pairs)
-        values = ", ".join(f"+s.{name} COLLATE BINARY" for name in own)
+        values = ", ".join(f"+s.{name} COLLATE BINARY AS v{n}" for n, name in enumerate(own))
         given = " AND ".join(f"s.{name} IS NOT NULL" for name in own)
         return (
-            f"SELECT DISTINCT {values} FROM {self.name} AS s WHERE {given} "
-            f"AND NOT EXISTS (SELECT 1 FROM {target.name} AS p WHERE {matches})"
+            f"SELECT * FROM (SELECT DISTINCT {values} FROM {self.name} AS s WHERE {given}) AS d "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {target.name} AS p WHERE {matches})"
         )
 
     # -- order ---------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from hypothesis import strategies as st
 
+from databackup.operations.keys import key_bytes
 from databackup.schema import KindError
 from databackup.testing.strategies.values import field_values, key_values
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from databackup.repository import Key, Row
-    from databackup.schema import Collection, Reference, Schema
+    from databackup.schema import Collection, Field, Reference, Schema
 
     Dataset = dict[str, list[Row]]
 
@@ -136,7 +137,9 @@ def _mend(schema: Schema, dataset: Dataset) -> bool:
     changed = False
     for collection in schema.collections:
         for reference in collection.references:
-            known = set(_targets(schema, dataset, reference))
+            target = schema[reference.collection]
+            to = _fields(target, reference.to or target.key)
+            known = {key_bytes(to, values) for values in _targets(schema, dataset, reference)}
             kept = []
             for row in dataset[collection.name]:
                 mended = _mended(collection, reference, known, row)
@@ -147,9 +150,13 @@ def _mend(schema: Schema, dataset: Dataset) -> bool:
     return changed
 
 
-def _mended(collection: Collection, reference: Reference, known: set[Key], row: Row) -> _Mended:
+def _fields(collection: Collection, names: tuple[str, ...]) -> list[Field]:
+    return [collection.field(name) for name in names]
+
+
+def _mended(collection: Collection, reference: Reference, known: set[bytes], row: Row) -> _Mended:
     values = _picker(collection, reference.fields)(row)
-    if None in values or values in known:
+    if None in values or key_bytes(_fields(collection, reference.fields), values) in known:
         return _Mended(row, changed=False)
     nullable = [name for name in reference.fields if collection.field(name).nullable]
     if not nullable:

@@ -141,8 +141,8 @@ class _Maker:
         if self.portable:
             minutes = st.integers(-14 * 60, 14 * 60)
             return minutes.map(lambda count: datetime.timezone(datetime.timedelta(minutes=count)))
-        longest = datetime.timedelta(hours=23, minutes=59, seconds=59, microseconds=999_999)
-        return st.timedeltas(-longest, longest).map(datetime.timezone)
+        seconds = st.integers(-(24 * 3600 - 1), 24 * 3600 - 1)
+        return seconds.map(lambda count: datetime.timezone(datetime.timedelta(seconds=count)))
 
     def timedeltas(self, _kind: Kind) -> Strategy:
         longest = datetime.timedelta(days=36_500)
