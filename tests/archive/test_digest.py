@@ -81,7 +81,7 @@ def test_leading_zeros_are_kept() -> None:
 def test_needs_the_float_layout(monkeypatch: pytest.MonkeyPatch) -> None:
     """No digest is begun where floats would be written in another layout."""
     monkeypatch.setattr(text, "_FLOATS", ((1.0,), b"[1]"))
-    text.check_float_layout.cache_clear()
+    text.check_layout.cache_clear()
     with pytest.raises(DatabackupError, match="another layout"):
         Digest("menus")
     monkeypatch.undo()

@@ -319,14 +319,23 @@ def test_brackets_in_strings_are_no_depth() -> None:
     assert value == text.load(json.dumps(value).encode())
 
 
-def test_float_layout_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where msgspec writes floats in another layout, no digest is made."""
-    monkeypatch.setattr(text, "_FLOATS", ((1e16,), b"[1e+16]"))
-    text.check_float_layout.cache_clear()
-    with pytest.raises(DatabackupError, match=f"msgspec {msgspec.__version__} writes floats"):
-        text.check_float_layout()
+@pytest.mark.parametrize(
+    "name, values, what",
+    [
+        ("_FLOATS", ((1e16,), b"[1e+16]"), "floats"),
+        ("_OTHERS", ((b"a",), b'["61"]'), "dates, UUIDs or bytes"),
+    ],
+)
+def test_layout_is_checked(
+    monkeypatch: pytest.MonkeyPatch, name: str, values: tuple[Any, bytes], what: str
+) -> None:
+    """Where msgspec writes values in another layout, no digest is made."""
+    monkeypatch.setattr(text, name, values)
+    text.check_layout.cache_clear()
+    with pytest.raises(DatabackupError, match=f"msgspec {msgspec.__version__} writes {what}"):
+        text.check_layout()
     monkeypatch.undo()
-    text.check_float_layout()
+    text.check_layout()
 
 
 def test_decimals_at_any_scale_are_one_record() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from databackup.archive.text import check_float_layout
+from databackup.archive.text import check_layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ class Digest:
     """Counts records and sums the SHA-256 of each canonical record, modulo 2^256."""
 
     def __init__(self, collection: str) -> None:
-        check_float_layout()
+        check_layout()
         self._prefix = collection.encode() + b"\n"
         self._sum = 0
         self.count = 0

@@ -7,7 +7,9 @@ strict lane, the standard json with hooks, which alone decides and explains.
 
 from __future__ import annotations
 
+import datetime
 import functools
+import uuid
 from typing import Any, Final
 
 import msgspec
@@ -22,20 +24,36 @@ _FLOATS: Final = (
     (0.0, 1.0, -0.0, 0.00001, 1e-06, 1.5e-07, 123456.789, 1e15, 1e16, 1.5e22, 5e-324, 1e300),
     b"[0.0,1.0,-0.0,0.00001,1e-6,1.5e-7,123456.789,1000000000000000.0,1e16,1.5e22,5e-324,1e300]",
 )
+_MOMENT: Final = datetime.datetime(1, 2, 3, 4, 5, 6, tzinfo=datetime.UTC)
+_OTHERS: Final = (
+    (
+        _MOMENT,
+        _MOMENT.replace(microsecond=70),
+        _MOMENT.replace(tzinfo=None),
+        _MOMENT.date(),
+        _MOMENT.time(),
+        uuid.UUID(int=10),
+        b"\xfb\xff",
+    ),
+    (
+        b'["0001-02-03T04:05:06Z","0001-02-03T04:05:06.000070Z","0001-02-03T04:05:06","0001-02-03",'
+        b'"04:05:06","00000000-0000-0000-0000-00000000000a","+/8="]'
+    ),
+)
 
 
 @functools.cache
-def check_float_layout() -> None:
-    """See once that msgspec writes floats in the documented layout, on which digests rest.
+def check_layout() -> None:
+    """See once that msgspec writes values in the documented layout, on which digests rest.
 
     Raises `DatabackupError`.
     """
-    floats, expected = _FLOATS
-    if _ENCODER.encode(floats) != expected:
-        raise DatabackupError(
-            f"msgspec {msgspec.__version__} writes floats in another layout than the archive "
-            "format: install another version of it"
-        )
+    for what, (values, expected) in (("floats", _FLOATS), ("dates, UUIDs or bytes", _OTHERS)):
+        if _ENCODER.encode(values) != expected:
+            raise DatabackupError(
+                f"msgspec {msgspec.__version__} writes {what} in another layout than the archive "
+                "format: install another version of it"
+            )
 
 
 def dump(value: Any) -> bytes:
