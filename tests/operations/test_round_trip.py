@@ -221,6 +221,8 @@ def _change(data: st.DataObject, lines: Lines) -> bool:
         one[place] = (
             line[:at] + data.draw(st.sampled_from([b"0", b"1", b" ", b'"'])) + line[at + 1 :]
         )
+        if one[place] == line + b" ":
+            return False
     after = sorted(map(tuple, lines.collections.values()))
     return sorted(map(sorted, before)) != sorted(map(sorted, after))
 

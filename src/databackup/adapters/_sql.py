@@ -108,6 +108,11 @@ def json_text(value: Any) -> str:
     return _ENCODER.encode(value).decode()
 
 
+def json_texts(values: list[Any]) -> list[str]:
+    """As `json_text`, for many values."""
+    return _ENCODER.encode_lines(values).decode().split("\n")[:-1]
+
+
 def stored_json(form: Any) -> Any:
     """A kind's JSON form without the escapes of archives: what the host's own JSON looks like.
 

@@ -173,7 +173,7 @@ def test_a_connection_of_the_host_gets_its_settings_back() -> None:
     """After use, and after a failure, all settings are what the host made them."""
 
     def settings() -> tuple[object, ...]:
-        pragmas = ("foreign_keys", "busy_timeout", "query_only")
+        pragmas = ("foreign_keys", "busy_timeout", "query_only", "cache_size")
         found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
         return (connection.isolation_level, connection.row_factory, connection.text_factory, *found)
 
@@ -189,7 +189,7 @@ def test_a_connection_of_the_host_gets_its_settings_back() -> None:
         with undone(repository, wait=0.5):
             pass
         assert before == settings()
-        assert ("EXCLUSIVE", sqlite3.Row, bytes, 1, 3000, 0) == before
+        assert ("EXCLUSIVE", sqlite3.Row, bytes, 1, 3000, 0, -2000) == before
 
 
 def test_a_connection_in_a_transaction_is_refused() -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DEFAULT_WAIT: Final = 5.0
+_CACHE_KIB: Final = 16 * 1024  # an index of a hundred thousand records fits in
 _LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _REFUSED: Final = (
     sqlite3.SQLITE_CONSTRAINT,
@@ -80,13 +81,15 @@ class Connections:
                 yield database
             return
         if isinstance(database, str | os.PathLike):
-            opened = _open_file(Path(database))
+            opened, cache = _open_file(Path(database)), _CACHE_KIB
         else:
-            opened = _call(database)
+            opened, cache = _call(database), None
         with contextlib.closing(opened) as connection:
             self._require_no_transaction(connection)
             with store_errors(f"{self} cannot be opened"):
                 _set_up(connection, wait)
+                if cache is not None:
+                    set_pragma(connection, "cache_size", -cache)
             yield connection
 
     @contextlib.contextmanager
@@ -182,7 +185,6 @@ def _set_up(connection: sqlite3.Connection, wait: float) -> None:
     connection.row_factory = None
     connection.text_factory = str
     set_pragma(connection, "busy_timeout", int(wait * 1000))
-    set_pragma(connection, "cache_size", -16384)
 
 
 def _settings_of(connection: sqlite3.Connection) -> Callable[[], None]:

@@ -7,7 +7,6 @@ spaced and ordered otherwise.
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import decimal
 import math
@@ -17,19 +16,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import attrs
 
-from databackup.adapters._sql import json_form, json_text, stored_json
-from databackup.schema import JSON_NULL, KindError, RawText, composite, kinds
+from databackup.adapters.sqlite.columns import DIGITS, whole_column
+from databackup.adapters.sqlite.form import Convert, Form
+from databackup.adapters.sqlite.jsonforms import json_column, json_reader, json_writer
+from databackup.schema import KindError, RawText, composite, kinds
 from databackup.schema.interval import IntervalKind
-from databackup.schema.jsontext import parse_fast, parse_json
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from databackup.adapters.sqlite.catalogue import Column
     from databackup.schema import Field, Kind
-
-    Convert = Callable[[Any], Any]
 
 Datetimes = Literal["space", "T", "sqlalchemy", "epoch"]
 DATETIMES: Final[tuple[Datetimes, ...]] = get_args(Datetimes)
@@ -39,38 +35,12 @@ _AS_THEIR_FORM: Final = (
     kinds.Date | kinds.Time | kinds.TimeTz | kinds.Timedelta | kinds.UUID | IntervalKind
 )
 _STORED: Final = (str, bytes, int, float, RawText)
-_DIGITS: Final = 15  # what a double holds of any decimal number
 _LARGEST_SCALE: Final = 300
 _WIDE: Final = decimal.Context(prec=1000)
 _EPOCH: Final = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - naive datetimes count from it
 _UTC_EPOCH: Final = _EPOCH.replace(tzinfo=datetime.UTC)
 _MICROSECOND: Final = datetime.timedelta(microseconds=1)
 _SCALE: Final = re.compile(r"\(\s*\d+\s*(?:,\s*(\d+)\s*)?\)")
-
-
-@attrs.frozen
-class Form:
-    """The functions between a stored value and the kind's; None where they are the same.
-
-    `nulls` says that the functions take NULL, too. With `by_value` a number's storage class does
-    not matter: 5 and 5.0 are read as the same. `usual` is a type whose values `read` passes on.
-    """
-
-    read: Convert | None = None
-    write: Convert | None = None
-    nulls: bool = False
-    by_value: bool = False
-    usual: str = ""
-
-
-@attrs.frozen(repr=False)
-class SqlValue:
-    """What a JSON value cannot be told from, so that no kind takes it: NULL, or a number."""
-
-    value: Any
-
-    def __repr__(self) -> str:
-        return "NULL" if self.value is None else f"{self.value!r} that is no text"
 
 
 def form_of(field: Field, column: Column, datetimes: Datetimes) -> Form:
@@ -82,15 +52,25 @@ def form_of(field: Field, column: Column, datetimes: Datetimes) -> Form:
     if isinstance(kind, kinds.Bool):
         return Form(_bool, _keeping(_bit, keep=keep))
     if isinstance(kind, composite.Json):
-        return _json(kind, nullable=field.nullable, keep=keep, column=column)
+        form = json_column(kind, nullable=field.nullable, keep=keep, column=column)
+        read_all, write_all = whole_column(field, datetimes, None)
+        return attrs.evolve(form, read_all=read_all, write_all=write_all)
     if isinstance(kind, composite.List | composite.Dict | composite.Nested):
-        return Form(_json_reader(kind), _keeping(_json_writer(kind), keep=keep))
+        return Form(json_reader(kind), _keeping(json_writer(kind), keep=keep))
     pair = _text_form(kind, column, datetimes)
     if pair is None:
         return Form()
     read, write = pair
     by_value = isinstance(kind, kinds.Decimal) or datetimes == "epoch"
-    return Form(read, _keeping(write, keep=keep), by_value=by_value)
+    scale = scale_of(column.declared) if column.affinity in _NUMERIC else None
+    read_all, write_all = whole_column(field, datetimes, scale)
+    return Form(
+        read,
+        _keeping(write, keep=keep),
+        by_value=by_value,
+        read_all=read_all,
+        write_all=write_all,
+    )
 
 
 def _text_form(kind: Kind, column: Column, datetimes: Datetimes) -> tuple[Convert, Convert] | None:
@@ -188,7 +168,7 @@ def _number_reader(scale: int) -> Convert:
     def read(stored: Any) -> Any:
         if type(stored) is float and abs(stored) % 1.0 > 0.0:
             text = format(stored, layout)
-            if len(text) <= _DIGITS and float(text) == stored:
+            if len(text) <= DIGITS and float(text) == stored:
                 return decimal.Decimal(text)
         if type(stored) is int:
             return _WIDE.quantize(decimal.Decimal(stored), step)
@@ -196,7 +176,7 @@ def _number_reader(scale: int) -> Convert:
         if type(stored) is not float or not stored % 1.0 or not math.isfinite(stored):
             return stored
         value = _WIDE.quantize(decimal.Decimal(repr(stored)), step)
-        return value if float(value) == stored and _digits(value) <= _DIGITS else stored
+        return value if float(value) == stored and _digits(value) <= DIGITS else stored
 
     return read
 
@@ -207,7 +187,7 @@ def _number_writer(scale: int) -> Convert:
     def write(value: Any) -> int | float:
         text = str(value) if type(value) is decimal.Decimal else ""
         fraction = text.partition(".")[2]
-        if len(text) <= _DIGITS and len(fraction) <= scale and fraction.isdigit():
+        if len(text) <= DIGITS and len(fraction) <= scale and fraction.isdigit():
             return float(text) if fraction.strip("0") else int(text.partition(".")[0])
         if type(value) is not decimal.Decimal or not value.is_finite():
             raise KindError("a decimal number", shown(value))
@@ -219,8 +199,8 @@ def _number_writer(scale: int) -> Convert:
             raise KindError(f"a decimal number in steps of {step}", shown(value))
         if rounded == rounded.to_integral_value():
             return int(rounded)
-        if _digits(rounded) > _DIGITS:
-            raise KindError(f"a decimal number of at most {_DIGITS} digits", shown(value))
+        if _digits(rounded) > DIGITS:
+            raise KindError(f"a decimal number of at most {DIGITS} digits", shown(value))
         return float(rounded)
 
     return write
@@ -329,95 +309,3 @@ def _bytes_of_uuid(value: Any) -> bytes:
     if type(value) is not uuid.UUID:
         raise KindError("a UUID", shown(value))
     return value.bytes
-
-
-# -- JSON --------------------------------------------------------------------------------------
-
-
-def _json_writer(kind: Kind) -> Convert:
-    return lambda value: json_text(stored_json(kind.encode(value)))
-
-
-def _json_reader(kind: Kind) -> Convert:
-    def read(stored: Any) -> Any:
-        if type(stored) is not str:
-            return stored
-        try:
-            return kind.decode(json_form(parse_json(stored)))
-        except ValueError:
-            return stored
-
-    return read
-
-
-def _json(kind: composite.Json, *, nullable: bool, keep: bool, column: Column) -> Form:
-    numeric = column.affinity in ("INTEGER", "NUMERIC", "REAL")
-    null = JSON_NULL if nullable else None
-
-    def read(stored: Any) -> Any:
-        if type(stored) is str:
-            fast = parse_fast(stored)
-            value = _parsed(kind, stored) if fast is None else fast[0]
-            return null if value is None else value
-        if stored is None:
-            return None if nullable else SqlValue(None)
-        if type(stored) not in (int, float):
-            return stored
-        # The affinity has made a number of the text of one: of 1e400 one that no JSON has.
-        return stored if numeric and (keep or math.isfinite(stored)) else SqlValue(stored)
-
-    def write(value: Any) -> Any:
-        if value is None and nullable:
-            return None
-        if type(value) is RawText or (keep and type(value) is bytes):
-            return _unparsed(kind, value)
-        if keep and type(value) is float and math.isinf(value):
-            return value
-        value = None if value is null else value
-        if numeric and type(value) in (int, float, decimal.Decimal):
-            kind.encode(value)
-            return _number(value)
-        return _json_text(kind, value)
-
-    return Form(read, write, nulls=True, by_value=True)
-
-
-def _parsed(kind: composite.Json, text: str) -> Any:
-    try:
-        value = parse_json(text)
-        # The text may be JSON that no archive holds: deeper, or with a lone surrogate.
-        kind.encode(value)
-    except ValueError:
-        return RawText(text.encode())
-    return value
-
-
-def _json_text(kind: composite.Json, value: Any) -> str:
-    """A JSON value as text."""
-    with contextlib.suppress(TypeError):
-        text = json_text(value)
-        if "null" not in text:  # which NaN would be written as
-            return text
-    kind.encode(value)
-    return json_text(value)
-
-
-def _unparsed(kind: composite.Json, value: Any) -> Any:
-    """Text that is no JSON, or bytes, in a column for JSON."""
-    if type(value) is bytes:
-        return value
-    try:
-        text = value.data.decode()
-    except UnicodeDecodeError:
-        return value
-    if _parsed(kind, text) != value:
-        raise KindError("text that is no JSON", shown(text))
-    return text
-
-
-def _number(value: Any) -> int | float:
-    """A JSON number as a column of numeric affinity holds it."""
-    if type(value) is decimal.Decimal or (type(value) is int and not -(2**63) <= value < 2**63):
-        raise KindError("a number that SQLite holds exactly", shown(value))
-    # -0.0 becomes 0, which is the same JSON number.
-    return value or 0

@@ -1,0 +1,111 @@
+"""How JSON, and what is kept as JSON, stands in a column of SQLite: as text, by value."""
+
+from __future__ import annotations
+
+import contextlib
+import decimal
+import math
+from typing import TYPE_CHECKING, Any
+
+from databackup.adapters._sql import json_form, json_text, stored_json
+from databackup.adapters.sqlite.form import Convert, Form, SqlValue
+from databackup.schema import JSON_NULL, KindError, RawText, composite
+from databackup.schema.jsontext import parse_fast, parse_json
+from databackup.schema.kind import shown
+
+if TYPE_CHECKING:
+    from databackup.adapters.sqlite.catalogue import Column
+    from databackup.schema import Kind
+
+
+def json_writer(kind: Kind) -> Convert:
+    """A function that writes values of lists, dicts and nested classes as JSON text."""
+    return lambda value: json_text(stored_json(kind.encode(value)))
+
+
+def json_reader(kind: Kind) -> Convert:
+    """The opposite of `json_writer`; what is no such text is passed on as it is."""
+
+    def read(stored: Any) -> Any:
+        if type(stored) is not str:
+            return stored
+        try:
+            return kind.decode(json_form(parse_json(stored)))
+        except ValueError:
+            return stored
+
+    return read
+
+
+def json_column(kind: composite.Json, *, nullable: bool, keep: bool, column: Column) -> Form:
+    """How values of the json kind stand in a column: as text, which is read by value."""
+    numeric = column.affinity in ("INTEGER", "NUMERIC", "REAL")
+    null = JSON_NULL if nullable else None
+
+    def read(stored: Any) -> Any:
+        if type(stored) is str:
+            fast = parse_fast(stored)
+            value = _parsed(kind, stored) if fast is None else fast[0]
+            return null if value is None else value
+        if stored is None:
+            return None if nullable else SqlValue(None)
+        if type(stored) not in (int, float):
+            return stored
+        # The affinity has made a number of the text of one: of 1e400 one that no JSON has.
+        return stored if numeric and (keep or math.isfinite(stored)) else SqlValue(stored)
+
+    def write(value: Any) -> Any:
+        if value is None and nullable:
+            return None
+        if type(value) is RawText or (keep and type(value) is bytes):
+            return _unparsed(kind, value)
+        if keep and type(value) is float and math.isinf(value):
+            return value
+        value = None if value is null else value
+        if numeric and type(value) in (int, float, decimal.Decimal):
+            kind.encode(value)
+            return _number(value)
+        return _json_text(kind, value)
+
+    return Form(read, write, nulls=True, by_value=True)
+
+
+def _parsed(kind: composite.Json, text: str) -> Any:
+    try:
+        value = parse_json(text)
+        # The text may be JSON that no archive holds: deeper, or with a lone surrogate.
+        kind.encode(value)
+    except ValueError:
+        return RawText(text.encode())
+    return value
+
+
+def _json_text(kind: composite.Json, value: Any) -> str:
+    """A JSON value as text."""
+    with contextlib.suppress(TypeError):
+        text = json_text(value)
+        if "null" not in text:  # which NaN would be written as
+            return text
+    kind.encode(value)
+    return json_text(value)
+
+
+def _unparsed(kind: composite.Json, value: Any) -> Any:
+    """Text that is no JSON, or bytes, in a column for JSON."""
+    if type(value) is bytes:
+        return value
+    try:
+        text = value.data.decode()
+    except UnicodeDecodeError:
+        return value
+    if _parsed(kind, text) != value:
+        raise KindError("text that is no JSON", shown(text))
+    return text
+
+
+def _number(value: Any) -> int | float:
+    """A JSON number as a column of numeric affinity holds it."""
+    if type(value) is decimal.Decimal or (type(value) is int and not -(2**63) <= value < 2**63):
+        raise KindError("a number that SQLite holds exactly", shown(value))
+    # -0.0 becomes 0, which is the same JSON number.
+    return value or 0
