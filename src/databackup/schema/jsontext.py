@@ -90,7 +90,8 @@ def parse_all_fast(texts: list[str]) -> list[Any] | None:
         written = _ENCODER.encode_lines(values).replace(b"\n", b",\n")
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
-    if not _alike(given + b",\n", written, _SPACES_IN_LINES):
+    # As many as there are texts, and each on one line: so each text is one value.
+    if len(values) != len(texts) or not _alike(given + b",\n", written, _SPACES_IN_LINES):
         return None
     longest = max(map(len, texts), default=0) * (1 if given.isascii() else 4)
     return values if longest <= _SHORT or all(map(is_plain, values)) else None

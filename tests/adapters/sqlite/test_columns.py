@@ -158,6 +158,9 @@ def test_more_digits_than_a_double_holds() -> None:
 
 
 @given(st.lists(json_texts.filter(lambda text: type(text) is str), max_size=4))
+@example(["1,\n2"])
+@example(["1,\n[3", "4]"])
+@example(["1,2", "[3", "4]"])
 def test_many_json_texts_are_read_as_each(given_texts: list[str]) -> None:
     """What is parsed at once is what is parsed text by text, and what the strict lane takes."""
     whole = parse_all_fast(given_texts)
