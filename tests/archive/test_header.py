@@ -315,3 +315,29 @@ def test_edited_of_another_form(edited: Any) -> None:
     archive = with_header(shop(), lambda header: header["extensions"].update(edited=edited))
     with pytest.raises(ArchiveInvalid, match="edited of archive_id and sealed_at"):
         inspect_archive(io.BytesIO(archive))
+
+
+@pytest.mark.parametrize(
+    "found, place",
+    [
+        (b'{"a":1e400}', "at /extensions/a"),
+        (b'{"a":[1,{"b":NaN}]}', "at /extensions/a/1/b"),
+        (b'{"a":{"b":1,"b":2}}', "at /extensions/a"),
+        (b'{"a":}', "line 3"),
+    ],
+)
+def test_hostile_json_in_the_header_has_a_place(found: bytes, place: str) -> None:
+    """What JSON of the header is refused for is told with its pointer, or its line."""
+    mutant = resealed(shop().replace(b'"extensions":{}', b'"extensions":' + found))
+    with pytest.raises(ArchiveInvalid) as caught:
+        inspect_archive(io.BytesIO(mutant))
+    assert place in f"{caught.value.message} line {caught.value.line}"
+
+
+def test_hostile_json_in_the_end_has_a_place() -> None:
+    """The totals are read with the same care, and their line is told."""
+    mutant = resealed(shop().replace(b'"count":3', b'"count":1e400', 1))
+    with pytest.raises(ArchiveInvalid) as caught:
+        inspect_archive(io.BytesIO(mutant))
+    assert "/end/collections/" in caught.value.message
+    assert shop().count(b"\n") - 1 == caught.value.line

@@ -259,6 +259,8 @@ def test_errors_name_the_side(tmp_path: Path) -> None:
         ({"sample": True}, ValueError),
         ({"sample": "all"}, ValueError),
         ({"collections": []}, ValueError),
+        ({"names": ("a",)}, ValueError),
+        ({"limits": 5}, TypeError),
     ],
 )
 def test_wrong_arguments(options: dict[str, Any], error: type[Exception]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from databackup import seal_archive
-from databackup.errors import ArchiveSwapped, InvalidRecords
+from databackup import Limits, seal_archive
+from databackup.errors import ArchiveSwapped, InvalidRecords, LimitExceeded
 from databackup.schema import Collection, Schema
 from tests.archive.support import SHOP, archive_of, shop
 from tests.support.layouts import document_of, text_of
@@ -122,3 +123,33 @@ def test_the_only_record_is_wrong() -> None:
         error = refused(document)
         assert isinstance(error, InvalidRecords)
         assert [("t", 1, "i")] == [(p.collection, p.record, p.field) for p in error.problems]
+
+
+@pytest.mark.parametrize("layout", [None, {"indent": 2}])
+@pytest.mark.parametrize(
+    "limits, limit",
+    [
+        (Limits(record=20), "record"),
+        (Limits(depth=1), "depth"),
+        (Limits(header=100), "header"),
+        (Limits(size=100), "size"),
+    ],
+)
+def test_limits_bind(layout: Any, limits: Limits, limit: str) -> None:
+    """Sealing refuses what its own limits do not let an import take, in any layout."""
+    document = shop() if layout is None else text_of(document_of(shop()), **layout)
+    with pytest.raises(LimitExceeded) as caught:
+        seal_archive(io.BytesIO(document), io.BytesIO(), limits=limits)
+    assert limit == caught.value.limit
+
+
+def test_limits_that_hold() -> None:
+    """What stays within limits below the defaults is sealed."""
+    limits = Limits(record=200, depth=5, header=10_000, size=100_000)
+    assert 9 == seal_archive(io.BytesIO(shop()), io.BytesIO(), limits=limits).records
+
+
+def test_limits_of_another_type() -> None:
+    """What are no limits is refused as such."""
+    with pytest.raises(TypeError, match="limits are Limits"):
+        seal_archive(io.BytesIO(shop()), io.BytesIO(), limits=5)  # type: ignore[arg-type]

@@ -1,5 +1,7 @@
+import contextlib
 import io
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from databackup import (
     inspect_archive,
     verify_archive,
 )
+from databackup.adapters.sqlite import SQLiteRepository
 from databackup.errors import (
     ArchiveInvalid,
     FileError,
@@ -255,3 +258,19 @@ def test_sources_that_are_none(tmp_path: Path, operation: Any) -> None:
         operation(tmp_path / "none.json")
     with pytest.raises(FileError, match="is a folder"):
         operation(tmp_path)
+
+
+def test_a_record_of_the_store_that_its_schema_does_not_allow_is_deleted(tmp_path: Path) -> None:
+    """A key of text that is no UTF-8, in a field that keeps none, does not stop a replace."""
+    path = tmp_path / "t.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE t (id TEXT PRIMARY KEY, n TEXT)")
+        connection.execute("INSERT INTO t VALUES ('a', 'x')")
+    schema = Schema(collections=[Collection("t", key="id", fields={"id": str, "n": str})])
+    archive = io.BytesIO()
+    export_all(SQLiteRepository(path, schema), archive)
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO t VALUES (CAST(x'ff' AS TEXT), 'y')")
+    archive.seek(0)
+    report = import_all(SQLiteRepository(path, schema), archive)
+    assert (1, 1) == (report.deleted, report.unchanged)

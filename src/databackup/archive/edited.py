@@ -23,7 +23,7 @@ from databackup.archive.format import (
     header_of,
     require_json_object,
 )
-from databackup.archive.limits import DEFAULTS, Limits
+from databackup.archive.limits import Limits, required_limits
 from databackup.archive.lines import EditedLines, NotInLines, are_objects
 from databackup.archive.records import Batch
 from databackup.errors import (
@@ -81,7 +81,7 @@ def open_edited(source: files.PathOrFile, limits: Limits | None = None) -> Itera
     The source is read from where it stands. Raises `FileError`, `NotAnArchive`, `NewerFormat`,
     `NotSealable`, `LimitExceeded`.
     """
-    limits = DEFAULTS if limits is None else limits
+    limits = required_limits(limits)
     with files.open_source(source, limits.size) as file:
         start = file.tell()
         packing = compression.by_content(_read(file, 4))
@@ -218,7 +218,8 @@ def _batch_of_lines(block: bytes, first: int, codec: RecordCodec) -> Batch:
         except JsonTextError as error:
             problems.append(_no_json(error, codec.collection.name, number))
     batch = _batch(records, numbers, codec)
-    return attrs.evolve(batch, problems=[*batch.problems, *problems])
+    found = sorted([*batch.problems, *problems], key=lambda problem: problem.record or 0)
+    return attrs.evolve(batch, problems=found)
 
 
 def _no_json(error: JsonTextError, name: str, number: int) -> Problem:

@@ -6,6 +6,7 @@ Each part has one layout in bytes; docs/reference/archive-format.md is the norma
 from __future__ import annotations
 
 import datetime
+import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,8 +16,9 @@ import msgspec
 from databackup.archive import text
 from databackup.errors import ArchiveInvalid, NewerFormat, NotAnArchive, SchemaError
 from databackup.schema import Exclusion, Schema
+from databackup.schema.compiled import json_pointer
 from databackup.schema.document import described_collection, description_digest
-from databackup.schema.jsontext import JsonTextError
+from databackup.schema.jsontext import JsonTextError, steps_to_flaw
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
@@ -224,7 +226,7 @@ def read_header(lines: bytes) -> Header:
     try:
         members = text.load(lines + b"}}")
     except JsonTextError as error:
-        raise ArchiveInvalid(f"the header cannot be read: {error}") from error
+        raise _unreadable("the header", lines + b"}}", error) from error
     return header_of(members)
 
 
@@ -244,6 +246,15 @@ def header_of(members: dict[str, Any]) -> Header:
             found = shown(members[name])
             raise ArchiveInvalid(f"the header's {name} is {found}, expected {expected}")
     return _header(members)
+
+
+def _unreadable(what: str, document: bytes, error: JsonTextError) -> ArchiveInvalid:
+    """The error that says where in the document the flaw is: by line, or else by pointer."""
+    message = f"{what} cannot be read: {error}"
+    if isinstance(error.__cause__, json.JSONDecodeError):
+        return ArchiveInvalid(message, error.__cause__.lineno)
+    steps = steps_to_flaw(document.decode(errors="replace"))
+    return ArchiveInvalid(f"{message}, at {json_pointer(steps)}" if steps else message, 1)
 
 
 def _require_known(version: object) -> None:
@@ -312,10 +323,11 @@ def end_to_bytes(ends: Mapping[str, CollectionEnd]) -> bytes:
 
 def read_end(line: bytes, header: Header) -> dict[str, CollectionEnd]:
     """The totals from their line. Raises `ArchiveInvalid`."""
+    document = b"{" + line + b'"seal":""}}'
     try:
-        members = text.load(b"{" + line + b'"seal":""}}')
+        members = text.load(document)
     except JsonTextError as error:
-        raise ArchiveInvalid(f"the end cannot be read: {error}") from error
+        raise _unreadable("the end", document, error) from error
     end = members["end"]
     if set(members) != {"end"} or set(end) != {"collections", "seal"} or line[-2:] != b"},":
         raise ArchiveInvalid("the end has members other than collections and seal")

@@ -77,6 +77,15 @@ class Limits:
 DEFAULTS: Final = Limits()
 
 
+def required_limits(limits: object) -> Limits:
+    """The limits that an operation was given, or the defaults. Raises TypeError."""
+    if limits is None:
+        return DEFAULTS
+    if not isinstance(limits, Limits):
+        raise TypeError(f"limits are Limits, not {limits!r}")
+    return limits
+
+
 def needed(limits: Mapping[str, int]) -> tuple[str, ...]:
     """A warning for each limit that an import of a new archive has to raise, and how far."""
     return tuple(

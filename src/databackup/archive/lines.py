@@ -134,6 +134,7 @@ class EditedLines:
         """The lines that are not blank."""
         for line in self._split():
             self.number += 1
+            self._require_length(len(line), self.number)
             if stripped := line.strip(_SPACES):
                 yield stripped
 
@@ -145,18 +146,18 @@ class EditedLines:
             start, *others = chunk.split(b"\n")
             parts.append(start)
             length += len(start)
-            self._require_length(length)
+            self._require_length(length, self.number + 1)
             if others:
                 yield b"".join(parts)
                 yield from others[:-1]
                 parts, length = [others[-1]], len(others[-1])
         yield b"".join(parts)
 
-    def _require_length(self, length: int) -> None:
+    def _require_length(self, length: int, number: int) -> None:
         name = self._limited
         limit = getattr(self._limits, name)
         if limit is not None and length > limit:
-            raise LimitExceeded.of(name, limit, "a line is longer", self.number + 1)
+            raise LimitExceeded.of(name, limit, "a line is longer", number)
 
     def _not_in_lines(self) -> NotInLines:
         return NotInLines(self.number)

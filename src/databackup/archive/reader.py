@@ -24,7 +24,7 @@ from databackup.archive.format import (
     read_seal,
     require_first_bytes,
 )
-from databackup.archive.limits import DEFAULTS, Limits
+from databackup.archive.limits import Limits, required_limits
 from databackup.archive.records import Batch, RecordCodec
 from databackup.archive.scanner import Scanner
 from databackup.errors import (
@@ -165,9 +165,7 @@ def open_archive(source: files.PathOrFile, limits: Limits | None = None) -> Iter
     The source is read from where it stands. Raises `FileError`, `NotAnArchive`, `NewerFormat`,
     `ArchiveTruncated`, `SealBroken`, `ArchiveInvalid`, `LimitExceeded`.
     """
-    limits = DEFAULTS if limits is None else limits
-    if not isinstance(limits, Limits):
-        raise TypeError(f"limits are Limits, not {limits!r}")
+    limits = required_limits(limits)
     with files.open_source(source, limits.size) as file:
         start = file.tell()
         packing = compression.by_content(_read(file, 4))
@@ -204,7 +202,7 @@ def _checked(
         raise SealBroken("the archive was changed after it was written: its seal does not fit")
     return Archive(
         header=header,
-        ends=read_end(end, header),
+        ends=_ends(end, header, number - 1),
         seal=sealed,
         size=scanner.size,
         file_size=file.seek(0, 2) - start,
@@ -212,6 +210,14 @@ def _checked(
         limits=limits,
         open=scan,
     )
+
+
+def _ends(line: bytes, header: Header, number: int) -> dict[str, CollectionEnd]:
+    try:
+        return read_end(line, header)
+    except ArchiveInvalid as error:
+        error.line = number
+        raise
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from databackup.archive.limits import required_limits
 from databackup.errors import UnknownCollection
 from databackup.operations.compare import Comparison, Difference, Side
 from databackup.operations.differences import Diff
@@ -61,6 +62,9 @@ def diff(
     wrong arguments, and whatever `progress` raises.
     """
     _require_number(sample)
+    if names is not None and len(names) != len((a, b)):
+        raise ValueError(f"names are those of two sides, not {names!r}")
+    limits = required_limits(limits)
     names = names or (_name(a, "a"), _name(b, "b"))
     with opened(a, b, names, limits) as (old, new):
         chosen = _chosen(old, new, collections)

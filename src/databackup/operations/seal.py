@@ -10,15 +10,17 @@ import attrs
 from databackup.archive import files
 from databackup.archive.edited import EditedDocument, open_edited
 from databackup.archive.format import Edited, Header, described_schema, utc_now
-from databackup.archive.limits import Limits, needed
+from databackup.archive.limits import DEFAULTS, Limits, needed, required_limits
 from databackup.archive.records import RecordCodec
 from databackup.archive.writer import ArchiveWriter
-from databackup.errors import InvalidRecords
+from databackup.errors import InvalidRecords, LimitExceeded
 from databackup.operations.keys import References, UniqueKeys
 from databackup.operations.locate import ProblemList
 from databackup.operations.reports import Progress, SealReport
 from databackup.schema.compiled import Codec
 from databackup.schema.document import describe, description_digest
+from databackup.schema.jsontext import deeper_than
+from databackup.schema.jsonvalues import MAX_DEPTH
 from databackup.spill import RowQueue
 
 if TYPE_CHECKING:
@@ -48,8 +50,9 @@ def seal_archive(
     `ArchiveSwapped`, `InvalidRecords` with up to 100 problems, and whatever `progress` raises: last
     in the stage "finishing", when all is written but `sealed` has not taken its name.
     """
+    limits = required_limits(limits)
     with open_edited(edited, limits) as document, RowQueue() as queue:
-        seal = _Seal(document, queue, progress)
+        seal = _Seal(document, queue, limits, progress)
         seal.check()
         written = files.write_archive(sealed, seal.chunks())
         return seal.report(written)
@@ -59,8 +62,13 @@ class _Seal:
     """One document: its records are checked into a queue, and written from there."""
 
     def __init__(
-        self, document: EditedDocument, queue: RowQueue, progress: ProgressCallback | None
+        self,
+        document: EditedDocument,
+        queue: RowQueue,
+        limits: Limits,
+        progress: ProgressCallback | None,
     ) -> None:
+        self._limits = limits
         self._document = document
         self._queue = queue
         self._progress = progress
@@ -79,6 +87,7 @@ class _Seal:
                 start = self._queue.batch_count
                 for batch in self._batches(name, read):
                     problems.add(batch.problems)
+                    self._require_within_limits(name, batch)
                     references.add(self._schema[name], self._codecs[name], batch)
                     self._queue.put(batch.rows)
                 self._parts[name] = range(start, self._queue.batch_count)
@@ -110,6 +119,24 @@ class _Seal:
         if in_order:
             self._in_order.add(name)
 
+    def _require_within_limits(self, name: str, batch: Batch) -> None:
+        """See that records, as they will be written, stay within limits below the defaults."""
+        record, depth = self._limits.record, self._limits.depth
+        if (record, depth) == (DEFAULTS.record, DEFAULTS.depth):
+            return
+        lines = RecordCodec(self._schema[name], self._codecs[name]).lines(batch.rows)[0]
+        for number, line in zip(batch.numbers, lines.split(b"\n"), strict=False):
+            if record is not None and len(line) > record:
+                raise LimitExceeded.of("record", record, f"record {number} of {name} is longer")
+            if _is_deeper(line, depth):
+                raise LimitExceeded.of("depth", depth or 0, f"record {number} of {name} is deeper")
+
+    def _require_header_within_limits(self) -> None:
+        limit = self._limits.header
+        longest = max(map(len, self._header.to_bytes().split(b"\n")))
+        if limit is not None and longest > limit:
+            raise LimitExceeded.of("header", limit, "a line of the header is longer")
+
     def _find_duplicates(self, problems: ProblemList) -> None:
         """Read again those collections whose keys no order proves to be unique."""
         unproven = {c.name for c in self._schema.collections if c.key} - self._in_order
@@ -123,6 +150,7 @@ class _Seal:
     def chunks(self) -> Generator[bytes]:
         """The bytes of the new archive, in pieces."""
         self._header = _sealed_header(self._document.header, self._schema, self._in_order)
+        self._require_header_within_limits()
         self._writer = ArchiveWriter(self._header, self._codecs)
         yield from self._writer.chunks(
             (self._schema[name], self._rows(name)) for name in self._header.collections
@@ -159,6 +187,13 @@ class _Seal:
                 *needed(self._writer.needs | written.needs),
             ),
         )
+
+
+def _is_deeper(line: bytes, depth: int | None) -> bool:
+    """Whether a record's line is deeper than a limit below the format's own."""
+    if depth is None or depth >= MAX_DEPTH:
+        return False
+    return deeper_than(depth + 1, line.decode("latin-1"))
 
 
 def _sealed_header(edited: Header, schema: Schema, in_order: AbstractSet[str]) -> Header:

@@ -101,7 +101,8 @@ class Codec:
     def decode(self, records: list[dict[str, Any]]) -> list[Row]:
         """The rows of objects of JSON forms. Raises `KindError`; `explain_records` says where."""
         names = self._collection.field_names
-        if any(type(record) is not dict or record.keys() != set(names) for record in records):
+        known = set(names)
+        if any(type(record) is not dict or record.keys() != known for record in records):
             raise KindError("records with all fields and no others", "others")
         arrays = [[record[name] for name in names] for record in records]
         self._validator(self._forms)(arrays)

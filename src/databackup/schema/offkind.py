@@ -59,6 +59,8 @@ class Keep(Kind):
     @property
     def decodes_itself(self) -> str:  # type: ignore[override]
         itself = self.inner.decodes_itself
+        if not itself:
+            return ""
         return f"type({{v}}) is not dict{'' if itself == ALWAYS else f' and ({itself})'}"
 
     @property

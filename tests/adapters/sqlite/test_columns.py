@@ -178,3 +178,21 @@ def test_values_that_no_column_takes_are_named() -> None:
     assert found.write_all([datetime.date(2020, 1, 1)]) is None
     with pytest.raises(KindError):
         found.write(datetime.date(2020, 1, 1))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": Decimal("Infinity")}, (1, 2), {"a": {1, 2}}, [datetime.datetime(2020, 1, 1)],  # noqa: DTZ001
+        {1: 2}, [b"x"], {"a": math.nan}, {"a": (1,)},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_no_json_is_refused(value: Any) -> None:
+    """No value that msgspec would make JSON of is written as JSON, alone or in a column."""
+    found = form(composite.Json(), "TEXT")
+    assert found.write
+    assert found.write_all
+    with pytest.raises(KindError):
+        found.write(value)
+    assert found.write_all([{"a": 1}, value]) is None

@@ -209,10 +209,7 @@ def _compile_suspects(
     sound = " and ".join(
         "(" + _sound(field, column, form).format(v=f"v{place}") + ")"
         for place, (field, column, form) in enumerate(zip(fields, columns, forms, strict=True))
-        if not _is_sound(field, column)
     )
-    if not sound:
-        return lambda _rows: []
     names = _names(len(forms))
     return compile_function(
         "def convert(rows):\n"
@@ -222,19 +219,6 @@ def _compile_suspects(
 
 
 _FIRST: Final = {kinds.Str: "str", kinds.Float: "float", kinds.Bytes: "bytes"}
-
-
-def _is_sound(field: Field, column: Column) -> bool:
-    """Whether a column holds every value of a field as it is, if only an integer has 64 bits."""
-    affinities = _HELD.get(type(field.value_kind), ())
-    return field.off_kind == "refuse" and column.affinity in affinities
-
-
-_HELD: Final = {
-    kinds.Int: ("INTEGER", "NUMERIC", "BLOB"),
-    kinds.Str: ("TEXT", "BLOB"),
-    kinds.Bytes: ("INTEGER", "NUMERIC", "REAL", "TEXT", "BLOB"),
-}
 
 
 def _sound(field: Field, column: Column, form: Form) -> str:

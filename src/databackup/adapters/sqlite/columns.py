@@ -15,6 +15,7 @@ import msgspec
 from databackup.adapters._sql import json_texts
 from databackup.schema import composite, kinds
 from databackup.schema.jsontext import parse_all_fast
+from databackup.schema.jsonvalues import is_plain
 
 if TYPE_CHECKING:
     from databackup.adapters.sqlite.form import Whole
@@ -144,11 +145,10 @@ def read_json(stored: list[Any]) -> list[Any] | None:
 
 
 def write_json(values: list[Any]) -> list[Any] | None:
-    """For lists and dicts without null, which NaN would be written as, too."""
-    if not {list, dict}.issuperset(map(type, values)):
+    """For plain lists and dicts; msgspec alone would make JSON of much that is none."""
+    if not {list, dict}.issuperset(map(type, values)) or not all(map(is_plain, values)):
         return None
     try:
-        texts = json_texts(values)
-    except (TypeError, ValueError):
+        return json_texts(values)
+    except ValueError:  # a lone surrogate
         return None
-    return None if any("null" in text for text in texts) else texts

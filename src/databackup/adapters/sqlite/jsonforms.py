@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import decimal
 import math
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from databackup.adapters._sql import json_form, json_text, stored_json
 from databackup.adapters.sqlite.form import Convert, Form, SqlValue
 from databackup.schema import JSON_NULL, KindError, RawText, composite
 from databackup.schema.jsontext import parse_fast, parse_json
+from databackup.schema.jsonvalues import is_plain
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
@@ -81,12 +81,9 @@ def _parsed(kind: composite.Json, text: str) -> Any:
 
 
 def _json_text(kind: composite.Json, value: Any) -> str:
-    """A JSON value as text."""
-    with contextlib.suppress(TypeError):
-        text = json_text(value)
-        if "null" not in text:  # which NaN would be written as
-            return text
-    kind.encode(value)
+    """A JSON value as text. msgspec alone would make JSON of much that is none."""
+    if not is_plain(value):
+        kind.encode(value)
     return json_text(value)
 
 
