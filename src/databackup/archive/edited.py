@@ -25,17 +25,14 @@ from databackup.archive.format import (
 )
 from databackup.archive.limits import Limits, required_limits
 from databackup.archive.lines import EditedLines, NotInLines, are_objects
-from databackup.archive.records import Batch
+from databackup.archive.records import Batch, unreadable
 from databackup.errors import (
     ArchiveInvalid,
     ArchiveSwapped,
     ArchiveTruncated,
-    FileError,
     LimitExceeded,
     NotAnArchive,
     NotSealable,
-    Problem,
-    reason_of,
 )
 from databackup.schema.compiled import json_pointer
 from databackup.schema.jsontext import JsonTextError, parse_json, steps_to_flaw
@@ -84,7 +81,7 @@ def open_edited(source: files.PathOrFile, limits: Limits | None = None) -> Itera
     limits = required_limits(limits)
     with files.open_source(source, limits.size) as file:
         start = file.tell()
-        packing = compression.by_content(_read(file, 4))
+        packing = compression.by_content(files.read(file, 4))
 
         def expand() -> Iterator[bytes]:
             file.seek(start)
@@ -216,21 +213,10 @@ def _batch_of_lines(block: bytes, first: int, codec: RecordCodec) -> Batch:
             records.append(text.load(line))
             numbers.append(number)
         except JsonTextError as error:
-            problems.append(_no_json(error, codec.collection.name, number))
+            problems.append(unreadable(codec.collection, number, error))
     batch = _batch(records, numbers, codec)
     found = sorted([*batch.problems, *problems], key=lambda problem: problem.record or 0)
     return attrs.evolve(batch, problems=found)
-
-
-def _no_json(error: JsonTextError, name: str, number: int) -> Problem:
-    return Problem(
-        code="invalid-json",
-        message=str(error),
-        collection=name,
-        record=number,
-        pointer=json_pointer(("data", name, number - 1)),
-        expected="a JSON object on one line",
-    )
 
 
 # -- as a whole --------------------------------------------------------------------------------
@@ -372,22 +358,10 @@ def _expanded(
     size = 0
     expansion = limits.expansion_of(packing)
     try:
-        for chunk in compression.decompress(_chunks(file), packing, expansion):
+        for chunk in compression.decompress(files.chunks(file), packing, expansion):
             size += len(chunk)
             if limits.size is not None and size > limits.size:
                 raise LimitExceeded.of("size", limits.size, "the document is larger")
             yield chunk
     except (ArchiveInvalid, ArchiveTruncated) as error:
         raise NotSealable(error.message) from error
-
-
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    while chunk := _read(file, compression.CHUNK):
-        yield chunk
-
-
-def _read(file: IO[bytes], size: int) -> bytes:
-    try:
-        return file.read(size)
-    except OSError as error:
-        raise FileError(f"the source cannot be read: {reason_of(error)}") from error

@@ -61,6 +61,20 @@ def _spool(file: IO[bytes], spool: IO[bytes], limit: int | None) -> None:
             raise LimitExceeded.of("size", limit, "the archive is larger")
 
 
+def chunks(file: IO[bytes]) -> Iterator[bytes]:
+    """What a file holds from where it stands, in pieces. Raises `FileError`."""
+    while chunk := read(file, compression.CHUNK):
+        yield chunk
+
+
+def read(file: IO[bytes], size: int) -> bytes:
+    """Up to `size` bytes of a file. Raises `FileError`."""
+    try:
+        return file.read(size)
+    except OSError as error:
+        raise FileError(f"the source cannot be read: {reason_of(error)}") from error
+
+
 def _open(path: Path) -> IO[bytes]:
     try:
         if path.is_dir():

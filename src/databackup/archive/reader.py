@@ -32,11 +32,9 @@ from databackup.errors import (
     ArchiveInvalid,
     ArchiveSwapped,
     ArchiveTruncated,
-    FileError,
     LimitExceeded,
     Problem,
     SealBroken,
-    reason_of,
 )
 from databackup.schema.jsontext import deeper_than
 from databackup.schema.jsonvalues import MAX_DEPTH
@@ -168,12 +166,12 @@ def open_archive(source: files.PathOrFile, limits: Limits | None = None) -> Iter
     limits = required_limits(limits)
     with files.open_source(source, limits.size) as file:
         start = file.tell()
-        packing = compression.by_content(_read(file, 4))
+        packing = compression.by_content(files.read(file, 4))
 
         def scan() -> Scanner:
             file.seek(start)
             expansion = limits.expansion_of(packing)
-            return Scanner(compression.decompress(_chunks(file), packing, expansion), limits)
+            return Scanner(compression.decompress(files.chunks(file), packing, expansion), limits)
 
         yield _checked(scan, limits, packing, file, start)
 
@@ -218,15 +216,3 @@ def _ends(line: bytes, header: Header, number: int) -> dict[str, CollectionEnd]:
     except ArchiveInvalid as error:
         error.line = number
         raise
-
-
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    while chunk := _read(file, compression.CHUNK):
-        yield chunk
-
-
-def _read(file: IO[bytes], size: int) -> bytes:
-    try:
-        return file.read(size)
-    except OSError as error:
-        raise FileError(f"the source cannot be read: {reason_of(error)}") from error

@@ -119,16 +119,17 @@ class RecordCodec:
                     rows += self.codec.decode([record])
                     numbers.append(number)
             except (JsonTextError, KindError) as error:
-                problems.append(self._unreadable(number, error))
+                problems.append(unreadable(self.collection, number, error))
         return Batch(rows, self.canonical(rows), numbers, problems)
 
-    def _unreadable(self, number: int, error: Exception) -> Problem:
-        name = self.collection.name
-        return Problem(
-            code="invalid-json",
-            message=str(error),
-            collection=name,
-            record=number,
-            pointer=json_pointer(("data", name, number - 1)),
-            expected="a JSON object on one line",
-        )
+
+def unreadable(collection: Collection, number: int, error: Exception) -> Problem:
+    """The problem of a record whose line is no JSON object that can be read."""
+    return Problem(
+        code="invalid-json",
+        message=str(error),
+        collection=collection.name,
+        record=number,
+        pointer=json_pointer(("data", collection.name, number - 1)),
+        expected="a JSON object on one line",
+    )
