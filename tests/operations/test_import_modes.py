@@ -18,7 +18,7 @@ from databackup.testing.harness import expected, stored
 from tests.support import sqlite
 from tests.support.archives import data_of, exported
 from tests.support.club import CLUB, MEMBERS, PLAYS, TEAMS, Dataset, club, many, memory
-from tests.support.wrappers import Passed
+from tests.support.wrappers import Passed, unordered
 
 KEYED = Schema(app="club", version=3, collections=[PLAYS, MEMBERS, TEAMS])
 MODES = pytest.mark.parametrize("mode", ["merge", "add"])
@@ -381,3 +381,17 @@ def test_counters_are_never_lowered(tmp_path: Path, mode: Any, last: int, follow
     import_all(target, io.BytesIO(exported(source)), mode=mode)
     sqlite.run(tmp_path / "new.db", "INSERT INTO t (v) VALUES ('c')")
     assert [(following,)] == sqlite.query(tmp_path / "new.db", "SELECT max(id) FROM t")
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+@MODES
+def test_zero_and_minus_zero_are_two_keys(mode: Any, in_order: bool) -> None:
+    """No record is overwritten or kept for one of another key; a store of one alone says so."""
+    schema = Schema(collections=[Collection("t", key="k", fields={"k": float, "v": int})])
+    archive = exported(memory({"t": [(0.0, 1)]}, schema))
+    target = memory({"t": [(-0.0, 2)]}, schema)
+    before = repr(stored(target))
+    repository: Any = target if in_order else unordered(target)
+    with pytest.raises(InvalidRecords, match="the store refuses the record"):
+        import_all(repository, io.BytesIO(archive), mode=mode)
+    assert before == repr(stored(target))

@@ -12,7 +12,6 @@ from databackup.archive.limits import required_limits
 from databackup.errors import UnknownCollection
 from databackup.operations.compare import Comparison, Difference, Side
 from databackup.operations.differences import Diff
-from databackup.operations.keys import key_bytes, key_fields
 from databackup.operations.matching import match_all
 from databackup.operations.reports import Progress
 from databackup.operations.samples import Sampler
@@ -213,15 +212,4 @@ def _by_key(
 ) -> Iterator[Difference]:
     codec = Codec(keyed, validated=False)
     comparison = Comparison(keyed, codec=codec, in_place=True)
-    if not in_order:
-        yield from comparison.by_index(new, old)
-        return
-    fields = key_fields(keyed)
-    for found in comparison.by_merging(new, old):
-        if found.new is not None and found.old is not None:
-            keys = [key_bytes(fields, codec.key(row)) for row in (found.new, found.old)]
-            if keys[0] != keys[1]:  # 0.0 and -0.0 are at one place in the order
-                yield Difference(None, found.old)
-                yield Difference(found.new, None)
-                continue
-        yield found
+    yield from (comparison.by_merging if in_order else comparison.by_index)(new, old)
