@@ -366,6 +366,16 @@ class InvalidRecords(DatabackupError):
         return cls(f"{what}: {count} {plural}{lines}{more}", found[:PROBLEM_LIMIT], count)
 
 
+class RecordsNotTaken(InvalidRecords):
+    """Sound records that the store refuses, or gives back otherwise than it was given them."""
+
+    code: ClassVar[str] = "records-not-taken"
+    remedy: ClassVar[str] = (
+        "The archive is sound: mend what in the store stands in the way, a constraint, a trigger "
+        "or another record, then import again"
+    )
+
+
 # -- stores ------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from databackup.archive.files import PathOrFile
 from databackup.archive.limits import Limits
 from databackup.archive.reader import Archive, open_archive
 from databackup.archive.records import RecordCodec
-from databackup.errors import InvalidRecords, Problem, StoreError
+from databackup.errors import InvalidRecords, Problem, RecordsNotTaken, StoreError
 from databackup.operations import readback
 from databackup.operations.collection import CollectionImport, Outcome
 from databackup.operations.fit import require_fit, require_keys
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from databackup.operations.reports import ProgressCallback
     from databackup.repository import Repository, Transaction
     from databackup.schema import Collection, Schema
+
+
+_OF_THE_STORE = {"store-refuses", "read-back"}
 
 
 def import_all(
@@ -45,8 +48,9 @@ def import_all(
     the writes is read back and compared before the commit.
 
     Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `KeyRequired`,
-    `StoreError`; `InvalidRecords` with up to 100 problems; `CommitUnknown`; and whatever `progress`
-    raises. Raises ValueError or TypeError for an option that `ImportOptions` does not know.
+    `StoreError`; `InvalidRecords` with up to 100 problems, `RecordsNotTaken` where they are the
+    store's; `CommitUnknown`; and whatever `progress` raises. Raises ValueError or TypeError for an
+    option that `ImportOptions` does not know.
     """
     chosen = ImportOptions(
         mode=mode,
@@ -168,12 +172,13 @@ class _Import:
         return Problem(code="read-back", message=message, collection=collection.name)
 
     def _raise_problems(self) -> None:
-        if self._problems:
-            raise InvalidRecords.of(
-                "the import was refused and nothing was changed",
-                self._problems.locate(self._archive, self._schema),
-                self._problems.total,
-            )
+        if not self._problems:
+            return
+        found = self._problems.locate(self._archive, self._schema)
+        of_store = all(problem.code in _OF_THE_STORE for problem in found)
+        raise (RecordsNotTaken if of_store else InvalidRecords).of(
+            "the import was refused and nothing was changed", found, self._problems.total
+        )
 
     def report(self) -> ImportReport:
         """What was committed."""
