@@ -147,9 +147,9 @@ def test_the_limit_is_one_byte_sharp() -> None:
 
 def test_no_limits() -> None:
     """None is no limit, of nothing."""
-    limits = Limits(record=None, header=None, document=None)
+    limits = Limits(record=None, header=None, size=None, expansion=None, depth=None, document=None)
     for text in LAYOUTS.values():
-        opened(text, limits)
+        assert {name: SALES[name] for name in SHOP._by_name} == opened(text, limits)
 
 
 def test_a_collection_named_data() -> None:

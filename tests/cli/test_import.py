@@ -88,7 +88,12 @@ def test_nobody_is_asked_about_what_would_be_refused(workshop: Workshop) -> None
 def test_wrong_app_allowed(workshop: Workshop) -> None:
     """`--wrong-app allow` imports the archive of another app."""
     archive = workshop.archive(workshop.app(app="other"))
-    workshop.ok("import", archive, workshop.app(), "--yes", "--wrong-app", "allow")
+    result = workshop.ok(
+        "import", archive, workshop.app(), "--yes", "--wrong-app", "allow", "--json"
+    )
+    held = json.loads(workshop.ok("inspect", archive, "--json").stdout)
+    assert held["archive_id"] == json.loads(result.stdout)["archive_id"]
+    assert held["records"] == json.loads(result.stdout)["records"]
 
 
 def test_no_read_back(workshop: Workshop) -> None:

@@ -1,7 +1,6 @@
 """Merge and add, by example: what is written, what is left alone, what is refused."""
 
 import io
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ import pytest
 from databackup import Changes, Collection, Reference, Schema, import_all
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.errors import InvalidRecords, KeyRequired, RecordsNotTaken
-from databackup.repository import Repository
 from databackup.schema import Field, kinds
 from databackup.schema.composite import Optional
 from databackup.testing.harness import expected, stored
+from tests.operations.conftest import Make
 from tests.support import sqlite
 from tests.support.archives import data_of, exported
 from tests.support.club import CLUB, MEMBERS, PLAYS, TEAMS, Dataset, club, many, memory
@@ -22,22 +21,6 @@ from tests.support.wrappers import Passed, unordered
 
 KEYED = Schema(app="club", version=3, collections=[PLAYS, MEMBERS, TEAMS])
 MODES = pytest.mark.parametrize("mode", ["merge", "add"])
-
-Make = Callable[[Schema, Dataset], Repository]
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
-    """A function that makes a store of each sort."""
-    made = iter(range(100))
-
-    def over_sqlite(schema: Schema, dataset: Dataset) -> Repository:
-        return sqlite.repository(tmp_path / f"{next(made)}.db", schema, dict(dataset))
-
-    def over_memory(schema: Schema, dataset: Dataset) -> Repository:
-        return memory({name: list(rows) for name, rows in dataset.items()}, schema)
-
-    return over_sqlite if request.param == "sqlite" else over_memory
 
 
 def _club() -> Dataset:

@@ -1,5 +1,4 @@
 import io
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,29 +17,13 @@ from databackup import (
 from databackup.adapters.memory import MemoryRepository
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.errors import InvalidRecords, RecordsRefused, SchemaMismatch
-from databackup.repository import Repository
 from databackup.schema import Field, composite, kinds
 from databackup.testing.harness import stored
+from tests.operations.conftest import Make
 from tests.support import sqlite
 from tests.support.archives import data_of, exported
-from tests.support.club import CLUB, Dataset, club, many, memory
+from tests.support.club import CLUB, club, many, memory
 from tests.support.wrappers import Passed, PassedTransaction, unordered
-
-Make = Callable[[Schema, Dataset], Repository]
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
-    """A function that makes a store of each sort."""
-    made = iter(range(100))
-
-    def over_sqlite(schema: Schema, dataset: Dataset) -> Repository:
-        return sqlite.repository(tmp_path / f"{next(made)}.db", schema, dict(dataset))
-
-    def over_memory(schema: Schema, dataset: Dataset) -> Repository:
-        return memory({name: list(rows) for name, rows in dataset.items()}, schema)
-
-    return over_sqlite if request.param == "sqlite" else over_memory
 
 
 def test_into_an_empty_store(make: Make) -> None:

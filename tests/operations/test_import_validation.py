@@ -7,9 +7,19 @@ from typing import Any
 import attrs
 import pytest
 
-from databackup import Collection, Field, Problem, Schema, import_all, verify_archive
+from databackup import (
+    Collection,
+    Field,
+    Problem,
+    Schema,
+    diff,
+    import_all,
+    seal_archive,
+    verify_archive,
+)
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.archive.format import CollectionEnd
+from databackup.archive.records import RecordCodec
 from databackup.errors import ArchiveInvalid, ArchiveSwapped, InvalidRecords
 from databackup.schema import kinds
 from databackup.testing.harness import stored
@@ -470,14 +480,20 @@ def test_file_swapped_after_the_seal_was_checked(tmp_path: Path) -> None:
 
 
 def test_embedded_schema_is_never_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an archive says of its kinds is no JSON Schema that anything runs."""
+    """What an archive says of its kinds is no JSON Schema that anything runs, in any lane."""
     archive = exported(memory())
 
     def compiled(*_args: Any, **_options: Any) -> Any:
         raise AssertionError("compiled")
 
     monkeypatch.setattr("databackup.schema.compiled.compile_validator", compiled)
+    # The strict lane alone validates.
+    monkeypatch.setattr("databackup.archive.text.BlockDecoder.load", lambda *_: None)
     assert 13 == verify_archive(io.BytesIO(archive)).records
+    assert diff(io.BytesIO(archive), io.BytesIO(archive)).identical
+    assert 13 == seal_archive(io.BytesIO(archive), io.BytesIO()).records
+    with pytest.raises(AssertionError, match="compiled"):  # as a host's own collection would be
+        RecordCodec(Collection("t", fields={"a": int})).strict_batch([b'{"a":1}'], 1)
 
 
 def test_off_kind_field_names() -> None:

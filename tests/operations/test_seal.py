@@ -345,17 +345,6 @@ def test_importing_what_was_edited() -> None:
     assert (report.changed, report.added, report.deleted) == (len(club()["members"]), 0, 0)
 
 
-def test_nothing_is_compiled_from_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The embedded schema describes: no JSON Schema is made from it."""
-    document = shop()
-
-    def compiled(*_arguments: Any) -> Any:
-        raise AssertionError("a JSON Schema was made from a file")
-
-    monkeypatch.setattr("databackup.schema.compiled.compile_validator", compiled)
-    sealed(document)
-
-
 def test_progress() -> None:
     """Checking, sealing and, once all is written, finishing are told of; raising cancels."""
     seen: list[Any] = []
