@@ -66,6 +66,7 @@ def one_by_one(convert: Any, found: Form, values: list[Any]) -> list[Any]:
 @pytest.mark.parametrize("kind, declared", [(NAIVE, "TIMESTAMP"), (AWARE, "TEXT")])
 @given(stored=st.lists(texts, max_size=4))
 @example(stored=['2020-01-01 00:00:00","2020-01-01 00:00:00', "2020-01-01 00:00:00\\"])
+@example(stored=["2020-01-01 00:00:00+02:00"])
 def test_datetimes_are_read_alike(kind: Kind, declared: str, stored: list[Any]) -> None:
     """A column of datetimes is read as each of them is, or not at all."""
     assert_read_alike(form(kind, declared), stored)
