@@ -278,13 +278,13 @@ def _batch(records: list[Any], numbers: list[int] | range, codec: RecordCodec) -
     if rows is None:
         rows = _rows(_with_floats(records, codec.collection), codec)
     if rows is not None:
-        return Batch(rows, codec.canonical(rows), numbers)
+        return Batch(rows, numbers, make_canonical=functools.partial(codec.canonical, rows))
     if len(records) > 1:
         return _one_by_one(records, numbers, codec)
     problems = codec.codec.explain_records(records, numbers[0])
     if not problems:  # no record is left out in silence
         raise NotSealable(f"record {numbers[0]} of {codec.collection} cannot be read")
-    return Batch([], [], [], problems)
+    return Batch([], [], problems)
 
 
 def _rows(records: list[Any], codec: RecordCodec) -> list[Row] | None:
@@ -298,9 +298,9 @@ def _one_by_one(records: list[Any], numbers: list[int] | range, codec: RecordCod
     parts = [_batch([record], [n], codec) for record, n in zip(records, numbers, strict=True)]
     return Batch(
         [row for part in parts for row in part.rows],
-        [line for part in parts for line in part.canonical],
         [number for part in parts for number in part.numbers],
         [problem for part in parts for problem in part.problems],
+        make_canonical=lambda: [form for part in parts for form in part.canonical],
     )
 
 

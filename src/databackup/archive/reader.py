@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
     from databackup.archive.format import CollectionEnd, Header
 
+    ReadRecords = Callable[[RecordCodec], Iterator[Batch]]
+
 
 @attrs.frozen(kw_only=True)
 class Archive:
@@ -58,17 +60,18 @@ class Archive:
     _limits: Limits = attrs.field(repr=False)
     _open: Callable[[], Scanner] = attrs.field(repr=False)
 
-    def collections(self) -> Iterator[tuple[str, Callable[[RecordCodec], Iterator[Batch]]]]:
+    def collections(self, *, digests: bool = True) -> Iterator[tuple[str, ReadRecords]]:
         """Each collection's name, and a function that reads its records.
 
         The function takes the codec to read them with; what it has not read when the next
         collection is asked for is passed over. A count or digest that differs from the totals is a
-        `Problem` of the last batch. After the last collection the seal is checked once more.
+        `Problem` of the last batch; without `digests`, for callers that compare them with what they
+        make of the records, a count alone. After the last collection the seal is checked once more.
         Raises `ArchiveSwapped` where the file was changed since it was opened.
         """
         scanner = self._open()
         with self._noticing_a_swap(scanner):
-            yield from self._collections(scanner)
+            yield from self._collections(scanner, digests=digests)
         if not self._is_same(scanner):
             raise _swapped()
 
@@ -89,14 +92,12 @@ class Archive:
             return False  # the first pass could expand it
         return scanner.hex == self.seal == read_seal(scanner.tail)
 
-    def _collections(
-        self, scanner: Scanner
-    ) -> Iterator[tuple[str, Callable[[RecordCodec], Iterator[Batch]]]]:
+    def _collections(self, scanner: Scanner, *, digests: bool) -> Iterator[tuple[str, ReadRecords]]:
         _read_header(scanner)
         names = self.header.collections
         for position, name in enumerate(names):
             _expect(scanner, text.dump(name) + b":[")
-            yield name, functools.partial(self._batches, scanner, name)
+            yield name, functools.partial(self._batches, scanner, name, digests=digests)
             for _ in scanner.blocks():
                 pass  # records that nobody asked for
             _expect(scanner, b"]," if position + 1 < len(names) else b"]")
@@ -104,26 +105,32 @@ class Archive:
         if not scanner.line().startswith(END_START):
             raise ArchiveInvalid("the end is not where it should be", scanner.line_number)
 
-    def _batches(self, scanner: Scanner, name: str, codec: RecordCodec) -> Iterator[Batch]:
-        digest = Digest(name)
-        before, count = scanner.line_number, 0
+    def _batches(
+        self, scanner: Scanner, name: str, codec: RecordCodec, *, digests: bool
+    ) -> Iterator[Batch]:
+        digest = Digest(name) if digests else None
+        count = 0
         with self._noticing_a_swap(scanner):
             for block in scanner.blocks():
                 first = count + 1
-                self._require_depth(block, name, first, scanner.line_number)
+                self._require_depth(block, name, first, scanner)
                 batch = codec.batch(block, first)
                 if batch is None:
-                    batch = codec.strict_batch(scanner.lines(block), first)
-                digest.add(batch.canonical)
-                count = scanner.line_number - before
+                    lines = scanner.lines(block)
+                    batch = codec.strict_batch(lines, first)
+                    count += len(lines)
+                else:
+                    count += len(batch.rows)
+                if digest is not None:
+                    digest.add(batch.canonical)
                 yield batch
         end = self.ends[name]
         if count != end.count:
             yield _only(name, "count", f"the end counts {end.count} records, there are {count}")
-        elif digest.count == end.count and digest.hex != end.digest:
+        elif digest is not None and digest.count == end.count and digest.hex != end.digest:
             yield _only(name, "digest", "the records are not those the end has the digest of")
 
-    def _require_depth(self, block: bytes, name: str, first: int, last_line: int) -> None:
+    def _require_depth(self, block: bytes, name: str, first: int, scanner: Scanner) -> None:
         limit = self._limits.depth
         if limit is None or limit == MAX_DEPTH:
             return  # the format's own, which kinds hold values to
@@ -131,11 +138,12 @@ class Archive:
         for position, line in enumerate(lines):
             if deeper_than(limit + 1, line.decode("latin-1")):
                 what = f"record {first + position} of {name} is deeper"
-                raise LimitExceeded.of("depth", limit, what, last_line - len(lines) + position + 1)
+                line_number = scanner.line_number - len(lines) + position + 1
+                raise LimitExceeded.of("depth", limit, what, line_number)
 
 
 def _only(collection: str, code: str, message: str) -> Batch:
-    return Batch([], [], [], [Problem(code=code, message=message, collection=collection)])
+    return Batch([], [], [Problem(code=code, message=message, collection=collection)])
 
 
 def _swapped() -> ArchiveSwapped:
@@ -168,12 +176,31 @@ def open_archive(source: files.PathOrFile, limits: Limits | None = None) -> Iter
         start = file.tell()
         packing = compression.by_content(files.read(file, 4))
 
-        def scan() -> Scanner:
+        def stream() -> Iterator[bytes]:
             file.seek(start)
             expansion = limits.expansion_of(packing)
-            return Scanner(compression.decompress(files.chunks(file), packing, expansion), limits)
+            return compression.decompress(files.chunks(file), packing, expansion)
+
+        def lines_before(offset: int) -> int:
+            here = file.tell()
+            try:
+                return _count_lines(stream(), offset)
+            finally:
+                file.seek(here)
+
+        def scan() -> Scanner:
+            return Scanner(stream(), limits, lines_before)
 
         yield _checked(scan, limits, packing, file, start)
+
+
+def _count_lines(chunks: Iterator[bytes], size: int) -> int:
+    """How many lines end within the first bytes of a stream."""
+    count = 0
+    while size > 0 and (chunk := next(chunks, b"")):
+        count += chunk.count(b"\n", 0, size)
+        size -= len(chunk)
+    return count
 
 
 def _checked(
@@ -188,19 +215,19 @@ def _checked(
     header = _read_header(scanner)
     end = scanner.skip_to_end()
     last = scanner.peek(SEAL_LENGTH + 1)
-    number = scanner.line_number + 1
     if len(last) < SEAL_LENGTH:
-        raise ArchiveTruncated("the archive ends within its last line", number)
+        raise ArchiveTruncated("the archive ends within its last line", scanner.line_number + 1)
     sealed = read_seal(last[:SEAL_LENGTH])
     if sealed is None:
+        number = scanner.line_number + 1
         raise SealBroken("the line behind the end is not the archive's seal", number)
     if len(last) > SEAL_LENGTH:
-        raise SealBroken("something follows the archive's last line", number + 1)
+        raise SealBroken("something follows the archive's last line", scanner.line_number + 2)
     if sealed != scanner.hex:
         raise SealBroken("the archive was changed after it was written: its seal does not fit")
     return Archive(
         header=header,
-        ends=_ends(end, header, number - 1),
+        ends=_ends(end, header, scanner),
         seal=sealed,
         size=scanner.size,
         file_size=file.seek(0, 2) - start,
@@ -210,9 +237,9 @@ def _checked(
     )
 
 
-def _ends(line: bytes, header: Header, number: int) -> dict[str, CollectionEnd]:
+def _ends(line: bytes, header: Header, scanner: Scanner) -> dict[str, CollectionEnd]:
     try:
         return read_end(line, header)
     except ArchiveInvalid as error:
-        error.line = number
+        error.line = scanner.line_number
         raise

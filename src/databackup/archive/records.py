@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -15,23 +16,28 @@ from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import KindError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from databackup.schema import Collection
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Batch:
     """Records read from an archive: rows, the canonical form of each, and what was wrong.
 
     `numbers` are the records' numbers in their collection, from 1; records with a problem are not
-    among the rows.
+    among the rows. Canonical forms are made when they are asked for.
     """
 
     rows: list[Row]
-    canonical: list[bytes]
-    numbers: list[int] | range
+    numbers: Sequence[int]
     problems: list[Problem] = attrs.field(factory=list)
+    _make_canonical: Callable[[], list[bytes]] = attrs.field(default=list, kw_only=True, repr=False)
+
+    @functools.cached_property
+    def canonical(self) -> list[bytes]:
+        """The canonical form of each row."""
+        return self._make_canonical()
 
 
 class RecordCodec:
@@ -40,7 +46,9 @@ class RecordCodec:
     def __init__(self, collection: Collection, codec: Codec | None = None) -> None:
         self.collection = collection
         self.codec = codec or collection.codec
-        self._decoder = text.BlockDecoder(self.codec.record_type or Any)
+        self._wide = text.BlockDecoder(self.codec.record_type or Any)
+        narrow = self.codec.narrow_type
+        self._narrow = None if narrow is None else text.BlockDecoder(narrow)
 
     def lines(self, rows: list[Row], first: int = 1) -> tuple[bytes, list[bytes]]:
         """The lines of rows, each ended by a line feed, and the canonical form of each row.
@@ -84,22 +92,32 @@ class RecordCodec:
 
         Between the lines stand commas and line feeds; `first` is the first record's number.
         """
-        loaded = self._decoder.load(block)
+        loaded = self._load(block)
         if loaded is None:
             return None
         records, lines = loaded
         try:
             if self.codec.record_type is None:
                 rows = self.codec.decode(records)
-                canonical = self.canonical(rows)
+                canonical = functools.partial(self.canonical, rows)
             else:
                 values = list(map(msgspec.structs.astuple, records))
                 plain = self.codec.are_plain(values)
-                rows = self.codec.read(values, plain=plain)
-                canonical = self._canonical(rows, records, lines, plain=plain)
-        except (KindError, InvalidRecords):
+                rows = self.codec.read(values, plain=plain, narrow=self._narrow is not None)
+                canonical = functools.partial(self._canonical, rows, records, lines, plain=plain)
+        except KindError:
             return None
-        return Batch(rows, canonical, range(first, first + len(rows)))
+        numbers = range(first, first + len(rows))
+        return Batch(rows, numbers, make_canonical=canonical)
+
+    def _load(self, block: bytes) -> tuple[list[Any], bytes] | None:
+        """The records of a block, and their lines; once one does not fit, all are read widely."""
+        if self._narrow is not None:
+            loaded = self._narrow.load(block)
+            if loaded is not None:
+                return loaded
+            self._narrow = None
+        return self._wide.load(block)
 
     def strict_batch(self, lines: Iterable[bytes], first: int) -> Batch:
         """The records of lines without their commas, in the strict lane.
@@ -120,7 +138,8 @@ class RecordCodec:
                     numbers.append(number)
             except (JsonTextError, KindError) as error:
                 problems.append(unreadable(self.collection, number, error))
-        return Batch(rows, self.canonical(rows), numbers, problems)
+        make_canonical = functools.partial(self.canonical, rows)
+        return Batch(rows, numbers, problems, make_canonical=make_canonical)
 
 
 def unreadable(collection: Collection, number: int, error: Exception) -> Problem:

@@ -10,7 +10,7 @@ from databackup.archive.format import END_START, SEAL_LENGTH
 from databackup.errors import ArchiveInvalid, ArchiveTruncated, LimitExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from databackup.archive.limits import Limits
 
@@ -21,17 +21,20 @@ _CLOSE: Final = re.compile(rb"\n\]")  # twice as fast as bytes.find
 class Scanner:
     """Lines and blocks of lines of a stream of chunks; hashes all but the seal.
 
-    Whatever it reads or passes over may raise `LimitExceeded`.
+    Whatever it reads or passes over may raise `LimitExceeded`. Lines are counted for error messages
+    alone: `lines_before` tells how many end within so many bytes of the stream.
     """
 
-    def __init__(self, chunks: Iterator[bytes], limits: Limits) -> None:
+    def __init__(
+        self, chunks: Iterator[bytes], limits: Limits, lines_before: Callable[[int], int]
+    ) -> None:
         self._chunks = chunks
         self._limits = limits
+        self._lines_before = lines_before
         self._buffer = b""
         self._unended = 0
         self._hash = hashlib.sha256()
         self._tail = b""
-        self.line_number = 0
         self.size = 0
 
     def _fill(self) -> bool:
@@ -51,6 +54,16 @@ class Scanner:
             self._tail = held[-SEAL_LENGTH:]
         self._buffer += chunk
         return True
+
+    @property
+    def _passed(self) -> int:
+        """How many bytes have been taken."""
+        return self.size - len(self._buffer)
+
+    @property
+    def line_number(self) -> int:
+        """The number of the line taken last. It is counted from the beginning each time."""
+        return self._lines_before(self._passed)
 
     @property
     def tail(self) -> bytes:
@@ -73,21 +86,21 @@ class Scanner:
         limit = self._limits.header
         self._await_line("header", limit)
         line, _, self._buffer = self._buffer.partition(b"\n")
-        self.line_number += 1
         if limit is not None and len(line) > limit:
             raise _too_long("header", limit, self.line_number)
         return line
 
     def _await_line(self, name: str, limit: int | None) -> None:
-        searched = 0
+        start, searched = self._passed, 0
         parts = [self._buffer]
         while b"\n" not in parts[-1]:
             searched += len(parts[-1])
             if limit is not None and searched > limit:
-                raise _too_long(name, limit, self.line_number + 1)
+                raise _too_long(name, limit, self._lines_before(start) + 1)
             self._buffer = b""
             if not self._fill():
-                raise ArchiveTruncated("the archive ends within a line", self.line_number + 1)
+                line = self._lines_before(start) + 1
+                raise ArchiveTruncated("the archive ends within a line", line)
             parts.append(self._buffer)
         self._buffer = b"".join(parts)
 
@@ -101,7 +114,6 @@ class Scanner:
             close = _CLOSE.search(self._buffer)
             cut = close.start() if close else self._buffer.rfind(b"\n")
             block, self._buffer = self._buffer[:cut], self._buffer[cut + 1 :]
-            self.line_number += block.count(b"\n") + 1
             is_last = self.peek(1) == b"]"
             if block.endswith(b",") == is_last:
                 self.lines(block)  # there may be an earlier one
@@ -111,38 +123,37 @@ class Scanner:
     def lines(self, block: bytes) -> list[bytes]:
         """The lines of the block just read, without their commas."""
         *lines, last = block.split(b"\n")
-        for number, line in enumerate(lines, self.line_number - len(lines)):
+        for place, line in enumerate(lines):
             if not line.endswith(b","):
-                raise _ill_separated(number)
+                raise _ill_separated(self.line_number - len(lines) + place)
         return [*(line[:-1] for line in lines), last]
 
     def skip_to_end(self) -> bytes:
         """Pass over the data to the line of the end, and return it without its line feed."""
         marker = b"\n" + END_START
         while (start := self._buffer.find(marker)) < 0:
-            passed, kept = self._buffer[: -len(marker)], self._buffer[-len(marker) :]
-            self._pass_over(passed)
-            self._buffer = kept
+            self._pass_over(len(self._buffer) - len(marker))
             if not self._fill():
-                self._pass_over(kept)
+                self._pass_over(len(self._buffer))
                 raise ArchiveTruncated("the archive has no end", self.line_number + 1)
-        self._pass_over(self._buffer[: start + 1])
-        self._buffer = self._buffer[start + 1 :]
+        self._pass_over(start + 1)
         return self.line()
 
-    def _pass_over(self, data: bytes) -> None:
-        """Count lines, and see that none is too long; the last may go on in what follows."""
+    def _pass_over(self, size: int) -> None:
+        """See that no line is too long; the last may go on in what follows."""
+        if size <= 0:
+            return
         limit = self._limits.record
         start = -self._unended  # of the line at hand
-        while limit is not None and len(data) - start > limit:
-            end = data.rfind(b"\n", max(start, 0), start + limit + 1)
+        while limit is not None and size - start > limit:
+            end = self._buffer.rfind(b"\n", max(start, 0), min(start + limit + 1, size))
             if end < 0:
-                line = self.line_number + data.count(b"\n", 0, max(start, 0)) + 1
+                line = self._lines_before(self._passed + max(start, 0)) + 1
                 raise _too_long("record", limit, line)
             start = end + 1
-        last = data.rfind(b"\n")
-        self._unended = len(data) - last - 1 + (self._unended if last < 0 else 0)
-        self.line_number += data.count(b"\n")
+        last = self._buffer.rfind(b"\n", 0, size)
+        self._unended = size - last - 1 + (self._unended if last < 0 else 0)
+        self._buffer = self._buffer[size:]
 
     def drain(self) -> None:
         """Read what is left."""

@@ -100,7 +100,9 @@ class _Import:
 
     def write_collections(self) -> None:
         """Parse, validate and write every collection; reading goes on after the first problem."""
-        for name, read in self._archive.collections():
+        # What a replace reads back has the archive's own digests, or the import is refused.
+        proven_later = self._options.read_back and self._options.mode == "replace"
+        for name, read in self._archive.collections(digests=not proven_later):
             target = self._schema[name]
             step = CollectionImport(
                 self._archive,
@@ -154,7 +156,8 @@ class _Import:
 
     def _note_read_back(self, collection: Collection) -> None:
         before = self._problems.total
-        if collection.key:
+        self._problems.add(readback.problems_of_totals(self._archive, collection))
+        if collection.key and self._problems.total == before:
             changes = self._outcomes[collection.name].changes
             for found in readback.differences(
                 self._archive, collection, self._transaction, self._options.mode, changes

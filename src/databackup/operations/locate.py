@@ -72,7 +72,7 @@ def _locate(archive: Archive, schema: Schema, found: Sequence[Unlocated]) -> lis
         form = _form(collection, item.fields, item.values)
         wanted[collection.name][item.fields].setdefault(form, []).append(position)
     located = {position: item.problem for position, item in enumerate(found)}
-    for name, read in archive.collections():
+    for name, read in archive.collections(digests=False):
         if name not in wanted:
             continue
         collection = schema[name]

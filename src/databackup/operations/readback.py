@@ -66,9 +66,17 @@ def written_alike(archive: Archive, collection: Collection, transaction: Transac
     return ours.hex == theirs.hex
 
 
-def _records_of(archive: Archive, collection: Collection) -> Iterator[Batch]:
+def problems_of_totals(archive: Archive, collection: Collection) -> list[Problem]:
+    """What is wrong with the totals an archive has of one collection."""
+    batches = _records_of(archive, collection, digests=True)
+    return [problem for batch in batches for problem in batch.problems]
+
+
+def _records_of(
+    archive: Archive, collection: Collection, *, digests: bool = False
+) -> Iterator[Batch]:
     """The records that an archive has of one collection."""
-    for name, read in archive.collections():
+    for name, read in archive.collections(digests=digests):
         if name == collection.name:
             yield from read(RecordCodec(collection))
             return

@@ -59,8 +59,10 @@ class Codec:
             if isinstance(field.value_kind, Json)
         ]
         names = collection.field_names
-        self.record_type = _record_type(names, self._forms)
+        self.record_type = _record_type(names, [form.wire for form in self._forms])
         """What msgspec reads a record as; None where some name cannot be a member of a type."""
+        self.narrow_type = _narrow_type(names, self._forms)
+        """As `record_type`, for records nearly all of whose values are read as they are."""
         self._make = self.record_type or _dict_maker(names)
         self._any = _Functions(self._forms, self._make)
         self._plain = _Functions(self._forms, self._make, self._json) if self._json else self._any
@@ -91,9 +93,13 @@ class Codec:
         """Whether a record's line in an archive is its canonical form."""
         return self._is_sorted and not self._json and self.canonical_is_form(plain=plain)
 
-    def read(self, values: list[Row], *, plain: bool = False) -> list[Row]:
-        """The rows of values as msgspec has read them for `record_type`. Raises `KindError`."""
-        return self._functions(plain).read(values)
+    def read(self, values: list[Row], *, plain: bool = False, narrow: bool = False) -> list[Row]:
+        """The rows of values as msgspec has read them for `record_type`, or for `narrow_type`.
+
+        Raises `KindError`.
+        """
+        functions = self._functions(plain)
+        return functions.read_narrow(values) if narrow else functions.read(values)
 
     def _functions(self, plain: bool) -> _Functions:  # noqa: FBT001 - of this class alone
         return self._plain if plain else self._any
@@ -186,9 +192,14 @@ class _Functions:
     ) -> None:
         encoded = [ALWAYS if n in plain else kind.encodes_itself for n, kind in enumerate(forms)]
         decoded = [ALWAYS if n in plain else kind.decodes_itself for n, kind in enumerate(forms)]
+        narrow = [
+            condition if kind.narrow_wire is None else ALWAYS
+            for condition, kind in zip(decoded, forms, strict=True)
+        ]
         self.encode = _compile_to_records(encoded, [kind.encode for kind in forms], make)
         self.canonical = _compile_to_records(encoded, [kind.canonical for kind in forms], make)
         self.read = _compile_to_rows(decoded, [kind.decode for kind in forms])
+        self.read_narrow = _compile_to_rows(narrow, [kind.decode for kind in forms])
         self.canonical_is_form = all(
             kind.canonical_is_form or n in plain for n, kind in enumerate(forms)
         )
@@ -210,12 +221,20 @@ def compile_function(source: str, scope: dict[str, Any]) -> Callable[[Any], list
     return function
 
 
-def _record_type(names: tuple[str, ...], forms: list[Kind]) -> type[Any] | None:
+def _narrow_type(names: tuple[str, ...], forms: list[Kind]) -> type[Any] | None:
+    """A record type without the forms that are seldom met; None where there are none of them."""
+    wires = [form.wire if form.narrow_wire is None else form.narrow_wire for form in forms]
+    if wires == [form.wire for form in forms]:
+        return None
+    return _record_type(names, wires)
+
+
+def _record_type(names: tuple[str, ...], wires: list[Any]) -> type[Any] | None:
     """A type whose instances msgspec reads and writes as the records of a collection."""
     if any(_ESCAPED.search(name) for name in names):
         return None
-    fields = [(f"v{position}", kind.wire) for position, kind in enumerate(forms)]
-    rename = {field: name for (field, _wire), name in zip(fields, names, strict=True)}
+    fields = [(f"v{position}", wire) for position, wire in enumerate(wires)]
+    rename = {field: name for (field, _), name in zip(fields, names, strict=True)}
     # Records live for a batch and hold no cycles: the garbage collector need not look at them.
     return msgspec.defstruct(
         "Record", fields, rename=rename, forbid_unknown_fields=True, gc=False, eq=False

@@ -36,6 +36,11 @@ class Optional(Kind):
         return self.inner.wire if self.inner.wire is Any else self.inner.wire | None
 
     @property
+    def narrow_wire(self) -> Any:
+        narrow = self.inner.narrow_wire
+        return narrow if narrow is None or narrow is Any else narrow | None
+
+    @property
     def encodes_itself(self) -> str:  # type: ignore[override]
         return _or_none(self.inner.encodes_itself)
 

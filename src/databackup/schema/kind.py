@@ -59,10 +59,11 @@ def shown(value: object) -> str:
 class Kind:
     """The base of all kinds.
 
-    `wire` is the type by which msgspec reads the form. `encodes_itself` and `decodes_itself` are
-    Python expressions over `{v}`: the one is true where msgspec writes the value as its form, the
-    other where what it has read is the value. Compiled functions put them inline and call the
-    method otherwise, always for an empty one and never for `ALWAYS`.
+    `wire` is the type by which msgspec reads the form, `narrow_wire` that of the forms which it
+    reads as the value itself, None where each has to be looked at. `encodes_itself` and
+    `decodes_itself` are Python expressions over `{v}`: the one is true where msgspec writes the
+    value as its form, the other where what it has read is the value. Compiled functions put them
+    inline and call the method otherwise, always for an empty one and never for `ALWAYS`.
     """
 
     name: ClassVar[str]
@@ -71,6 +72,10 @@ class Kind:
     encodes_itself: ClassVar[str] = ""
     decodes_itself: ClassVar[str] = ""
     can_be_key: ClassVar[bool] = True
+
+    @property
+    def narrow_wire(self) -> Any:
+        return self.wire if self.decodes_itself == ALWAYS else None
 
     @property
     def canonical_is_form(self) -> bool:

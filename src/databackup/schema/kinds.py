@@ -90,7 +90,8 @@ class Int(Kind):
 
     name = "int"
     expected = "an integer"
-    wire = Annotated[int, msgspec.Meta(ge=-MAX_PLAIN_INT, le=MAX_PLAIN_INT)] | str
+    narrow_wire = Annotated[int, msgspec.Meta(ge=-MAX_PLAIN_INT, le=MAX_PLAIN_INT)]
+    wire = narrow_wire | str
     encodes_itself = f"type({{v}}) is int and -{MAX_PLAIN_INT} <= {{v}} <= {MAX_PLAIN_INT}"
     decodes_itself = "type({v}) is int"
 
@@ -145,6 +146,7 @@ class Float(Kind):
 
     name = "float"
     expected = "a number"
+    narrow_wire = float
     wire = float | str
     encodes_itself = "type({v}) is float and {v} - {v} == 0.0"
     decodes_itself = "type({v}) is float"

@@ -53,6 +53,10 @@ class Keep(Kind):
         return self.inner.wire if self.inner.wire is Any else self.inner.wire | dict
 
     @property
+    def narrow_wire(self) -> Any:
+        return self.inner.narrow_wire
+
+    @property
     def encodes_itself(self) -> str:  # type: ignore[override]
         return self.inner.encodes_itself
 

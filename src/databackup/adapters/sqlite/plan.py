@@ -121,11 +121,21 @@ class Plan:
 
     # -- writing -------------------------------------------------------------------------------
 
-    def insert(self, raw: frozenset[int] = NO_RAW) -> str:
-        """Insert a row. OR ABORT overrides what the table's own ON CONFLICT clauses would do."""
+    def insert(self, raw: frozenset[int] = NO_RAW, *, rows: int = 1) -> str:
+        """Insert rows. OR ABORT overrides what the table's own ON CONFLICT clauses would do."""
+        count = len(self._columns)
         names = ", ".join(quoted(column.name) for column in self._columns)
-        marks = ", ".join(parameter(n + 1, raw=n in raw) for n in range(len(self._columns)))
-        return f"INSERT OR ABORT INTO {self.name} ({names}) VALUES ({marks})"
+        values = ", ".join(
+            f"({', '.join(parameter(first + n, raw=n in raw) for n in range(count))})"
+            for first in range(1, rows * count + 1, count)
+        )
+        return f"INSERT OR ABORT INTO {self.name} ({names}) VALUES {values}"
+
+    def inserted_at_once(self, parameters: int) -> int:
+        """How many rows one statement inserts best, where it may have so many parameters."""
+        if self.info.module:
+            return 1
+        return max(1, min(_AT_ONCE, parameters // len(self._columns)))
 
     def update(self, raw: frozenset[int] = NO_RAW) -> str:
         """Give the row with a row's key the row's values."""
@@ -188,6 +198,7 @@ class Plan:
         return isinstance(kind, _ORDERED_AS_TEXT)
 
 
+_AT_ONCE: Final = 32  # more do not pay
 _ORDERED_AS_STORED: Final = (
     kinds.Int | kinds.Float | kinds.Str | kinds.Bytes | kinds.Bool | composite.Enum
 )

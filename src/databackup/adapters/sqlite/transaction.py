@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,7 @@ class SQLiteTransaction(SQLiteSnapshot):
     ) -> None:
         super().__init__(connection, plans)
         self._catalogue = catalogue
-        self._savepoints = 0
+        self._depth = 0
         self._written = False
         self._others_may_end_it = lent
         self.finished = False
@@ -127,7 +128,28 @@ class SQLiteTransaction(SQLiteSnapshot):
     def insert(self, collection: Collection, rows: list[Row]) -> None:
         plan = self._plan(collection)
         with self._writing(plan):
-            self._run(plan, plan.insert, plan.binder.store(rows))
+            bound, raw = plan.binder.store(rows)
+            self._run(plan, plan.insert, (self._insert_at_once(plan, bound), raw))
+
+    def _insert_at_once(self, plan: Plan, rows: list[Row]) -> list[Row]:
+        """Insert as many of the rows as go several in one statement; the rows that are left."""
+        size = plan.inserted_at_once(
+            self._connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        )
+        count = len(rows) - len(rows) % size
+        if size == 1 or not count:
+            return rows
+        joined = [
+            tuple(itertools.chain.from_iterable(rows[start : start + size]))
+            for start in range(0, count, size)
+        ]
+        try:
+            done = self._connection.executemany(plan.insert(rows=size), joined).rowcount
+        except OverflowError:
+            plan.binder.require_64_bits(rows)
+            raise
+        _require_all_done(plan, count - done)
+        return rows[count:]
 
     def update(self, collection: Collection, rows: list[Row]) -> None:
         plan = self._plan(collection)
@@ -170,18 +192,15 @@ class SQLiteTransaction(SQLiteSnapshot):
             raise
         for row, places in raw:
             done += self._connection.execute(statement(places), row).rowcount
-        missing = len(rows) + len(raw) - done
-        if missing:
-            which = "1 of the records is" if missing == 1 else f"{missing} of the records are"
-            raise RecordsRefused(f"{plan.collection}: {which} not there")
+        _require_all_done(plan, len(rows) + len(raw) - done)
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
         self._require_open()
-        self._savepoints += 1
-        name = f"databackup_{self._savepoints}"
+        name = f"databackup_{self._depth}"  # few names: few statements to compile
         with self._noticing_its_end(), store_errors("no savepoint can be set"):
             self._connection.execute(f"SAVEPOINT {name}")
+        self._depth += 1
         try:
             yield
         except BaseException:
@@ -194,6 +213,8 @@ class SQLiteTransaction(SQLiteSnapshot):
                     self._connection.execute(f"ROLLBACK TO {name}")
                     self._connection.execute(f"RELEASE {name}")
             raise
+        finally:
+            self._depth -= 1
         with self._noticing_its_end(), store_errors("the savepoint cannot be released"):
             self._connection.execute(f"RELEASE {name}")
 
@@ -255,6 +276,12 @@ class SQLiteTransaction(SQLiteSnapshot):
         )
         if kept != [(trigger.sql,)]:
             raise StoreFailed(f"the trigger {trigger.name!r} cannot be restored as it was")
+
+
+def _require_all_done(plan: Plan, missing: int) -> None:
+    if missing:
+        which = "1 of the records is" if missing == 1 else f"{missing} of the records are"
+        raise RecordsRefused(f"{plan.collection}: {which} not there")
 
 
 def _require_texts(triggers: Iterable[Trigger]) -> None:
