@@ -23,9 +23,10 @@ from databackup.archive.records import RecordCodec
 from databackup.errors import ArchiveInvalid, ArchiveSwapped, InvalidRecords
 from databackup.schema import kinds
 from databackup.testing.harness import stored
+from tests.operations.conftest import Make
 from tests.support import sqlite
 from tests.support.archives import Lines, edited, exported
-from tests.support.club import CLUB, Dataset, club, many, memory
+from tests.support.club import CLUB, TEAMS, Dataset, club, many, memory
 from tests.support.wrappers import Passed, unordered
 
 
@@ -305,6 +306,30 @@ def test_totals_that_do_not_fit(ends: dict[str, CollectionEnd], code: str) -> No
     assert (code, "log") == (problem.code, problem.collection)
     with pytest.raises(InvalidRecords):
         verify_archive(io.BytesIO(archive), CLUB)
+
+
+TEAMS_ALONE = Schema(collections=[TEAMS])
+TWO_TEAMS = {"teams": [("A", 1.5, {"a": [1, None]}), ("b", -2.0, None)]}
+
+
+@pytest.mark.parametrize("mode", ["replace", "merge", "add"])
+@pytest.mark.parametrize("read_back", [True, False])
+@pytest.mark.parametrize(
+    "stored", [{}, TWO_TEAMS, {"teams": [("b", 3.0, None), ("c", 1.0, None)]}], ids=len
+)
+def test_a_digest_is_checked_in_every_import(
+    make: Make, mode: Any, stored: Dataset, *, read_back: bool
+) -> None:
+    """Whatever the store holds, and whether or not it is read back: the archive itself is wrong."""
+    archive = Lines.of(exported(memory(TWO_TEAMS, TEAMS_ALONE)))
+    wrong = archive.sealed(TEAMS_ALONE, {"teams": CollectionEnd(2, "0" * 64)})
+    repository = make(TEAMS_ALONE, stored)
+    before = Lines.of(exported(repository)).collections
+    with pytest.raises(InvalidRecords) as caught:
+        import_all(repository, io.BytesIO(wrong), mode=mode, read_back=read_back)
+    (problem,) = caught.value.problems
+    assert ("digest", "teams") == (problem.code, problem.collection)
+    assert before == Lines.of(exported(repository)).collections
 
 
 def test_record_moved_to_another_collection() -> None:
