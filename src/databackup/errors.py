@@ -366,6 +366,13 @@ class InvalidRecords(DatabackupError):
         return cls(f"{what}: {count} {plural}{lines}{more}", found[:PROBLEM_LIMIT], count)
 
 
+class InvalidEdit(InvalidRecords):
+    """Records of an edited document that are not sound, so that it is not sealed."""
+
+    code: ClassVar[str] = "invalid-edit"
+    remedy: ClassVar[str] = "Correct these values in the edited file, then seal it again"
+
+
 class RecordsNotTaken(InvalidRecords):
     """Sound records that the store refuses, or gives back otherwise than it was given them."""
 

@@ -91,6 +91,8 @@ LAYOUTS: dict[str, bytes] = {
         '"note":{"b":[1.5,null],"a":"x"},"weight":1.0}',
         '"weight":1.0,"note":\n{"b":[1.5,null],"a":"x"}}',
     ),
+    "commas on lines of their own": shop().replace(b",\n", b"\n,\n"),
+    "commas in front": shop().replace(b",\n", b"\n,"),
     "stale order": changed('"order":"key"', '"order":"none"'),
 }
 
@@ -115,20 +117,15 @@ IN_LINES = [
     "as it is", "no last line feed", "blank lines behind", "CRLF", "blank lines between", "spaces",
     "byte order mark", "no commas", "commas behind the last", "stale end", "no seal",
     "header on one line", "collection with spaces", "escaped name", "stale order",
-    "records on a line each, and more spaces",
+    "records on a line each, and more spaces", "two records on a line",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_lines_at_any_size(name: str) -> None:
-    """A document with one record on each line needs no memory for a whole one; others do."""
+    """A document with whole records on each line needs no memory for a whole one; others do."""
     if name in IN_LINES:
         assert {n: SALES[n] for n in SHOP._by_name} == opened(LAYOUTS[name], BY_LINES)
-    elif name == "two records on a line":
-        with open_edited(io.BytesIO(LAYOUTS[name]), BY_LINES) as document:
-            _, read = next(document.collections())
-            (batch,) = read(RecordCodec(SHOP["buyers"]))
-        assert [("invalid-json", 1)] == [(p.code, p.record) for p in batch.problems]
     else:
         error = refused(LAYOUTS[name], BY_LINES)
         assert isinstance(error, LimitExceeded)
@@ -192,6 +189,11 @@ CASES: dict[str, tuple[bytes, type[DatabackupError], str]] = {
     "text": (b"INSERT INTO", NotAnArchive, "no databackup archive"),
     "SQLite": (b"SQLite format 3\0", NotAnArchive, "SQLite"),
     "ZIP": (b"PK\x03\x04...", NotAnArchive, "ZIP"),
+    "UTF-32": (shop().decode().encode("utf-32"), NotAnArchive, "UTF-32"),
+    "UTF-32 LE": (shop().decode().encode("utf-32-le"), NotAnArchive, "UTF-32"),
+    "UTF-32 BE": (shop().decode().encode("utf-32-be"), NotAnArchive, "UTF-32"),
+    "UTF-32 BE, marked": (b"\0\0\xfe\xff" + shop().decode().encode("utf-32-be"),
+                          NotAnArchive, "UTF-32"),
     "UTF-16": (shop().decode().encode("utf-16"), NotAnArchive, "UTF-16"),
     "UTF-16 LE": (shop().decode().encode("utf-16-le"), NotAnArchive, "UTF-16"),
     "UTF-16 BE": (shop().decode().encode("utf-16-be"), NotAnArchive, "UTF-16"),
@@ -200,6 +202,18 @@ CASES: dict[str, tuple[bytes, type[DatabackupError], str]] = {
     "other format": (changed('"databackup"', '"backup"'), NotAnArchive, "no databackup archive"),
     "newer": (changed('version":1', 'version":2'), NewerFormat, "format 2"),
     "newer, pretty": (changed('version": 1', 'version": 2', PRETTY), NewerFormat, "format 2"),
+    "no end, in lines": (shop()[: shop().index(b',\n"end"')] + b"\n}", NotSealable, "has no end"),
+    "end is null": (shop()[: shop().index(b'"end"')] + b'"end":null}\n', NotSealable,
+                    "end is null, expected an object"),
+    "end is null, pretty": (text_of(document_of(shop()) | {"end": None}, indent=1), NotSealable,
+                            "end is null, expected an object"),
+    "end is an array": (text_of(document_of(shop()) | {"end": []}), NotSealable, "end is list"),
+    "no comma between collections": (changed('],\n"orders"', ']\n"orders"'), NotSealable,
+                                     "no comma stands before str 'orders'"),
+    "a comma behind the last collection": (changed(']\n},\n"end"', '],\n},\n"end"'), NotSealable,
+                                           "a comma stands behind the last collection"),
+    "no comma behind the data": (changed('},\n"end"', '}\n"end"'), NotSealable,
+                                 "cut off: Expecting ',' delimiter"),
     "gzip, cut off": (packed(shop(), "gzip")[:-9], NotSealable, "gzip stream has no end"),
     "gzip, damaged": (b"\x1f\x8b" + b"x" * 99, NotSealable, "gzip stream is damaged"),
     "cut in the header": (shop()[:300], NotSealable, "no JSON at line 2"),

@@ -34,7 +34,7 @@ def test_import_as_json(workshop: Workshop) -> None:
     result = workshop.ok("import", archive, "shop.db", "--yes", "--json")
     report = json.loads(result.stdout)
     expected = {"added": 2, "changed": 0, "deleted": 0, "unchanged": 1}
-    expected |= {"kept": 0, "only_in_store": 0}
+    expected |= {"kept": 0, "only_in_store": 0, "records": 3}
     assert expected == report["collections"]["orders"]
     assert "" == result.stderr
 
@@ -197,6 +197,9 @@ def test_modes_as_json(workshop: Workshop) -> None:
     assert ("add", 6) == (report["mode"], report["records"])
     totals = ("added", "changed", "deleted", "unchanged", "kept", "only_in_store")
     assert [2, 0, 0, 2, 1, 1] == [report[name] for name in totals]
+    assert {"people": 3, "orders": 3} == {
+        name: collection["records"] for name, collection in report["collections"].items()
+    }
 
 
 @pytest.mark.parametrize(

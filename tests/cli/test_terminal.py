@@ -202,6 +202,16 @@ def test_progress_on_a_terminal(changed: Workshop, terminal: Any) -> None:
     assert "imported 5 records" in report
 
 
+def test_a_hostile_file_name_beside_the_bar(workshop: Workshop, terminal: Any) -> None:
+    """What a bar says before the first record shows control characters, and obeys none."""
+    name = "b\x1b]0;owned\x07\n.json"
+    workshop.archive().rename(name)
+    child = terminal("inspect", name)
+    assert 0 == child.end()
+    assert r"reading b\x1b]0;owned\x07\n.json" in _plain(child.text)
+    assert "\x1b]0;" not in child.text
+
+
 def test_no_progress_in_json_beside_the_archive(workshop: Workshop, terminal: Any) -> None:
     """`export - --json` draws no bar: standard error is the report."""
     child = terminal("export", "shop.db", "-", "--json", stdout=subprocess.DEVNULL)

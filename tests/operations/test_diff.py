@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from databackup import Diff, Schema, diff, import_all
 from databackup.archive import text
-from databackup.operations.sources import Comparable
+from databackup.operations.operands import Comparable
 from databackup.repository import Row
 from databackup.schema import Collection
 from databackup.schema.composite import Json as JsonKind

@@ -14,8 +14,6 @@ from databackup import import_all, inspect_archive, seal_archive, verify_archive
 from databackup.archive.reader import open_archive
 from databackup.errors import InvalidRecords
 from databackup.schema import Collection, Reference, Schema
-from databackup.schema.kinds import Float, Int
-from databackup.schema.model import Field
 from databackup.testing.exact import exact_rows
 from databackup.testing.harness import stored
 from databackup.testing.strategies import datasets, schemas
@@ -23,7 +21,7 @@ from tests.archive.support import SALES, SHOP, archive_of, packed, read_rows, sh
 from tests.support.archives import data_of, exported
 from tests.support.club import CLUB, club, memory
 from tests.support.layouts import document_of, layouts, shuffled, text_of
-from tests.support.sealing import refused, seal, sealed
+from tests.support.sealing import seal, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,41 +109,6 @@ def test_a_layout_imports(data: st.DataObject, layout: dict[str, Any]) -> None:
     target = memory({}, schema)
     import_all(target, io.BytesIO(sealed(text_of(document_of(exported(source)), **layout))))
     assert stored(source) == stored(target)
-
-
-def test_integral_floats_without_their_fraction() -> None:
-    """`2` for `2.0`, as jq and JavaScript write it, is the float that it was, tagged ones too."""
-    schema = Schema(
-        collections=[
-            Collection(
-                "t",
-                fields=[
-                    Field("f", Float(), "keep"),
-                    Field("i", Int(), "keep"),
-                    Field("plain", Float()),
-                ],
-            )
-        ]
-    )
-    rows = [(2.0, 3, -0.0), (-0.0, 4.0, 1e16), (5, "x", 7.0), (1e300, 1e22, 1.2345678901234568e20)]
-    archive = archive_of(schema, {"t": rows})
-    short = archive
-    for old, new in [
-        (b'"f":2.0', b'"f":2'),
-        (b'"f":-0.0', b'"f":-0'),
-        (b'{"$float":4.0}', b'{"$float":4}'),
-        (b'"f":1e300', b'"f":1' + b"0" * 300),
-        (b'{"$float":1e22}', b'{"$float":10000000000000000000000}'),
-        (b'"plain":7.0', b'"plain":7'),
-        (b'"plain":1.2345678901234568e20', b'"plain":123456789012345680000'),
-    ]:
-        assert old in short
-        short = short.replace(old, new)
-    for document in (short, text_of(document_of(short), indent=1)):
-        back = read_rows(sealed(document), schema)["t"]
-        assert exact_rows(schema["t"], rows) == exact_rows(schema["t"], back)
-    for wrong in (b'"f":' + b"9" * 30, b'"f":1' + b"0" * 400, b'"f":true', b'"f":{"$int":1.0}'):
-        assert isinstance(refused(short.replace(b'"f":2,', wrong + b",")), InvalidRecords)
 
 
 @pytest.mark.parametrize("packing", ["gzip", "zstd"])

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import time
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from databackup import Limits, seal_archive
-from databackup.errors import ArchiveSwapped, InvalidRecords, LimitExceeded
+from databackup.errors import (
+    ArchiveSwapped,
+    InvalidEdit,
+    InvalidRecords,
+    LimitExceeded,
+    NotSealable,
+)
 from databackup.schema import Collection, Schema
-from tests.archive.support import SHOP, archive_of, shop
+from tests.archive.support import SHOP, archive_of, read_rows, shop
 from tests.support.layouts import document_of, text_of
-from tests.support.sealing import refused
+from tests.support.sealing import refused, sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +61,8 @@ def test_problems_of_records(layout: Any) -> None:
     else:
         text = text_of(document, **layout)
     error = refused(text)
-    assert isinstance(error, InvalidRecords)
+    assert isinstance(error, InvalidEdit)
+    assert "Correct these values in the edited file, then seal it again" == error.remedy
     found = {(p.collection, p.record, p.field) for p in error.problems}
     expected = {
         ("buyers", 2, "age"),
@@ -62,6 +74,115 @@ def test_problems_of_records(layout: Any) -> None:
     assert expected == found
     assert len(expected) == error.total
     assert all(problem.pointer for problem in error.problems)
+
+
+# Each is closed by its own brackets, and so its neighbours are known to be records.
+FLAWS = [
+    '{"i":-}',
+    '{"i":"x"}',
+    '{"i":1,"j":[[{}]]}',
+    '{"i":NaN}',
+    '{"i":[1,{"a":"},{"},{}]}',
+    '{"i":1,"i":1}',
+    '{"j":"\\"},{"}',
+    '{"i":{"a":1},}',
+    "{'i':1}",
+]
+ENDS = [",\n", ",\n", ",", " , ", "\n", "\n\n", ",\r\n\t"]
+ONE = Schema(collections=[Collection("t", fields={"i": int})])
+
+
+@given(
+    records=st.lists(
+        st.tuples(st.sampled_from(['{"i":5}', '{"i":5}', *FLAWS]), st.sampled_from(ENDS)),
+        min_size=1,
+    ),
+    document=st.sampled_from([1, 10**6]),
+)
+def test_numbers_are_those_of_records(records: list[tuple[str, str]], document: int) -> None:
+    """However many records stand on a line, each flaw has its record's number, others have none."""
+    flawed = [number for number, (text, _) in enumerate(records, 1) if text in FLAWS]
+    lines = "".join(map("".join, records)).rstrip(", \t\r\n").encode()
+    text = archive_of(ONE, {"t": [(0,)]}).replace(b'{"i":0}', lines)
+    if not flawed:
+        assert len(records) == len(read_rows(sealed(text), ONE)["t"])
+        return
+    error = refused(text, limits=Limits(document=document))
+    assert isinstance(error, InvalidEdit)
+    assert flawed == sorted({problem.record or 0 for problem in error.problems})
+    for problem in error.problems:
+        place = f"/data/t/{(problem.record or 0) - 1}"
+        assert place == (problem.pointer or "")[: len(place)]
+
+
+def test_what_is_no_object_has_a_number_too() -> None:
+    """A value between the records of a line is counted as a record, and is the one to blame."""
+    text = archive_of(ONE, {"t": [(0,)]}).replace(b'{"i":0}', b'{"i":0},7,{"i":-},{"i":1}')
+    for document in (1, 10**6):
+        error = refused(text, limits=Limits(document=document))
+        assert isinstance(error, InvalidEdit)
+        assert [2, 3] == [problem.record for problem in error.problems]
+
+
+def test_records_on_more_than_a_line() -> None:
+    """A record that goes on in the next line is not blamed for another that is wrong."""
+    text = replaced(
+        ('"note":{"b":[1.5,null],"a":"x"},', '"note":[{"b":1},\n{"c":2}],'), ('"age":5', '"age":}')
+    )
+    for document in (text, text.replace(b'"age":31},', b'"age":31}')):
+        error = refused(document)
+        assert isinstance(error, NotSealable)
+        assert "no JSON at line 9, column" in str(error)
+    error = refused(replaced(('"age":31},', '"age":31}'), ('"Zoë"', '"Zoë')))
+    assert isinstance(error, NotSealable)
+    assert "no JSON at line 9, column" in str(error)
+
+
+def test_commas_that_lines_may_lack_are_not_blamed() -> None:
+    """Where lines may lack a comma, or have one too many, the error is that of what is wrong."""
+    text = replaced(('"age":5}', '"age":5},'), ('"text":"b"}', '"text":"b}'))
+    error = refused(text)
+    assert isinstance(error, NotSealable)
+    assert error.line == 1 + text[: text.index(b'"b}')].count(b"\n")
+    pretty = text_of(document_of(shop()), indent=1)
+    twice = pretty.replace(b"},\n   {", b"}\n   {").replace(b'"age": 5', b'"age": ')
+    error = refused(twice)
+    assert isinstance(error, NotSealable)
+    assert error.line == 2 + twice[: twice.index(b"}\n   {")].count(b"\n")
+
+
+def test_a_bracket_too_many() -> None:
+    """It is named by line and column, and in what is too long for that by the record it ends."""
+    lines = b'{"i":1}},{"i":2},{"i":3,"j":[4]},\n{"i":5},{"i":"6"}'
+    text = archive_of(ONE, {"t": [(0,)]}).replace(b'{"i":0}', lines)
+    error = refused(text)
+    assert isinstance(error, NotSealable)
+    assert "no JSON at line 7, column 8" in str(error)
+    error = refused(text, limits=Limits(document=1))
+    assert isinstance(error, InvalidEdit)
+    assert [1, 3, 5] == [problem.record for problem in error.problems]
+
+
+@pytest.mark.parametrize("ending", [b"", b'"i":1'])
+def test_a_bomb_is_refused_at_once(ending: bytes) -> None:
+    """What expands too far is refused before its records are looked at, in little memory."""
+    archive = archive_of(ONE, {"t": [(0,)]})
+    cut = archive.index(b'{"i":0}\n')
+    file = io.BytesIO()
+    with gzip.open(file, "wb") as packed:
+        packed.write(archive[:cut])
+        for _ in range(140):
+            packed.write(b'{"i":0},\n' * (2**20 // 9))
+        packed.write(ending + archive[cut:])
+    tracemalloc.start()
+    start = time.process_time()
+    error = refused(file.getvalue())
+    seconds, peak = time.process_time() - start, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(error, LimitExceeded)
+    assert "expansion" == error.limit
+    assert seconds < 2
+    assert peak < 2**25
 
 
 def test_duplicate_keys() -> None:

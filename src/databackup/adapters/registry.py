@@ -69,8 +69,8 @@ def open_repository(
     return _open_sqlite(target, types, exclude or {}, wait)
 
 
-def form_of(target: str) -> Literal["url", "attribute", "path"]:
-    """Which of its forms a target has."""
+def notation_of(target: str) -> Literal["url", "attribute", "path"]:
+    """How a target is written."""
     if _URL.fullmatch(target):
         return "url"
     return "attribute" if _ATTRIBUTE.fullmatch(target) else "path"

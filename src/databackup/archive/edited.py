@@ -1,13 +1,12 @@
 """Reading an edited document: an archive that an editor or a program has changed or written anew.
 
-Either it still has one record on each line, and is read line by line, at any size. Or it has any
+Either each record still stands whole on a line, and it is read by lines, at any size. Or it has any
 other layout, and is read as a whole. Its totals and its seal are passed over: they are stale.
 """
 
 from __future__ import annotations
 
 import contextlib
-import decimal
 import functools
 import itertools
 import json
@@ -24,8 +23,16 @@ from databackup.archive.format import (
     require_json_object,
 )
 from databackup.archive.limits import Limits, required_limits
-from databackup.archive.lines import EditedLines, NotInLines, are_objects
+from databackup.archive.lines import (
+    EditedLines,
+    NotInLines,
+    are_objects,
+    records_of,
+    require_end,
+    with_commas,
+)
 from databackup.archive.records import Batch, unreadable
+from databackup.archive.shortened import with_floats
 from databackup.errors import (
     ArchiveInvalid,
     ArchiveSwapped,
@@ -37,13 +44,12 @@ from databackup.errors import (
 from databackup.schema.compiled import json_pointer
 from databackup.schema.jsontext import JsonTextError, parse_json, steps_to_flaw
 from databackup.schema.kind import KindError, shown
-from databackup.schema.kinds import Float
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     from databackup.archive.records import RecordCodec
-    from databackup.schema import Collection, Row
+    from databackup.schema import Row
 
     Expand = Callable[[], Iterator[bytes]]
     Collections = Iterator[tuple[str, Callable[[RecordCodec], Iterator[Batch]]]]
@@ -88,37 +94,66 @@ def open_edited(source: files.PathOrFile, limits: Limits | None = None) -> Itera
             return _without_mark(_expanded(file, packing, limits))
 
         require_json_object(next(expand(), b""))
+        if packing is not None or limits.size is not None:
+            for _ in expand():  # what is far too large is refused before its lines are looked at
+                pass
         yield _document(expand, limits)
+
+
+@attrs.frozen
+class _InLines:
+    """A document in lines, and how sure that is."""
+
+    document: EditedDocument
+    is_json: bool
+    """Whether each record is JSON."""
+    is_closed: bool
+    """Whether each record ends on its line; otherwise it may go on, or lack a bracket."""
 
 
 def _document(expand: Expand, limits: Limits) -> EditedDocument:
     try:
-        found, each_is_json = _by_lines(expand, limits)
+        found = _by_lines(expand, limits)
     except (NotInLines, NotSealable) as error:
         return _otherwise(expand, limits, error)
-    return found if each_is_json else _otherwise(expand, limits, found)
+    return found.document if found.is_json else _otherwise(expand, limits, found)
 
 
 def _otherwise(
-    expand: Expand, limits: Limits, by_lines: EditedDocument | NotInLines | NotSealable
+    expand: Expand, limits: Limits, by_lines: _InLines | NotInLines | NotSealable
 ) -> EditedDocument:
     """The document as a whole where that is possible, or else what came of reading it by lines."""
     data = _at_most(expand(), limits.document)
     if data is not None:
         try:
             return _as_a_whole(data)
-        except NotSealable:
+        except NotSealable as error:
             if isinstance(by_lines, NotInLines):
-                raise
+                raise _further(error, data, by_lines.line) from None
+            if isinstance(by_lines, _InLines) and not by_lines.is_closed:
+                raise _further(error, data, None) from None
     elif isinstance(by_lines, NotInLines):
         what = (
             f"line {by_lines.line} is no record, and to be read without one record on each line "
             "the document is longer"
         )
         raise LimitExceeded.of("document", limits.document or 0, what, by_lines.line)
-    if isinstance(by_lines, NotSealable):
-        raise by_lines
-    return by_lines  # whose flaws are named record by record
+    if isinstance(by_lines, _InLines):
+        return by_lines.document  # whose flaws are named record by record
+    raise by_lines
+
+
+def _further(error: NotSealable, data: bytes, line: int | None) -> NotSealable:
+    """What is wrong behind the commas that lines may lack, where one of these stopped the parser.
+
+    `line` is as far as the document could be read in lines, None where that was to its end.
+    """
+    if error.line is not None and (line is None or error.line <= line):
+        try:
+            _parsed(with_commas(_decoded(data)))
+        except NotSealable as behind:
+            return behind
+    return error
 
 
 def _header(members: dict[str, Any]) -> Header:
@@ -146,19 +181,23 @@ def _listed(names: Iterable[str]) -> str:
 # -- line by line ------------------------------------------------------------------------------
 
 
-def _by_lines(expand: Expand, limits: Limits) -> tuple[EditedDocument, bool]:
-    """A document in lines, and whether each record's line is JSON."""
+def _by_lines(expand: Expand, limits: Limits) -> _InLines:
     lines = EditedLines(expand(), limits)
     header = _header(lines.header())
     counts: dict[str, int] = {}
-    each_is_json = True
+    is_json = is_closed = True
     for name, blocks in lines.collections():
         if name in counts:
             raise NotSealable(f"the collection {shown(name)} stands twice", lines.number)
         counts[name] = 0
         for block in blocks:
-            counts[name] += block.count(b"\n")
-            each_is_json = each_is_json and are_objects(block)
+            if are_objects(block):
+                counts[name] += block.count(b"\n")
+                continue
+            records, closed = records_of(block)
+            counts[name] += len(records)
+            is_closed = is_closed and closed
+            is_json = is_json and are_objects(b"\n".join(records))
     lines.end()
     _require_collections(header, counts)
 
@@ -168,7 +207,8 @@ def _by_lines(expand: Expand, limits: Limits) -> tuple[EditedDocument, bool]:
         if again.hex != lines.hex:
             raise _swapped()
 
-    return EditedDocument(header=header, counts=counts, read=read), each_is_json
+    document = EditedDocument(header=header, counts=counts, read=read)
+    return _InLines(document, is_json, is_closed)
 
 
 def _collections(lines: EditedLines, known: Container[str]) -> Collections:
@@ -198,19 +238,23 @@ def _swapped() -> ArchiveSwapped:
 def _batches_of_lines(blocks: Iterable[bytes], codec: RecordCodec) -> Iterator[Batch]:
     number = 1
     for block in blocks:
-        yield _batch_of_lines(block, number, codec)
-        number += block.count(b"\n")
+        lines = block.split(b"\n")[:-1]
+        batch = codec.batch(b",\n".join(lines), number)
+        if batch is None:
+            lines, _ = records_of(block)
+            batch = _batch_of_texts(lines, number, codec)
+        yield batch
+        number += len(lines)
 
 
-def _batch_of_lines(block: bytes, first: int, codec: RecordCodec) -> Batch:
-    lines = block.split(b"\n")[:-1]
-    as_written = codec.batch(b",\n".join(lines), first)
+def _batch_of_texts(texts: list[bytes], first: int, codec: RecordCodec) -> Batch:
+    as_written = codec.batch(b",\n".join(texts), first)
     if as_written is not None:
         return as_written
     records, numbers, problems = [], [], []
-    for number, line in enumerate(lines, first):
+    for number, record in enumerate(texts, first):
         try:
-            records.append(text.load(line))
+            records.append(text.load(record))
             numbers.append(number)
         except JsonTextError as error:
             problems.append(unreadable(codec.collection, number, error))
@@ -226,8 +270,7 @@ def _as_a_whole(data: bytes) -> EditedDocument:
     members = _parsed(_decoded(data))
     header = _header({name: value for name, value in members.items() if name != "end"})
     collections = members["data"]
-    if "end" not in members:
-        raise NotSealable("the document has no end")
+    require_end(members)
     _require_collections(header, collections)
     for name, records in collections.items():
         if type(records) is not list:
@@ -276,7 +319,7 @@ def _batch(records: list[Any], numbers: list[int] | range, codec: RecordCodec) -
     """The rows of parsed records, and what is wrong with the others."""
     rows = _rows(records, codec)
     if rows is None:
-        rows = _rows(_with_floats(records, codec.collection), codec)
+        rows = _rows(with_floats(records, codec.collection), codec)
     if rows is not None:
         return Batch(rows, numbers, make_canonical=functools.partial(codec.canonical, rows))
     if len(records) > 1:
@@ -302,31 +345,6 @@ def _one_by_one(records: list[Any], numbers: list[int] | range, codec: RecordCod
         [problem for part in parts for problem in part.problems],
         make_canonical=lambda: [form for part in parts for form in part.canonical],
     )
-
-
-def _with_floats(records: list[Any], collection: Collection) -> list[Any]:
-    """The records, with floats again where a program has written `2` for `2.0`, as many do.
-
-    Integers that a field of floats keeps stand under a tag: without one it can only be a float.
-    """
-    for field in collection.fields:
-        of_floats = isinstance(field.value_kind, Float)
-        for record in records if of_floats or field.off_kind == "keep" else ():
-            value = record.get(field.name) if type(record) is dict else None
-            if of_floats and type(value) is int:
-                record[field.name] = _float(value)
-            elif type(value) is dict and type(value.get("$float")) is int:
-                record[field.name] = {**value, "$float": _float(value["$float"])}
-    return records
-
-
-def _float(value: int) -> Any:
-    """The float that an integer is the value or the shortest text of, or else the integer."""
-    try:
-        double = float(value)
-    except OverflowError:
-        return value
-    return double if value in (int(double), int(decimal.Decimal(repr(double)))) else value
 
 
 # -- bytes -------------------------------------------------------------------------------------

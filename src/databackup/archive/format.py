@@ -43,7 +43,7 @@ _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(
 
 
 @attrs.frozen
-class Edited:
+class Provenance:
     """That an archive was edited and sealed anew: the edited one's id, and when in UTC."""
 
     archive_id: str
@@ -82,10 +82,10 @@ class Header:
         return dict(self.extensions.get("counters", {}))
 
     @property
-    def edited(self) -> Edited | None:
+    def edited(self) -> Provenance | None:
         """Where the archive comes from, if it was edited and sealed anew."""
         edited = self.extensions.get("edited")
-        return None if edited is None else Edited(**edited)
+        return None if edited is None else Provenance(**edited)
 
     def in_key_order(self, collection: str) -> bool:
         """Whether the records of a collection are strictly increasing by key."""
@@ -375,15 +375,18 @@ def require_first_bytes(head: bytes) -> None:
 
 def require_json_object(head: bytes) -> None:
     """See that a file starts as any layout of an archive may. Raises `NotAnArchive`."""
-    if not head.lstrip().startswith(b"{") or head.startswith(_UTF_16):
+    if not head.lstrip().startswith(b"{") or head.startswith((*_UTF_32, *_UTF_16)):
         raise NotAnArchive(_what_it_is(head))
 
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+# Asked for first: in little endian its marks begin with those of UTF-16.
+_UTF_32: Final = (b"\xff\xfe\0\0", b"\0\0\xfe\xff", b"{\0\0\0", b"\0\0\0{")
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{")
 _FOREIGN: Final = (
     (b"SQLite format 3\0", "the file is a SQLite database, not an archive"),
     (BYTE_ORDER_MARK, "the file starts with a byte order mark, an archive is UTF-8 without one"),
+    *((start, "the file is UTF-32, an archive is UTF-8") for start in _UTF_32),
     *((start, "the file is UTF-16, an archive is UTF-8") for start in _UTF_16),
     (b"PK\x03\x04", "the file is a ZIP file, not an archive"),
 )

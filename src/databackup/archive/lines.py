@@ -1,4 +1,4 @@
-"""The lines of an edited document that still has one record on each.
+"""The lines of an edited document that still has whole records on each.
 
 Line ends, spaces around a line, blank lines and the commas between records are as they come.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from databackup.archive import compression, text
 from databackup.errors import LimitExceeded, NotSealable
 from databackup.schema.jsontext import JsonTextError
+from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +26,11 @@ _SPACES: Final = b" \t\r"
 _DATA: Final = re.compile(rb'"data"[ \t]*:[ \t]*\{')
 _COLLECTION: Final = re.compile(rb'("(?:[^"\\]|\\.)*")[ \t]*:[ \t]*\[')
 _OBJECTS: Final = msgspec.json.Decoder(dict)
+_PARTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+# Strings, closed or not, and what stands outside of them.
+_TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[][{},]', re.DOTALL)
+_NO_COMMA: Final = re.compile(r"\}([ \t\r]*\n\s*\{)")
+_COMMA_TOO_MANY: Final = re.compile(r"\},([ \t\r]*\n\s*\])")
 
 
 class NotInLines(Exception):
@@ -45,6 +52,7 @@ class EditedLines:
         self._chunks = chunks
         self._limits = limits
         self._limited = "header"  # what a line is to be bounded by
+        self._comma = False  # whether one stood behind what was closed last
         self._hash = hashlib.sha256()
         self._lines = self._stripped()
         self.number = 0
@@ -76,13 +84,20 @@ class EditedLines:
     def collections(self) -> Iterator[tuple[str, Iterator[bytes]]]:
         """Each collection's name, and its records as `blocks` gives them, which must be read."""
         self._limited = "record"
+        is_first = True
         for line in self._lines:
             if _bare(line) == b"}":
+                if self._comma:
+                    raise NotSealable("a comma stands behind the last collection", self.number)
+                self._comma = line.endswith(b",")
                 return
             opening = _COLLECTION.fullmatch(line)
             if opening is None:
                 raise self._not_in_lines()
             (name,) = self._object(b"{" + opening[1] + b":0}")
+            if not (self._comma or is_first):
+                raise NotSealable(f"no comma stands before {shown(name)}", self.number)
+            is_first = False
             yield name, self._blocks()
 
     def _blocks(self) -> Iterator[bytes]:
@@ -92,6 +107,7 @@ class EditedLines:
         for line in self._lines:
             record = _bare(line)
             if record == b"]":
+                self._comma = line.endswith(b",")
                 break
             if not (record.startswith(b"{") and record.endswith(b"}")):
                 raise self._not_in_lines()
@@ -115,13 +131,16 @@ class EditedLines:
                 raise NotSealable("too much follows the data", self.number)
         if not lines:  # nor, it may be, all records and collections before
             raise NotSealable("the document has no end, as if it were cut off", self.number)
+        before = b'{"data":{}' + (b"," if self._comma else b"")
         try:
-            members = text.load(b"{" + b"\n".join(lines))
+            members = text.load(b"\n".join([before, *lines]))
         except JsonTextError as error:
-            message = f"the end cannot be read, as if the document were cut off: {error}"
+            reason = error.__cause__.msg if isinstance(error.__cause__, JSONDecodeError) else error
+            message = f"the end cannot be read, as if the document were cut off: {reason}"
             raise NotSealable(message, self.number) from error
-        for name in members.keys() - {"end"}:
+        for name in members.keys() - {"data", "end"}:
             raise NotSealable(f"the unknown member {name!r} follows the data", self.number)
+        require_end(members)
 
     def _object(self, found: bytes) -> dict[str, Any]:
         try:
@@ -165,6 +184,57 @@ class EditedLines:
 
 def _bare(line: bytes) -> bytes:
     return line.removesuffix(b",").rstrip(_SPACES)
+
+
+def require_end(members: dict[str, Any]) -> None:
+    """See that a document has an end, whatever stands in it. Raises `NotSealable`."""
+    if "end" not in members:
+        raise NotSealable("the document has no end")
+    if type(members["end"]) is not dict:
+        raise NotSealable(f"the document's end is {shown(members['end'])}, expected an object")
+
+
+def with_commas(document: str) -> str:
+    """A document with the commas between records that lines may lack, and none behind the last.
+
+    In a document that is JSON neither place exists.
+    """
+    return _COMMA_TOO_MANY.sub(r"}\1", _NO_COMMA.sub(r"},\1", document))
+
+
+def records_of(block: bytes) -> tuple[list[bytes], bool]:
+    """The records of a block of lines, of which each may hold several, and whether all are closed.
+
+    A record that is no JSON ends where its brackets say so, or else with its line: `False`.
+    """
+    records: list[bytes] = []
+    are_closed = True
+    for line in block.split(b"\n")[:-1]:
+        try:
+            records += map(bytes, _PARTS.decode(b"[" + line + b"]"))
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            parts, closed = _parts(line)
+            records += parts
+            are_closed = are_closed and closed
+    return records, are_closed
+
+
+def _parts(line: bytes) -> tuple[list[bytes], bool]:
+    """The parts of a line that is no JSON, cut at commas outside of brackets."""
+    parts: list[bytes] = []
+    start = depth = 0
+    are_closed = True
+    for token in _TOKEN.finditer(line):
+        match token[0]:
+            case b"{" | b"[":
+                depth += 1
+            case b"}" | b"]":
+                depth -= 1
+            case b"," if depth <= 0 and (part := line[start : token.start()].strip(_SPACES)):
+                parts.append(part)
+                are_closed = are_closed and depth == 0
+                start, depth = token.end(), 0
+    return [*parts, line[start:]], are_closed and depth == 0
 
 
 def are_objects(block: bytes) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from databackup.adapters.registry import form_of, open_repository
+from databackup.adapters.registry import notation_of, open_repository
 from databackup.adapters.sqlite.reflect import Types
 from databackup.cli.command import Command, Run, as_json, opened_archive, target_options
 from databackup.cli.limits import limit_option
@@ -21,7 +21,7 @@ from databackup.operations import diff as operation
 
 if TYPE_CHECKING:
     from databackup.archive.limits import Limits
-    from databackup.operations.sources import Comparable
+    from databackup.operations.operands import Comparable
 
 DIFFERENT: Final = 1
 TROUBLE: Final = 2
@@ -120,12 +120,12 @@ def _opened(name: str, types: Types, exclude: dict[str, str]) -> Comparable:
     """What a side names; a path is left to be read as an archive, unless it is a database's."""
     if _takes_options(name):
         return open_repository(name, types=types, exclude=exclude)
-    return open_repository(name) if form_of(name) == "attribute" else name
+    return open_repository(name) if notation_of(name) == "attribute" else name
 
 
 def _takes_options(name: str) -> bool:
     """Whether a side is a store whose schema is read from the store itself."""
-    return form_of(name) == "url" or (form_of(name) == "path" and _is_database(Path(name)))
+    return notation_of(name) == "url" or (notation_of(name) == "path" and _is_database(Path(name)))
 
 
 def _is_database(path: Path) -> bool:

@@ -39,7 +39,7 @@ class _Counts(ProgressColumn):
 def progress_bar(first: str, *, wanted: bool = True) -> Iterator[ProgressCallback]:
     """A callback that draws what it is told on standard error, where that is a terminal.
 
-    `first` says what is done before the first record.
+    `first` says what is done before the first record; it may name a file.
     """
     bars = Bars(
         TextColumn("{task.description}", markup=False),
@@ -52,7 +52,7 @@ def progress_bar(first: str, *, wanted: bool = True) -> Iterator[ProgressCallbac
         redirect_stderr=False,
         disable=not (wanted and is_terminal(sys.stderr)),
     )
-    task = bars.add_task(first, total=None)
+    task = bars.add_task(visible(first), total=None)
     current = ("", "")
 
     def show(progress: Progress) -> None:

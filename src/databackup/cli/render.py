@@ -25,7 +25,7 @@ from databackup.schema.document import describe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from databackup.archive.format import Edited
+    from databackup.archive.format import Provenance
     from databackup.operations.reports import (
         ArchiveInfo,
         ExportReport,
@@ -191,7 +191,7 @@ def inspected(info: ArchiveInfo) -> RenderableType:
     return Group(_facts(facts), Text(""), total, _indented(table))
 
 
-def _edited(edited: Edited) -> str:
+def _edited(edited: Provenance) -> str:
     return f"sealed anew {edited.sealed_at}, after {edited.archive_id} was edited"
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from databackup.archive.text import dump
 from databackup.cli import render
 from databackup.cli.text import counted, visible
 from databackup.operations.samples import excerpts
@@ -101,14 +102,14 @@ def _fields(fields: Mapping[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    """The JSON of a value; where that was shortened or is not to be had, what there is of it."""
+    """The JSON of a value, numbers as archives have them; of a shortened one what there is."""
     if type(value) is dict and len(value) == 1:
         match value:
             case {"$shortened": str(text)} | {"$number": str(text)}:
                 return visible(text)
             case {"$invalid": str(text)}:
                 return f"not allowed: {visible(text)}"
-    return visible(json.dumps(value, ensure_ascii=False))
+    return visible(msgspec.json.format(dump(value), indent=0).decode())
 
 
 def _line(text: Text) -> Text:

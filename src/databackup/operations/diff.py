@@ -13,9 +13,9 @@ from databackup.errors import UnknownCollection
 from databackup.operations.compare import Comparison, Difference, Side
 from databackup.operations.differences import Diff
 from databackup.operations.matching import match_all
+from databackup.operations.operands import Comparable, opened
 from databackup.operations.reports import Progress
 from databackup.operations.samples import Sampler
-from databackup.operations.sources import Comparable, opened
 from databackup.operations.unkeyed import by_counting, identified
 from databackup.schema.compiled import Codec
 from databackup.spill import RowQueue
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from databackup.archive.limits import Limits
     from databackup.operations.differences import CollectionDiff
     from databackup.operations.matching import Match
+    from databackup.operations.operands import Operand
     from databackup.operations.reports import ProgressCallback
-    from databackup.operations.sources import Source
     from databackup.schema import Collection
 
 SAMPLE = 10
@@ -84,7 +84,7 @@ def _name(side: Comparable, otherwise: str) -> str:
     return os.fspath(side) if isinstance(side, str | os.PathLike) else otherwise
 
 
-def _chosen(old: Source, new: Source, wanted: Iterable[str] | None) -> list[str]:
+def _chosen(old: Operand, new: Operand, wanted: Iterable[str] | None) -> list[str]:
     """The collections to compare, in an order in which both sides have theirs if there is one."""
     known: dict[str, None] = {}
     for name in old.order:
@@ -107,7 +107,7 @@ def _chosen(old: Source, new: Source, wanted: Iterable[str] | None) -> list[str]
     return [name for name in known if name in names]
 
 
-def _notes(old: Source, new: Source) -> Iterator[str]:
+def _notes(old: Operand, new: Operand) -> Iterator[str]:
     """What differs and is no difference in what is stored."""
     one, other = old.schema, new.schema
     if one.app is not None and other.app is not None and one.app != other.app:
@@ -122,13 +122,13 @@ def _notes(old: Source, new: Source) -> Iterator[str]:
 
 
 def _compared(
-    match: Match, old: Source, new: Source, sample: int, progress: ProgressCallback | None
+    match: Match, old: Operand, new: Operand, sample: int, progress: ProgressCallback | None
 ) -> CollectionDiff:
     name = match.name
-    sources = [source for source in (old, new) if name in source.schema]
-    meter = _Meter(name, sum(source.count(name) for source in sources), progress)
+    operands = [operand for operand in (old, new) if name in operand.schema]
+    meter = _Meter(name, sum(operand.count(name) for operand in operands), progress)
     before, after = _Reader(old, name, match.old, meter), _Reader(new, name, match.new, meter)
-    in_order = match.same_order and all(source.in_key_order(name) for source in sources)
+    in_order = match.same_order and all(operand.in_key_order(name) for operand in operands)
     sampler = Sampler(match, sample)
     for difference in _differences(match, after.sides(), before.sides(), in_order=in_order):
         sampler.note(difference)
@@ -158,10 +158,10 @@ class _Meter:
 
 
 class _Reader:
-    """Reads the records of a collection from one source, with the fields that are compared."""
+    """Reads the records of a collection from one operand, with the fields that are compared."""
 
-    def __init__(self, source: Source, name: str, part: Collection, meter: _Meter) -> None:
-        self._source = source
+    def __init__(self, operand: Operand, name: str, part: Collection, meter: _Meter) -> None:
+        self._operand = operand
         self._name = name
         self._part = part
         self._meter = meter
@@ -169,13 +169,13 @@ class _Reader:
 
     def sides(self) -> Iterator[list[Side]]:
         """The records, batch by batch, each with the form that it is compared by."""
-        if self._name not in self._source.schema:
+        if self._name not in self._operand.schema:
             return
-        own = self._source.schema[self._name].field_names
+        own = self._operand.schema[self._name].field_names
         places = [own.index(name) for name in self._part.field_names]
         is_whole, as_it_is = len(places) == len(own), places == list(range(len(own)))
         comparison = Comparison(self._part, codec=Codec(self._part, validated=False))
-        for batch in self._source.batches(self._name):
+        for batch in self._operand.batches(self._name):
             rows = batch.rows
             if not as_it_is:
                 rows = [tuple([row[place] for place in places]) for row in rows]

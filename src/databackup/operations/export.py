@@ -51,7 +51,10 @@ def iter_export(
     """The bytes of an archive of everything a repository holds, for a streaming response.
 
     Lazy: the snapshot begins with the first chunk and ends with the last. Closing the iterator
-    early ends the snapshot. Raises as `export_all`, and ValueError for another compression.
+    early ends the snapshot. There is no report, and so no warning of limits that an import will
+    have to raise: `export_all` has both, into an open file too.
+
+    Raises as `export_all`, and ValueError for another compression.
     """
     if compression is not None:
         require_choice("compression", compression, packed.Compression)

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from databackup.archive.format import CollectionEnd, Edited
+from databackup.archive.format import CollectionEnd, Provenance
 from databackup.archive.records import Batch
 from databackup.schema import Exclusion
 
@@ -110,6 +110,14 @@ class ImportReport(_Report):
     seal: str
     warnings: tuple[str, ...] = ()
 
+    def as_json(self) -> dict[str, Any]:
+        """The report as a JSON object; each collection has its `records` beside its changes."""
+        changes = {
+            name: {**attrs.asdict(change), "records": change.records}
+            for name, change in self.collections.items()
+        }
+        return {**super().as_json(), "collections": changes}
+
 
 @attrs.frozen(kw_only=True)
 class CollectionInfo:
@@ -147,7 +155,7 @@ class ArchiveInfo(_Report):
     size: int
     file_size: int
     seal: str
-    edited: Edited | None = None
+    edited: Provenance | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -159,7 +167,7 @@ class SealReport(_Report):
 
     path: str | None
     archive_id: str
-    edited: Edited
+    edited: Provenance
     collections: Mapping[str, int]
     records: int
     size: int

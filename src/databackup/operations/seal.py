@@ -9,11 +9,11 @@ import attrs
 
 from databackup.archive import files
 from databackup.archive.edited import EditedDocument, open_edited
-from databackup.archive.format import Edited, Header, described_schema, utc_now
+from databackup.archive.format import Header, Provenance, described_schema, utc_now
 from databackup.archive.limits import DEFAULTS, Limits, needed, required_limits
 from databackup.archive.records import RecordCodec
 from databackup.archive.writer import ArchiveWriter
-from databackup.errors import InvalidRecords, LimitExceeded
+from databackup.errors import InvalidEdit, LimitExceeded
 from databackup.operations.keys import References, UniqueKeys
 from databackup.operations.locate import ProblemList
 from databackup.operations.reports import Progress, SealReport
@@ -47,7 +47,7 @@ def seal_archive(
     it was edited, and from which archive. References that point nowhere are warnings.
 
     Raises `FileError`, `NotAnArchive`, `NewerFormat`, `NotSealable`, `LimitExceeded`,
-    `ArchiveSwapped`, `InvalidRecords` with up to 100 problems, and whatever `progress` raises: last
+    `ArchiveSwapped`, `InvalidEdit` with up to 100 problems, and whatever `progress` raises: last
     in the stage "finishing", when all is written but `sealed` has not taken its name.
     """
     limits = required_limits(limits)
@@ -80,7 +80,7 @@ class _Seal:
         self._warnings: tuple[str, ...] = ()
 
     def check(self) -> None:
-        """Read all records, and see that values and keys are right. Raises `InvalidRecords`."""
+        """Read all records, and see that values and keys are right. Raises `InvalidEdit`."""
         problems, dangling = ProblemList(), ProblemList()
         with References(self._schema) as references:
             for name, read in self._document.collections():
@@ -93,7 +93,7 @@ class _Seal:
                 self._parts[name] = range(start, self._queue.batch_count)
             self._find_duplicates(problems)
             if problems:
-                raise InvalidRecords.of(
+                raise InvalidEdit.of(
                     "the edited document is not sound", problems.located, problems.total
                 )
             for problem in references.dangling():
@@ -176,7 +176,7 @@ class _Seal:
         return SealReport(
             path=written.path,
             archive_id=self._header.archive_id,
-            edited=Edited(**self._header.extensions["edited"]),
+            edited=Provenance(**self._header.extensions["edited"]),
             collections=counts,
             records=sum(counts.values()),
             size=written.size,
@@ -202,7 +202,7 @@ def _sealed_header(edited: Header, schema: Schema, in_order: AbstractSet[str]) -
     for name, collection in described.items():
         collection["order"] = "key" if name in in_order else "none"
     description = {"collections": {name: described[name] for name in _names_in_order(schema)}}
-    origin = Edited(archive_id=edited.archive_id, sealed_at=utc_now())
+    origin = Provenance(archive_id=edited.archive_id, sealed_at=utc_now())
     return attrs.evolve(
         edited,
         archive_id=str(uuid.uuid4()),

@@ -41,7 +41,7 @@ class Rows:
     canonical: list[bytes] | None = None
 
 
-class Source(Protocol):
+class Operand(Protocol):
     """One side of a comparison."""
 
     @property
@@ -72,7 +72,7 @@ class Source(Protocol):
 @contextlib.contextmanager
 def opened(
     a: Comparable, b: Comparable, names: tuple[str, str], limits: Limits | None
-) -> Iterator[tuple[Source, Source]]:
+) -> Iterator[tuple[Operand, Operand]]:
     """Both sides, open as long as the block lasts. A repository is at one moment on both.
 
     Raises what opening an archive or a snapshot raises; TypeError for something else, ValueError
@@ -82,27 +82,27 @@ def opened(
         raise ValueError("an open file cannot be read on both sides at once: open it twice")
     with contextlib.ExitStack() as stack:
         old = stack.enter_context(_opened(a, names[0], limits))
-        if a is b and isinstance(old, _StoreSource):
+        if a is b and isinstance(old, _StoreOperand):
             yield old, attrs.evolve(old, name=names[1])
         else:
             yield old, stack.enter_context(_opened(b, names[1], limits))
 
 
 @contextlib.contextmanager
-def _opened(found: Comparable, name: str, limits: Limits | None) -> Iterator[Source]:
+def _opened(found: Comparable, name: str, limits: Limits | None) -> Iterator[Operand]:
     with contextlib.ExitStack() as stack:
         with _naming(name):
-            source: Source
+            operand: Operand
             if isinstance(found, Repository):
-                source = _StoreSource(name, found, stack.enter_context(found.snapshot()))
+                operand = _StoreOperand(name, found, stack.enter_context(found.snapshot()))
             elif isinstance(found, str | os.PathLike) or hasattr(found, "read"):
-                source = _ArchiveSource(name, stack.enter_context(open_archive(found, limits)))
+                operand = _ArchiveOperand(name, stack.enter_context(open_archive(found, limits)))
             else:
                 raise TypeError(
                     "a side of a comparison is a path, an open file or a repository, "
                     f"not {type(found).__name__}"
                 )
-        yield source
+        yield operand
 
 
 @contextlib.contextmanager
@@ -115,7 +115,7 @@ def _naming(side: str) -> Iterator[None]:
         raise
 
 
-class _ArchiveSource:
+class _ArchiveOperand:
     """An archive, read by the kinds that it describes itself."""
 
     def __init__(self, name: str, archive: Archive) -> None:
@@ -177,7 +177,7 @@ class _ArchiveSource:
 
 
 @attrs.frozen
-class _StoreSource:
+class _StoreOperand:
     """A snapshot of a repository."""
 
     name: str
