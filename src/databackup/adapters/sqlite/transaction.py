@@ -85,6 +85,7 @@ class SQLiteTransaction(SQLiteSnapshot):
         super().__init__(connection, plans)
         self._catalogue = catalogue
         self._depth = 0
+        self._bulk_inserts: dict[str, tuple[int, str]] = {}
         self._written = False
         self._others_may_end_it = lent
         self.finished = False
@@ -133,23 +134,29 @@ class SQLiteTransaction(SQLiteSnapshot):
 
     def _insert_at_once(self, plan: Plan, rows: list[Row]) -> list[Row]:
         """Insert as many of the rows as go several in one statement; the rows that are left."""
-        size = plan.inserted_at_once(
-            self._connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
-        )
+        size, statement = self._bulk_insert(plan)
         count = len(rows) - len(rows) % size
         if size == 1 or not count:
             return rows
-        joined = [
-            tuple(itertools.chain.from_iterable(rows[start : start + size]))
-            for start in range(0, count, size)
-        ]
+        values = list(itertools.chain.from_iterable(rows[:count]))
+        width = size * len(rows[0])
+        joined = [values[start : start + width] for start in range(0, len(values), width)]
         try:
-            done = self._connection.executemany(plan.insert(rows=size), joined).rowcount
+            done = self._connection.executemany(statement, joined).rowcount
         except OverflowError:
             plan.binder.require_64_bits(rows)
             raise
         _require_all_done(plan, count - done)
         return rows[count:]
+
+    def _bulk_insert(self, plan: Plan) -> tuple[int, str]:
+        """The statement that inserts several rows, and how many; it is long, and made once."""
+        found = self._bulk_inserts.get(plan.name)
+        if found is None:
+            limit = self._connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+            size = plan.inserted_at_once(limit)
+            found = self._bulk_inserts[plan.name] = size, plan.insert(rows=size)
+        return found
 
     def update(self, collection: Collection, rows: list[Row]) -> None:
         plan = self._plan(collection)
