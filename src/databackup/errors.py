@@ -7,7 +7,7 @@ says what and where, and a remedy that says what to do. All of them pickle.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import attrs
 
@@ -240,6 +240,9 @@ class ArchiveSwapped(ArchiveError):
     remedy: ClassVar[str] = "See that nothing else writes the file, then try again"
 
 
+_UNITS: Final = {"expansion": "times its size", "depth": "levels", "values": "values"}
+
+
 @attrs.define(slots=False, eq=False)
 class LimitExceeded(ArchiveError):
     """The archive is larger in some way than `limit` of `Limits` allows, which is `allowed`."""
@@ -256,7 +259,7 @@ class LimitExceeded(ArchiveError):
     @classmethod
     def of(cls, limit: str, allowed: int, what: str, line: int | None = None) -> LimitExceeded:
         """The error that says what is larger, longer or deeper than a limit allows."""
-        unit = {"expansion": "times its size", "depth": "levels"}.get(limit, "bytes")
+        unit = _UNITS.get(limit, "bytes")
         message = f"{what} than the limit {limit!r} allows: {allowed:,} {unit}"
         return cls(message, line, limit, allowed)
 

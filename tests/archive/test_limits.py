@@ -54,7 +54,7 @@ def _verify(archive: bytes, **limits: Any) -> None:
 # -- their values ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["record", "header", "size", "expansion", "depth"])
+@pytest.mark.parametrize("name", ["record", "header", "size", "expansion", "depth", "values"])
 @pytest.mark.parametrize(
     "value, error",
     [(0, ValueError), (-1, ValueError), (1.0, TypeError), ("1", TypeError), (True, TypeError)],

@@ -44,6 +44,8 @@ def _limits(*arguments: str) -> Limits:
         ("expansion=none", {"expansion": None}),
         ("depth=10", {"depth": 10}),
         ("depth=none", {"depth": None}),
+        ("values=2000000", {"values": 2_000_000}),
+        ("values=none", {"values": None}),
     ],
 )
 def test_values(text: str, expected: dict[str, Any]) -> None:
@@ -62,7 +64,7 @@ def test_several() -> None:
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("records=5", "with NAME of record, header, size, expansion, depth"),
+        ("records=5", "with NAME of record, header, size, expansion, depth, values"),
         ("5", "is not NAME=VALUE"),
         ("record", "neither none nor a number, with or without one of kB, MB"),
         ("record=", "neither none nor a number"),
@@ -75,6 +77,7 @@ def test_several() -> None:
         ("depth=5MB", "depth=5MB is neither none nor a number"),
         ("expansion=1k", "neither none nor a number"),
         ("depth=257", "at most 256"),
+        ("values=5MB", "neither none nor a number"),
         ("expansion=auto", "neither none nor a number"),
     ],
 )

@@ -100,6 +100,7 @@ def _replace(name: str, number: int, line: bytes) -> Callable[[Lines], None]:
                 message="the name str 'name' stands twice in one object",
                 collection="members",
                 record=2,
+                key=(2,),
                 pointer="/data/members/1",
                 expected="a JSON object on one line",
             ),

@@ -3,6 +3,7 @@
 import datetime
 import itertools
 import math
+import time
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from databackup.archive import text
-from databackup.schema import Collection, Field, KindError, RawText
+from databackup.schema import Collection, Field, KindError, RawText, compiled
 from databackup.schema import composite as c
 from databackup.schema import kinds as k
 from databackup.schema.compiled import Codec, json_pointer
@@ -386,3 +387,63 @@ def test_composite_keys_compare_part_by_part() -> None:
     mixed = Collection("c", key=("x", "a"), fields={"a": int, "x": Decimal})
     keys = mixed.codec.sort_keys([(2, Decimal(1)), (1, Decimal("1.0"))])
     assert keys[1] < keys[0]
+
+
+# -- what does not pay to be compiled ------------------------------------------------------------
+
+
+def _outcome(codec: Codec, function: str, found: Any, **how: Any) -> Any:
+    """The JSON lines, or the rows, that a function gives, or that it refuses."""
+    try:
+        given_ = getattr(codec, function)(found, **how)
+        return repr(given_) if function in {"read", "decode"} else text.dump_lines(given_)
+    except (KindError, UnicodeEncodeError) as error:
+        return type(error)
+
+
+@given(collections_with_rows(), st.booleans(), st.data())
+def test_loops_do_what_compiled_functions_do(
+    case: tuple[Collection, list[tuple[Any, ...]]], validated: bool, data: st.DataObject
+) -> None:
+    """Narrow or wide, for many rows or few, sound or not: the same lines, rows and refusals."""
+    collection, rows = case
+    is_spoilt: bool = data.draw(st.booleans())
+    if rows and is_spoilt:
+        strange = st.sampled_from(["\ud800", object(), 2**70, math.nan, None, b"", []])
+        row, place = rows[-1], data.draw(st.integers(0, len(rows[-1]) - 1))
+        rows = [*rows[:-1], (*row[:place], data.draw(strange), *row[place + 1 :])]
+    compiled_one = Codec(collection)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "WIDE", data.draw(st.sampled_from([0, 1000])))
+        patch.setattr(compiled, "PATIENCE", data.draw(st.integers(0, 8)))
+        other = Codec(collection, validated=validated)
+        plain = compiled_one.are_plain(rows)
+        for function in ("encode", "canonical", "encode"):
+            for how in ({}, {"plain": True}) if plain else ({},):
+                expected = _outcome(compiled_one, function, rows, **how)
+                assert expected == _outcome(other, function, rows, **how)
+        lines = _outcome(compiled_one, "encode", rows)
+        if type(lines) is not bytes:
+            return
+        records = [text.load(line) for line in lines.split(b"\n")[:-1]]
+        for found in (records, [{**record, "?": 1} for record in records]):
+            expected = _outcome(compiled_one, "decode", found)
+            assert expected == _outcome(other, "decode", found)
+        if compiled_one.record_type is not None and other.record_type is not None:
+            decoder = msgspec.json.Decoder(compiled_one.record_type)
+            values_ = list(map(msgspec.structs.astuple, decoder.decode_lines(lines)))
+            assert _outcome(compiled_one, "read", values_) == _outcome(other, "read", values_)
+
+
+def test_wide_collections_take_no_time() -> None:
+    """70,000 fields that a file describes are neither compiled nor made a type; 1,000 are, late."""
+    wide = collection_of([Field(f"f{n}", k.Int()) for n in range(70_000)])
+    started = time.process_time()
+    codec = Codec(wide, validated=False)
+    rows = [tuple(range(70_000))]
+    assert rows == codec.decode(codec.encode(rows))
+    assert codec.record_type is None
+    narrow = [collection_of([Field(f"f{n}", k.Int()) for n in range(1000)]) for _ in range(20)]
+    for one in narrow:
+        assert Codec(one, validated=False).record_type is not None
+    assert time.process_time() - started < 2.5

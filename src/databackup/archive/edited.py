@@ -257,7 +257,7 @@ def _batch_of_texts(texts: list[bytes], first: int, codec: RecordCodec) -> Batch
             records.append(text.load(record))
             numbers.append(number)
         except JsonTextError as error:
-            problems.append(unreadable(codec.collection, number, error))
+            problems.append(unreadable(codec.collection, number, error, record))
     batch = _batch(records, numbers, codec)
     found = sorted([*batch.problems, *problems], key=lambda problem: problem.record or 0)
     return attrs.evolve(batch, problems=found)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import attrs
 
 from databackup.archive.compression import EXPANSION, Compression
+from databackup.errors import LimitExceeded
+from databackup.schema.jsontext import more_values_than, values_in
 from databackup.schema.jsonvalues import MAX_DEPTH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _MIB: Final = 1024 * 1024
 
@@ -54,6 +56,9 @@ class Limits:
     depth
         How many arrays and objects may stand in each other in a record, itself not counted. The
         format allows 256 in a value of JSON; only a lower limit is looked for.
+    values
+        JSON values in a record, in the header, or in the totals: what stands in an array or object
+        at any level, arrays and objects as well.
     document
         Bytes of an edited document, to be sealed anew, that has not one record on each line.
 
@@ -65,6 +70,7 @@ class Limits:
     size: int | None = attrs.field(default=None, validator=_positive)
     expansion: int | Literal["auto"] | None = attrs.field(default="auto", validator=_ratio)
     depth: int | None = attrs.field(default=MAX_DEPTH, validator=_levels)
+    values: int | None = attrs.field(default=500_000, validator=_positive)
     document: int | None = attrs.field(default=64 * _MIB, validator=_positive)
 
     def expansion_of(self, compression: Compression | None) -> int | None:
@@ -72,6 +78,15 @@ class Limits:
         if compression is None:
             return None
         return EXPANSION[compression] if self.expansion == "auto" else self.expansion
+
+    def may_exceed_values(self, text: bytes) -> bool:
+        """Whether JSON text is long enough to have more values."""
+        return self.values is not None and len(text) > 2 * self.values
+
+    def require_values(self, text: bytes, what: str, line: int | None = None) -> None:
+        """See that JSON text, not parsed yet, has no more values. Raises `LimitExceeded`."""
+        if self.values is not None and more_values_than(self.values, text):
+            raise LimitExceeded.of("values", self.values, f"{what} has more values", line)
 
 
 DEFAULTS: Final = Limits()
@@ -84,6 +99,15 @@ def required_limits(limits: object) -> Limits:
     if not isinstance(limits, Limits):
         raise TypeError(f"limits are Limits, not {limits!r}")
     return limits
+
+
+def values_needed(records: Sequence[bytes]) -> int | None:
+    """The limit `values` that records need, None where the default is enough."""
+    limit = DEFAULTS.values
+    # One look at their lengths is all that nearly all records take.
+    if limit is None or max(map(len, records), default=0) <= 2 * limit:
+        return None
+    return max((values_in(r) for r in records if more_values_than(limit, r)), default=None)
 
 
 def needed(limits: Mapping[str, int]) -> tuple[str, ...]:

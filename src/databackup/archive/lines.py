@@ -70,15 +70,18 @@ class EditedLines:
             for line in self._lines:
                 length += len(line)
                 if _DATA.fullmatch(line):
-                    members = self._object(b"\n".join([*lines, line]) + b"}}")
+                    header = b"\n".join([*lines, line]) + b"}}"
+                    self._limits.require_values(header, "the header", self.number)
+                    members = self._object(header)
                     if "format" in members:  # not where names are sorted, and most come later
                         return members
                     break
                 if self._limits.header is not None and length > self._limits.header:
                     break
                 lines.append(line)
-        except LimitExceeded:
-            pass
+        except LimitExceeded as error:
+            if error.limit == "values":  # of the header, in whatever layout
+                raise
         raise self._not_in_lines()
 
     def collections(self) -> Iterator[tuple[str, Iterator[bytes]]]:
@@ -98,19 +101,20 @@ class EditedLines:
             if not (self._comma or is_first):
                 raise NotSealable(f"no comma stands before {shown(name)}", self.number)
             is_first = False
-            yield name, self._blocks()
+            yield name, self._blocks(name)
 
-    def _blocks(self) -> Iterator[bytes]:
+    def _blocks(self, name: str) -> Iterator[bytes]:
         """The lines of records, many at a time, each without its comma, ended by a line feed."""
         held: list[bytes] = []
         length = 0
-        for line in self._lines:
+        for number, line in enumerate(self._lines, 1):
             record = _bare(line)
             if record == b"]":
                 self._comma = line.endswith(b",")
                 break
             if not (record.startswith(b"{") and record.endswith(b"}")):
                 raise self._not_in_lines()
+            self._limits.require_values(record, f"record {number} of {name}", self.number)
             held += (record, b"\n")
             length += len(record)
             if length >= compression.CHUNK:
@@ -131,6 +135,7 @@ class EditedLines:
                 raise NotSealable("too much follows the data", self.number)
         if not lines:  # nor, it may be, all records and collections before
             raise NotSealable("the document has no end, as if it were cut off", self.number)
+        self._limits.require_values(b"\n".join(lines), "the end", self.number)
         before = b'{"data":{}' + (b"," if self._comma else b"")
         try:
             members = text.load(b"\n".join([before, *lines]))

@@ -93,7 +93,7 @@ class Archive:
         return scanner.hex == self.seal == read_seal(scanner.tail)
 
     def _collections(self, scanner: Scanner, *, digests: bool) -> Iterator[tuple[str, ReadRecords]]:
-        _read_header(scanner)
+        _header_lines(scanner)
         names = self.header.collections
         for position, name in enumerate(names):
             _expect(scanner, text.dump(name) + b":[")
@@ -113,7 +113,7 @@ class Archive:
         with self._noticing_a_swap(scanner):
             for block in scanner.blocks():
                 first = count + 1
-                self._require_depth(block, name, first, scanner)
+                self._require_within_limits(block, name, first, scanner)
                 batch = codec.batch(block, first)
                 if batch is None:
                     lines = scanner.lines(block)
@@ -130,16 +130,22 @@ class Archive:
         elif digest is not None and digest.count == end.count and digest.hex != end.digest:
             yield _only(name, "digest", "the records are not those the end has the digest of")
 
-    def _require_depth(self, block: bytes, name: str, first: int, scanner: Scanner) -> None:
-        limit = self._limits.depth
-        if limit is None or limit == MAX_DEPTH:
-            return  # the format's own, which kinds hold values to
+    def _require_within_limits(self, block: bytes, name: str, first: int, scanner: Scanner) -> None:
+        limits = self._limits
+        # The format's own depth is what kinds hold values to.
+        depth = None if limits.depth == MAX_DEPTH else limits.depth
+        if depth is None and not limits.may_exceed_values(block):
+            return
         lines = block.split(b"\n")
         for position, line in enumerate(lines):
-            if deeper_than(limit + 1, line.decode("latin-1")):
-                what = f"record {first + position} of {name} is deeper"
-                line_number = scanner.line_number - len(lines) + position + 1
-                raise LimitExceeded.of("depth", limit, what, line_number)
+            what = f"record {first + position} of {name}"
+            try:
+                limits.require_values(line, what)
+                if depth is not None and deeper_than(depth + 1, line.decode("latin-1")):
+                    raise LimitExceeded.of("depth", depth, f"{what} is deeper")
+            except LimitExceeded as error:
+                error.line = scanner.line_number - len(lines) + position + 1
+                raise
 
 
 def _only(collection: str, code: str, message: str) -> Batch:
@@ -158,10 +164,10 @@ def _expect(scanner: Scanner, line: bytes) -> None:
         )
 
 
-def _read_header(scanner: Scanner) -> Header:
+def _header_lines(scanner: Scanner) -> bytes:
     lines = [scanner.line() for _ in range(HEADER_LINES)]
     _expect(scanner, DATA_LINE)
-    return read_header(b"\n".join([*lines, DATA_LINE]))
+    return b"\n".join([*lines, DATA_LINE])
 
 
 @contextlib.contextmanager
@@ -212,8 +218,11 @@ def _checked(
 ) -> Archive:
     scanner = scan()
     require_first_bytes(scanner.peek(256))
-    header = _read_header(scanner)
+    lines = _header_lines(scanner)
+    limits.require_values(lines + b"}}", "the header", 1)
+    header = read_header(lines)
     end = scanner.skip_to_end()
+    limits.require_values(end, "the end", scanner.line_number)
     last = scanner.peek(SEAL_LENGTH + 1)
     if len(last) < SEAL_LENGTH:
         raise ArchiveTruncated("the archive ends within its last line", scanner.line_number + 1)

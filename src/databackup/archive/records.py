@@ -12,6 +12,7 @@ from databackup.archive import text
 from databackup.errors import InvalidRecords, Problem
 from databackup.schema import Row
 from databackup.schema.compiled import Codec, json_pointer
+from databackup.schema.jsonplace import Place, place_of_flaw
 from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import KindError
 
@@ -137,18 +138,29 @@ class RecordCodec:
                     rows += self.codec.decode([record])
                     numbers.append(number)
             except (JsonTextError, KindError) as error:
-                problems.append(unreadable(self.collection, number, error))
+                problems.append(unreadable(self.collection, number, error, line))
         make_canonical = functools.partial(self.canonical, rows)
         return Batch(rows, numbers, problems, make_canonical=make_canonical)
 
 
-def unreadable(collection: Collection, number: int, error: Exception) -> Problem:
-    """The problem of a record whose line is no JSON object that can be read."""
+def unreadable(
+    collection: Collection, number: int, error: Exception, line: bytes | None = None
+) -> Problem:
+    """The problem of a record whose line is no JSON object that can be read.
+
+    `line` tells the place within the record, and its key.
+    """
+    place = Place((), None)
+    if line is not None and isinstance(error, JsonTextError):
+        place = place_of_flaw(line, error, collection.key)
+    field = next(iter(place.steps), None)
     return Problem(
         code="invalid-json",
         message=str(error),
         collection=collection.name,
         record=number,
-        pointer=json_pointer(("data", collection.name, number - 1)),
+        key=place.key,
+        field=field if type(field) is str else None,
+        pointer=json_pointer(("data", collection.name, number - 1, *place.steps)),
         expected="a JSON object on one line",
     )

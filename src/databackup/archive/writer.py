@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from databackup.archive import text
 from databackup.archive.digest import Digest
 from databackup.archive.format import CollectionEnd, end_to_bytes, seal_to_bytes
-from databackup.archive.limits import DEFAULTS
+from databackup.archive.limits import DEFAULTS, values_needed
 from databackup.archive.records import RecordCodec
 from databackup.errors import StoreFailed
 from databackup.schema import Row
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class ArchiveWriter:
     """One archive in the making. `chunks` yields its bytes; then `ends` and `seal` are known.
 
-    `needs` are the limits that its reader has to raise for long lines, and how far.
+    `needs` are the limits that its reader has to raise for long lines or many values, and how far.
 
     `codecs`, by collection, are used instead of the collections' own: for those that a file
     describes.
@@ -50,6 +50,7 @@ class ArchiveWriter:
         """
         header = self._header.to_bytes()
         self._note_long_lines("header", header)
+        self._note_many_values([header + b"}}"])
         yield self._hashed(header)
         left = len(self._header.collections)
         for collection, batches in collections:
@@ -59,6 +60,7 @@ class ArchiveWriter:
             yield self._hashed(b"],\n" if left else b"]\n")
         end = end_to_bytes(self.ends)
         self._note_long_lines("header", end)
+        self._note_many_values([end])
         yield self._hashed(end)
         self.seal = self._hash.hexdigest()
         yield seal_to_bytes(self.seal)
@@ -72,6 +74,7 @@ class ArchiveWriter:
             if order is not None:
                 order.check(rows)
             self._note_long_lines("record", lines)
+            self._note_many_values(canonical)
             separator = b",\n" if digest.count else b""
             digest.add(canonical)
             yield self._hashed(separator + lines[:-1].replace(b"\n", b",\n"))
@@ -85,6 +88,11 @@ class ArchiveWriter:
             longest = max(map(len, lines.split(b"\n"))) + 1  # and a comma
             if longest > max(allowed, self.needs.get(limit, 0)):
                 self.needs[limit] = longest
+
+    def _note_many_values(self, texts: list[bytes]) -> None:
+        values = values_needed(texts)
+        if values is not None:
+            self.needs["values"] = max(values, self.needs.get("values", 0))
 
     def _hashed(self, chunk: bytes) -> bytes:
         self._hash.update(chunk)

@@ -32,8 +32,8 @@ def limit_option(function: Callable[..., Any]) -> Callable[..., Any]:
         metavar="NAME=VALUE",
         callback=_limits,
         help="Refuse archives beyond a limit: record, header, size or document in bytes, or as "
-        "200MB or 64MiB; expansion in times the size of a compressed file; depth in levels. none "
-        "is no limit. Repeatable.",
+        "200MB or 64MiB; expansion in times the size of a compressed file; depth in levels; "
+        "values as a number. none is no limit. Repeatable.",
     )
     return option(function)
 

@@ -87,10 +87,13 @@ def _name(side: Comparable, otherwise: str) -> str:
 def _chosen(old: Operand, new: Operand, wanted: Iterable[str] | None) -> list[str]:
     """The collections to compare, in an order in which both sides have theirs if there is one."""
     known: dict[str, None] = {}
+    places = {name: place for place, name in enumerate(new.order)}
+    passed = 0
     for name in old.order:
-        if name in new.schema:
-            before = new.order[: new.order.index(name)]
-            known |= dict.fromkeys(other for other in before if other not in old.schema)
+        place = places.get(name, 0)
+        before = new.order[passed:place]  # what stands further ahead is known already
+        known |= dict.fromkeys(other for other in before if other not in old.schema)
+        passed = max(passed, place)
         known[name] = None
     known |= dict.fromkeys(new.order)
     if wanted is None:
@@ -171,9 +174,10 @@ class _Reader:
         """The records, batch by batch, each with the form that it is compared by."""
         if self._name not in self._operand.schema:
             return
-        own = self._operand.schema[self._name].field_names
-        places = [own.index(name) for name in self._part.field_names]
-        is_whole, as_it_is = len(places) == len(own), places == list(range(len(own)))
+        own = self._operand.schema[self._name]
+        places = own.positions(self._part.field_names)
+        is_whole = len(places) == len(own.fields)
+        as_it_is = places == tuple(range(len(own.fields)))
         comparison = Comparison(self._part, codec=Codec(self._part, validated=False))
         for batch in self._operand.batches(self._name):
             rows = batch.rows

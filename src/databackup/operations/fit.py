@@ -98,7 +98,7 @@ def _differences(header: Header, schema: Schema) -> Iterator[str]:
             continue
         fields = described[collection.name]["fields"]
         for name in fields:
-            if name not in collection.field_names:
+            if not collection.has_field(name):
                 yield f"the archive has the field {collection}.{name}, the target does not"
         for field in collection.fields:
             if field.name not in fields:

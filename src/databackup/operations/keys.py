@@ -164,7 +164,7 @@ def _values(
 ) -> Iterator[tuple[int, bytes]]:
     """The values of fields in a batch, each with its position; what has a null is left out."""
     fields = [collection.field(name) for name in names]
-    positions = [collection.field_names.index(name) for name in names]
+    positions = collection.positions(names)
     for place, row in enumerate(batch.rows):
         values = [row[position] for position in positions]
         if None not in values:

@@ -86,7 +86,7 @@ def _locate(archive: Archive, schema: Schema, found: Sequence[Unlocated]) -> lis
 def _matches(collection: Collection, row: Row, wanted: _Wanted) -> Iterator[int]:
     """The problems that this row is the first to match; they are looked for no longer."""
     for fields, by_form in wanted.items():
-        values = tuple(row[collection.field_names.index(name)] for name in fields)
+        values = tuple(row[place] for place in collection.positions(fields))
         yield from by_form.pop(_form(collection, fields, values), ())
 
 

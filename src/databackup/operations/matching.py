@@ -88,7 +88,7 @@ def _matched(a: Collection, b: Collection, sides: tuple[str, str]) -> Match:
     shared = [
         (field, b.field(field.name))
         for field in a.fields
-        if field.name in b.field_names and _kind(field) == _kind(b.field(field.name))
+        if b.has_field(field.name) and _kind(field) == _kind(b.field(field.name))
     ]
     if not shared:
         nothing = Collection(a.name, fields=[])
@@ -126,14 +126,14 @@ def _differences(a: Collection, b: Collection, sides: tuple[str, str]) -> Iterat
         one, other = (", ".join(collection.key) or "none" for collection in (a, b))
         yield f"key: {one} in {sides[0]}, {other} in {sides[1]}"
     for field in a.fields:
-        if field.name not in b.field_names:
+        if not b.has_field(field.name):
             yield f"field {field.name} only in {sides[0]}"
             continue
         one, other = _told(field), _told(b.field(field.name))
         if one != other:
             yield f"field {field.name}: {one} in {sides[0]}, {other} in {sides[1]}"
     for field in b.fields:
-        if field.name not in a.field_names:
+        if not a.has_field(field.name):
             yield f"field {field.name} only in {sides[1]}"
 
 

@@ -120,7 +120,13 @@ class _Seal:
             self._in_order.add(name)
 
     def _require_within_limits(self, name: str, batch: Batch) -> None:
-        """See that records, as they will be written, stay within limits below the defaults."""
+        """See that records stay within limits as they will be written, too.
+
+        Beyond the defaults of `record` and `depth` none was read.
+        """
+        if self._limits.may_exceed_values(max(batch.canonical, key=len, default=b"")):
+            for number, form in zip(batch.numbers, batch.canonical, strict=False):
+                self._limits.require_values(form, f"record {number} of {name}")
         record, depth = self._limits.record, self._limits.depth
         if (record, depth) == (DEFAULTS.record, DEFAULTS.depth):
             return
@@ -133,7 +139,9 @@ class _Seal:
 
     def _require_header_within_limits(self) -> None:
         limit = self._limits.header
-        longest = max(map(len, self._header.to_bytes().split(b"\n")))
+        header = self._header.to_bytes()
+        self._limits.require_values(header + b"}}", "the header")
+        longest = max(map(len, header.split(b"\n")))
         if limit is not None and longest > limit:
             raise LimitExceeded.of("header", limit, "a line of the header is longer")
 

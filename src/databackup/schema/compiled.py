@@ -1,14 +1,18 @@
-"""Functions between rows and records, compiled once per collection and run per batch.
+"""Functions between rows and records, made once per collection and run per batch.
 
 A row is a tuple of Python values in field order. A record is what msgspec reads and writes: an
 object of a type made for the collection, whose members are the forms of the values, or values that
 msgspec itself writes as their forms. Where a value needs nothing done to it, as most do, the
 compiled code passes it on without a call.
+
+Compiling takes a tenth of a millisecond a field. Plain loops do the same where that would not pay:
+for a collection that is very wide, and for the first rows of one that a file describes.
 """
 
 from __future__ import annotations
 
 import datetime
+import functools
 import operator
 import re
 import uuid
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
 
     from databackup.schema.model import Collection, Field
 
+    _Convert = Callable[[list[Any]], list[Any]]
+    _Step = Callable[[Any], Any] | None
+
 Row = tuple[Any, ...]
 Key = tuple[Any, ...]
 _TYPE_RANK = {bool: 1, int: 1, float: 1, str: 2, RawText: 2, bytes: 3}
@@ -40,6 +47,8 @@ SCOPE: Final = {
     "UTC": datetime.UTC,
     "UUID": uuid.UUID,
 }
+WIDE: Final = 1000  # the most fields that functions and a record type are made for
+PATIENCE: Final = 100  # rows of a described collection before functions are compiled for it
 _ESCAPED: Final = re.compile(r'[\x00-\x1f"\\]')
 
 
@@ -59,13 +68,20 @@ class Codec:
             if isinstance(field.value_kind, Json)
         ]
         names = collection.field_names
-        self.record_type = _record_type(names, [form.wire for form in self._forms])
-        """What msgspec reads a record as; None where some name cannot be a member of a type."""
-        self.narrow_type = _narrow_type(names, self._forms)
+        is_wide = len(names) > WIDE
+        wires = [form.wire for form in self._forms]
+        self.record_type = None if is_wide else _record_type(names, wires)
+        """What msgspec reads a record as; None for many fields, and where some name cannot be a
+        member of a type.
+        """
+        self.narrow_type = None if is_wide else _narrow_type(names, self._forms)
         """As `record_type`, for records nearly all of whose values are read as they are."""
-        self._make = self.record_type or _dict_maker(names)
-        self._any = _Functions(self._forms, self._make)
-        self._plain = _Functions(self._forms, self._make, self._json) if self._json else self._any
+        make = self.record_type or _dict_maker(names)
+        patience = None if is_wide else 0 if validated else PATIENCE
+        self._any = _Functions(self._forms, make, patience)
+        self._plain = (
+            _Functions(self._forms, make, patience, self._json) if self._json else self._any
+        )
         self._is_sorted = list(names) == sorted(names)
         self._validator = compile_validator if validated else _accept_all
         self._sort_keys = _compile_sort_keys(collection)
@@ -111,7 +127,12 @@ class Codec:
         if any(type(record) is not dict or record.keys() != known for record in records):
             raise KindError("records with all fields and no others", "others")
         arrays = [[record[name] for name in names] for record in records]
-        self._validator(self._forms)(arrays)
+        if len(names) > WIDE:
+            # One validator for each kind there is, not one for all fields.
+            for position, kind in enumerate(self._forms):
+                self._validator([kind])([[array[position]] for array in arrays])
+        else:
+            self._validator(self._forms)(arrays)
         return [
             tuple(kind.decode(form) for kind, form in zip(self._forms, array, strict=True))
             for array in arrays
@@ -152,7 +173,7 @@ class Codec:
         problems = [
             self._problem(KindError("only known fields", "unknown field"), number, key, name)
             for name in record
-            if name not in self._collection.field_names
+            if not self._collection.has_field(name)
         ]
         for field, form in zip(self._collection.fields, self._forms, strict=True):
             if field.name not in record:
@@ -188,21 +209,98 @@ class _Functions:
     """The functions of one collection, where the values at `plain` need nothing done to them."""
 
     def __init__(
-        self, forms: list[Kind], make: Callable[..., Any], plain: Sequence[int] = ()
+        self,
+        forms: list[Kind],
+        make: Callable[..., Any],
+        patience: int | None,
+        plain: Sequence[int] = (),
     ) -> None:
-        encoded = [ALWAYS if n in plain else kind.encodes_itself for n, kind in enumerate(forms)]
-        decoded = [ALWAYS if n in plain else kind.decodes_itself for n, kind in enumerate(forms)]
+        are_plain = frozenset(plain)
+        encoded, decoded = (
+            [ALWAYS if n in are_plain else itself for n, itself in enumerate(conditions)]
+            for conditions in (
+                [kind.encodes_itself for kind in forms],
+                [kind.decodes_itself for kind in forms],
+            )
+        )
+        self.encode = _converter(patience, encoded, [kind.encode for kind in forms], make)
+        self.canonical = _converter(patience, encoded, [kind.canonical for kind in forms], make)
+        decode = [kind.decode for kind in forms]
+        self.read = _converter(patience, decoded, decode)
         narrow = [
             condition if kind.narrow_wire is None else ALWAYS
             for condition, kind in zip(decoded, forms, strict=True)
         ]
-        self.encode = _compile_to_records(encoded, [kind.encode for kind in forms], make)
-        self.canonical = _compile_to_records(encoded, [kind.canonical for kind in forms], make)
-        self.read = _compile_to_rows(decoded, [kind.decode for kind in forms])
-        self.read_narrow = _compile_to_rows(narrow, [kind.decode for kind in forms])
+        self.read_narrow = _converter(patience, narrow, decode)
         self.canonical_is_form = all(
-            kind.canonical_is_form or n in plain for n, kind in enumerate(forms)
+            kind.canonical_is_form or n in are_plain for n, kind in enumerate(forms)
         )
+
+
+def _converter(
+    patience: int | None,
+    conditions: list[str],
+    functions: list[Callable[[Any], Any]],
+    make: Callable[..., Any] | None = None,
+) -> _Convert:
+    """What converts rows to what `make` makes of their values, or to tuples.
+
+    `patience` is for how many rows loops do; None is for all.
+    """
+    if make is None and all(condition == ALWAYS for condition in conditions):
+        return list
+
+    def compiled() -> _Convert:
+        if make is None:
+            return _compile_to_rows(conditions, functions)
+        return _compile_to_records(conditions, functions, make)
+
+    if patience == 0:
+        return compiled()
+    steps = list(map(_step, conditions, functions))
+    loop = functools.partial(_loop, steps, make)
+    return loop if patience is None else _Patient(loop, compiled, patience)
+
+
+class _Patient:
+    """Converts rows in a loop, until there were so many that compiling a function pays."""
+
+    def __init__(self, loop: _Convert, compile_: Callable[[], _Convert], patience: int) -> None:
+        self._convert = loop
+        self._compile: Callable[[], _Convert] | None = compile_
+        self._left = patience
+
+    def __call__(self, rows: list[Any]) -> list[Any]:
+        if self._compile is not None:
+            if self._left < len(rows):
+                self._convert = self._compile()
+                self._compile = None
+            self._left -= len(rows)
+        return self._convert(rows)
+
+
+def _loop(steps: list[_Step], make: Callable[..., Any] | None, rows: Iterable[Row]) -> list[Any]:
+    made = []
+    for row in rows:
+        values = [
+            value if step is None else step(value) for step, value in zip(steps, row, strict=True)
+        ]
+        made.append(tuple(values) if make is None else make(*values))
+    return made
+
+
+def _step(condition: str, function: Callable[[Any], Any]) -> _Step:
+    """What is done to one value, None for nothing: the same as in a compiled function."""
+    if condition == ALWAYS or not condition:
+        return function if not condition else None
+    test = _test(condition)
+    return lambda value: value if test(value) else function(value)
+
+
+@functools.lru_cache(maxsize=256)
+def _test(condition: str) -> Callable[[Any], bool]:
+    """A kind's condition as a function; there are not many of them."""
+    return compile_function(f"def convert(v):\n    return {condition.format(v='v')}\n", {**SCOPE})
 
 
 def _accept_all(_forms: Sequence[Kind]) -> Callable[[list[list[Any]]], None]:
@@ -214,10 +312,10 @@ def json_pointer(steps: Iterable[str | int]) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 
-def compile_function(source: str, scope: dict[str, Any]) -> Callable[[Any], list[Any]]:
+def compile_function(source: str, scope: dict[str, Any]) -> Callable[[Any], Any]:
     """The function `convert` of a source text that this library wrote itself, never input."""
     exec(compile(source, "<databackup codec>", "exec"), scope)
-    function: Callable[[Any], list[Any]] = scope["convert"]
+    function: Callable[[Any], Any] = scope["convert"]
     return function
 
 
@@ -256,8 +354,6 @@ def _compile_to_records(
 def _compile_to_rows(
     conditions: list[str], functions: list[Callable[[Any], Any]]
 ) -> Callable[[list[Any]], list[Any]]:
-    if all(condition == ALWAYS for condition in conditions):
-        return list
     members, variables, scope = _calls(conditions, functions)
     source = f"return [({members}) for {variables} in rows]"
     return compile_function(f"def convert(rows):\n    {source}\n", scope)

@@ -13,7 +13,7 @@ from databackup.schema.jsonvalues import MAX_DEPTH, is_plain, number
 from databackup.schema.kind import KindError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
@@ -26,10 +26,18 @@ _MAX_BRACKETS: Final = 3 * MAX_DEPTH
 # It matches from every quote on: were it to fail at the end, it would be tried from the next one.
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _BRACKETS = re.compile(r"[\[\]{}]")
+_STRING_BYTES: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 class JsonTextError(ValueError):
     """Text that is no JSON, or JSON whose values would not be written as they stand."""
+
+
+class TooDeepError(JsonTextError):
+    """JSON with more levels than there may be."""
+
+    def __init__(self) -> None:
+        super().__init__(f"JSON deeper than {MAX_DEPTH} levels")
 
 
 def parse_json(text: str) -> Any:
@@ -39,7 +47,7 @@ def parse_json(text: str) -> Any:
     surrogates, numbers beyond a double or too long, too many levels.
     """
     if deeper_than(_MAX_BRACKETS, text):
-        raise JsonTextError(f"JSON deeper than {MAX_DEPTH} levels")
+        raise TooDeepError
     try:
         value = json.loads(
             text,
@@ -57,7 +65,7 @@ def parse_json(text: str) -> Any:
     except KindError as error:
         raise JsonTextError(str(error)) from error
     except RecursionError:
-        raise JsonTextError(f"JSON deeper than {MAX_DEPTH} levels") from None
+        raise TooDeepError from None
     return value
 
 
@@ -104,46 +112,78 @@ def _alike(given: bytes, written: bytes, spaces: bytes) -> bool:
 def steps_to_flaw(text: str) -> tuple[str | int, ...]:
     """The names and positions that lead to the first value that `parse_json` refuses.
 
-    For text that is JSON by its syntax; empty where no single value is to blame.
+    For text that is JSON by its syntax; empty where no single value is to blame. The time is that
+    of parsing the text once more, and of a look at each value.
     """
+    first_is_met = False
+
+    def or_flaw(hook: Callable[[Any], Any], otherwise: Callable[[Any], Any]) -> Any:
+        def convert(found: Any) -> Any:
+            nonlocal first_is_met
+            try:
+                return hook(found)
+            except (JsonTextError, KindError):
+                if first_is_met:
+                    return otherwise(found)
+                first_is_met = True
+                return _FLAW
+
+        return convert
+
     try:
         document = json.loads(
             text,
-            object_pairs_hook=_or_flaw(_object),
-            parse_constant=_or_flaw(_constant),
-            parse_float=_or_flaw(number),
-            parse_int=_or_flaw(number),
+            object_pairs_hook=or_flaw(_object, dict),
+            parse_constant=or_flaw(_constant, str),
+            parse_float=or_flaw(number, str),
+            parse_int=or_flaw(number, str),
         )
     except (ValueError, RecursionError):
         return ()
-    left: list[tuple[Any, tuple[str | int, ...]]] = [(document, ())]
-    while left:
-        value, steps = left.pop()
-        if value is _FLAW or (type(value) is str and not _is_text(value)):
-            return steps
-        if type(value) is dict:
-            if not all(map(_is_text, value)):
-                return steps
-            left += [(inner, (*steps, name)) for name, inner in reversed(value.items())]
-        elif type(value) is list:
-            left += [(value[i], (*steps, i)) for i in reversed(range(len(value)))]
+    return _steps_to(_is_flaw if first_is_met else _has_lone_surrogates, document)
+
+
+def _steps_to(is_flaw: Callable[[Any], bool], document: Any) -> tuple[str | int, ...]:
+    """The steps to the first value, from the outermost on, empty for that and for none."""
+    path: list[str | int] = []
+    open_: list[Iterator[tuple[str | int, Any]]] = [iter(_items(document))]
+    if is_flaw(document):
+        return ()
+    while open_:
+        for step, value in open_[-1]:
+            if is_flaw(value):
+                return (*path, step)
+            if type(value) is dict or type(value) is list:
+                path.append(step)
+                open_.append(iter(_items(value)))
+                break
+        else:
+            open_.pop()
+            del path[-1:]
     return ()
+
+
+def _items(value: Any) -> Iterable[tuple[str | int, Any]]:
+    if type(value) is dict:
+        return value.items()
+    return enumerate(value) if type(value) is list else ()
 
 
 _FLAW: Final = object()
 
 
-def _or_flaw(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def convert(found: Any) -> Any:
-        try:
-            return hook(found)
-        except (JsonTextError, KindError):
-            return _FLAW
-
-    return convert
+def _is_flaw(value: Any) -> bool:
+    return value is _FLAW
 
 
-def _is_text(value: str) -> bool:
+def _has_lone_surrogates(value: Any) -> bool:
+    if type(value) is str:
+        return not is_text(value)
+    return type(value) is dict and not all(map(is_text, value))
+
+
+def is_text(value: str) -> bool:
+    """Whether UTF-8 can hold a text: whether it has no lone surrogates."""
     return value.isascii() or value.encode(errors="replace").decode() == value
 
 
@@ -170,3 +210,32 @@ def deeper_than(levels: int, text: str) -> bool:
         if depth > levels:
             return True
     return False
+
+
+def more_values_than(limit: int, text: bytes) -> bool:
+    """Whether a JSON text, which may be unsound, has more values in it than a limit.
+
+    Counted are the values in arrays and objects, not the outermost. Nothing is parsed: the time is
+    that of a few passes, whatever the text holds.
+    """
+    # A value is two bytes at least, with its comma or its brackets; most texts are done with here.
+    if len(text) <= 2 * limit or _separators(text) <= limit:
+        return False
+    # A value has one string at most, and its name; more of them are values too many.
+    bare, strings = _STRING_BYTES.subn(b"0", text, count=2 * limit + 1)
+    return strings > 2 * limit or _values_in_bare(bare) > limit
+
+
+def values_in(text: bytes) -> int:
+    """How many values a sound JSON text has in its arrays and objects, at all levels."""
+    return _values_in_bare(_STRING_BYTES.sub(b"0", text))
+
+
+def _values_in_bare(text: bytes) -> int:
+    """The values of a text without strings: one behind each comma, one first in what has any."""
+    tight = text.translate(None, _SPACES)
+    return _separators(tight) - tight.count(b"[]") - tight.count(b"{}")
+
+
+def _separators(text: bytes) -> int:
+    return text.count(b",") + text.count(b"[") + text.count(b"{")

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Final
 import attrs
 import msgspec
 
+from databackup.schema.bigint import digits_of, from_digits
 from databackup.schema.kind import ALWAYS, IsoKind, Kind, KindError, shown
 
 MAX_PLAIN_INT: Final = 2**53 - 1
@@ -101,7 +102,7 @@ class Int(Kind):
         if -MAX_PLAIN_INT <= value <= MAX_PLAIN_INT:
             return value
         if value.bit_length() <= _MAX_INT_BITS:
-            text = str(decimal.Decimal(value))
+            text = digits_of(value)
             if len(text) <= MAX_DECIMAL_DIGITS:
                 return text
         raise KindError(f"an integer of at most {MAX_DECIMAL_DIGITS} digits", "a longer one")
@@ -110,7 +111,7 @@ class Int(Kind):
         if type(form) is int and -MAX_PLAIN_INT <= form <= MAX_PLAIN_INT:
             return form
         if type(form) is str and _BIG_INT.fullmatch(form) and len(form) <= MAX_DECIMAL_DIGITS:
-            value = int(decimal.Decimal(form))
+            value = from_digits(form)
             if abs(value) > MAX_PLAIN_INT:
                 return value
         if type(form) is int:

@@ -171,11 +171,23 @@ class Collection:
     @functools.cached_property
     def key_positions(self) -> tuple[int, ...]:
         """Where in a row the parts of the key stand."""
-        return tuple(self.field_names.index(name) for name in self.key)
+        return self.positions(self.key)
 
     def field(self, name: str) -> Field:
         """The field of a name. Raises KeyError."""
         return self._by_name[name]
+
+    def positions(self, names: Iterable[str]) -> tuple[int, ...]:
+        """Where in a row the fields of these names stand. Raises KeyError."""
+        return tuple(self._places[name] for name in names)
+
+    @functools.cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: position for position, name in enumerate(self.field_names)}
+
+    def has_field(self, name: str) -> bool:
+        """Whether there is a field of a name, found in no time among many."""
+        return name in self._by_name
 
     @functools.cached_property
     def _by_name(self) -> dict[str, Field]:

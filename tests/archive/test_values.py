@@ -1,0 +1,167 @@
+"""The limit `values`: how many JSON values a record, the header or the end may have."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from databackup import Limits, diff, export_all, import_all, seal_archive, verify_archive
+from databackup.adapters.memory import MemoryRepository
+from databackup.errors import LimitExceeded
+from databackup.schema import Collection, Json, Schema
+from databackup.schema.jsontext import more_values_than, values_in
+from tests.archive.support import archive_of, resealed, with_header
+
+NOTES = Schema(collections=[Collection("notes", key="id", fields={"id": int, "value": Json})])
+DEFAULT = Limits().values or 0
+TEXTS = st.text(st.sampled_from('ab"\\,[]{}: \nä'), max_size=5)
+DOCUMENTS = st.recursive(
+    st.one_of(st.none(), st.integers(), TEXTS),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=20,
+)
+SHAPES = pytest.mark.parametrize("item", ["[]", "{}", '{"a":0}', "0", '""', "[[]]", " [ ] "])
+
+
+def _count(value: Any) -> int:
+    inner = value.values() if type(value) is dict else value if type(value) is list else ()
+    return sum(1 + _count(item) for item in inner)
+
+
+@given(DOCUMENTS, st.booleans(), st.sampled_from([(",", ":"), (" ,\t", " : ")]))
+def test_values_are_counted(value: Any, ascii_only: bool, separators: tuple[str, str]) -> None:
+    """What stands in arrays and objects counts, at all levels, whatever is written in texts."""
+    text = json.dumps(value, ensure_ascii=ascii_only, separators=separators).encode()
+    count = _count(value)
+    assert count == values_in(text)
+    for limit in (*range(1, count + 3), 10 * count + 1):
+        assert (count > limit) == more_values_than(limit, text)
+
+
+@given(st.lists(st.sampled_from([b'"', b"\\", b",", b"[", b"]", b"{", b"}", b"\xff", b"a", b" "])))
+def test_unsound_text_is_counted_too(parts: list[bytes]) -> None:
+    """Nothing raises, and the answer for a higher limit is never stricter."""
+    text = b"".join(parts)
+    answers = [more_values_than(limit, text) for limit in range(1, len(text) + 2)]
+    assert sorted(answers, reverse=True) == answers
+
+
+def _with_value(value: str) -> bytes:
+    """An archive whose second record has this text as its value; only its digest is wrong."""
+    archive = archive_of(NOTES, {"notes": [(1, None), (2, "x")]})
+    return resealed(archive.replace(b'"x"', value.encode()))
+
+
+def _seal(archive: bytes, limits: Limits | None = None) -> None:
+    seal_archive(io.BytesIO(archive), io.BytesIO(), limits=limits)
+
+
+def _import(archive: bytes, limits: Limits | None = None) -> None:
+    import_all(MemoryRepository(NOTES, {"notes": []}), io.BytesIO(archive), limits=limits)
+
+
+def _verify(archive: bytes, limits: Limits | None = None) -> None:
+    verify_archive(io.BytesIO(archive), limits=limits)
+
+
+def _diff(archive: bytes, limits: Limits | None = None) -> None:
+    diff(io.BytesIO(archive), io.BytesIO(archive), limits=limits)
+
+
+READERS = pytest.mark.parametrize("read", [_import, _verify, _diff, _seal])
+
+
+@READERS
+def test_records_at_the_limit(read: Any) -> None:
+    """A record with as many values as the limit is read, with one more it is refused by name."""
+    archive = archive_of(NOTES, {"notes": [(1, None), (2, [{"a,b": "[,"}, [], [1]])]})
+    header = json.loads(archive)
+    del header["data"], header["end"]
+    count = max(_count({"id": 2, "value": [{"a,b": "[,"}, [], [1]]}), _count(header | {"data": {}}))
+    read(archive, Limits(values=count + 20))  # the sealed one's header says where it comes from
+    many = archive_of(NOTES, {"notes": [(1, None), (2, [[]] * (count + 18))]})
+    read(many, Limits(values=count + 20))
+    more = archive_of(NOTES, {"notes": [(1, None), (2, [[]] * (count + 19))]})
+    with pytest.raises(LimitExceeded, match="record 2 of notes has more values than") as caught:
+        read(more, Limits(values=count + 20))
+    assert ("values", count + 20, 8) == (
+        caught.value.limit,
+        caught.value.allowed,
+        caught.value.line,
+    )
+    read(more, Limits(values=None))
+
+
+@READERS
+@SHAPES
+def test_a_bomb_of_values_takes_no_time(read: Any, item: str) -> None:
+    """8 MiB of the smallest values in one record are refused before they are parsed."""
+    archive = _with_value("[" + ",".join([item] * (8 * 1024 * 1024 // (len(item) + 1))) + "]")
+    started = time.process_time()
+    with pytest.raises(LimitExceeded, match="record 2 of notes has more values"):
+        read(archive)
+    assert time.process_time() - started < 2
+
+
+@READERS
+@pytest.mark.parametrize("place", ["header", "end"])
+def test_a_bomb_in_the_header_or_the_end(read: Any, place: str) -> None:
+    """The header as a whole and the totals have the same limit."""
+    bomb = "[" + ",".join(["[]"] * 2_500_000) + "]"
+    archive = archive_of(NOTES, {})
+    before, after = {
+        "header": ('"extensions":{', '"extensions":{"x":%s'),
+        "end": ('"count":0', '"count":%s'),
+    }[place]
+    archive = resealed(archive.replace(before.encode(), (after % bomb).encode()))
+    started = time.process_time()
+    with pytest.raises(LimitExceeded, match=f"the {place} has more values"):
+        read(archive)
+    assert time.process_time() - started < 2
+
+
+def test_long_texts_are_no_values() -> None:
+    """Whatever is written in a text, and however long it is, it is one value."""
+    rows = [(1, ",[" * DEFAULT), (2, ['"' * DEFAULT, {"[,\\" * DEFAULT: None}])]
+    archive = archive_of(NOTES, {"notes": rows})
+    for read in (_import, _verify, _seal):
+        read(archive)
+
+
+def test_an_export_warns() -> None:
+    """The report names the limit that an import needs, and with that it passes."""
+    value = [0] * (DEFAULT + 10)
+    notes = [{"id": 1, "value": value}]
+    repository = MemoryRepository(NOTES, {"notes": notes})
+    file = io.BytesIO()
+    (warning,) = export_all(repository, file).warnings
+    assert f"Limits(values={DEFAULT + 12})" in warning
+    with pytest.raises(LimitExceeded):
+        _verify(file.getvalue())
+    _import(file.getvalue(), Limits(values=DEFAULT + 12))
+    sealed = io.BytesIO()
+    file.seek(0)
+    report = seal_archive(file, sealed, limits=Limits(values=DEFAULT + 12))
+    assert (warning,) == report.warnings
+    notes[0]["value"] = value[12:]
+    assert () == export_all(repository, io.BytesIO()).warnings
+
+
+def test_a_sealed_header_at_the_limit() -> None:
+    """What sealing adds to a header counts, too."""
+    archive = with_header(archive_of(NOTES, {}), lambda h: h["extensions"].update(x=[0] * 1000))
+    header = json.loads(archive)
+    del header["end"]
+    count = _count(header | {"data": {}})
+    _verify(archive, Limits(values=count))
+    with pytest.raises(LimitExceeded, match="the header has more values"):
+        _verify(archive, Limits(values=count - 1))
+    with pytest.raises(LimitExceeded, match="the header has more values"):
+        _seal(archive, Limits(values=count))
+    _seal(archive, Limits(values=count + 10))
