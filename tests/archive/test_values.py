@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from databackup import Limits, diff, export_all, import_all, seal_archive, verify_archive
 from databackup.adapters.memory import MemoryRepository
+from databackup.archive import limits as limits_module
 from databackup.errors import LimitExceeded
 from databackup.schema import Collection, Json, Schema
 from databackup.schema.jsontext import more_values_than, values_in
@@ -50,6 +51,12 @@ def test_unsound_text_is_counted_too(parts: list[bytes]) -> None:
     text = b"".join(parts)
     answers = [more_values_than(limit, text) for limit in range(1, len(text) + 2)]
     assert sorted(answers, reverse=True) == answers
+
+
+def test_too_many_texts_are_too_many_values() -> None:
+    """A value has one text and one name at most, so that no more of them are cut out."""
+    assert more_values_than(4, b'",,,,,,,,,,"' + b'""' * 20)
+    assert not more_values_than(4, b'{",,,,,,,,,,":",,,,,,,,,,"}')
 
 
 def _with_value(value: str) -> bytes:
@@ -151,6 +158,26 @@ def test_an_export_warns() -> None:
     assert (warning,) == report.warnings
     notes[0]["value"] = value[12:]
     assert () == export_all(repository, io.BytesIO()).warnings
+
+
+def test_an_export_warns_of_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A header of many values needs a higher limit, too."""
+    monkeypatch.setattr(limits_module, "DEFAULTS", Limits(values=20))
+    file = io.BytesIO()
+    (warning,) = export_all(MemoryRepository(NOTES, {"notes": []}), file).warnings
+    header = json.loads(file.getvalue())
+    del header["end"]
+    count = _count(header | {"data": {}})
+    assert f"Limits(values={count})" in warning
+
+
+def test_a_document_as_a_whole() -> None:
+    """In any layout a record of too many values is refused, once it has been read."""
+    archive = archive_of(NOTES, {"notes": [(1, None), (2, [[]] * 200)]})
+    laid_out = json.dumps(json.loads(archive), indent=1).encode()
+    _seal(laid_out, Limits(values=202))
+    with pytest.raises(LimitExceeded, match="record 2 of notes has more values"):
+        _seal(laid_out, Limits(values=201))
 
 
 def test_a_sealed_header_at_the_limit() -> None:

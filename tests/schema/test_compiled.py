@@ -447,3 +447,31 @@ def test_wide_collections_take_no_time() -> None:
     for one in narrow:
         assert Codec(one, validated=False).record_type is not None
     assert time.process_time() - started < 2.5
+
+
+def test_what_is_compiled_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A described collection is compiled behind a hundred rows, and no second time."""
+    made = []
+    compile_function = compiled.compile_function
+
+    def counting(source: str, scope: dict[str, Any]) -> Any:
+        made.append(source)
+        return compile_function(source, scope)
+
+    codec = Codec(collection_of([Field("a", k.Decimal())]), validated=False)
+    monkeypatch.setattr(compiled, "compile_function", counting)
+    for rows, expected in ((60, 0), (40, 0), (1, 1), (1000, 1)):
+        codec.encode([(Decimal(1),)] * rows)
+        assert expected == len(made)
+
+
+def test_wide_collections_are_validated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The JSON Schema of a wide collection is asked field by field."""
+    asked: list[Any] = []
+    monkeypatch.setattr(compiled, "WIDE", 1)
+    monkeypatch.setattr(
+        compiled, "compile_validator", lambda kinds: lambda batch: asked.append((kinds, batch))
+    )
+    one, other = k.Int(), k.Str()
+    Codec(collection_of([Field("a", one), Field("b", other)])).decode([{"a": 1, "b": "x"}])
+    assert [([one], [[1]]), ([other], [["x"]])] == asked

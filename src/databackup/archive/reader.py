@@ -222,7 +222,6 @@ def _checked(
     limits.require_values(lines + b"}}", "the header", 1)
     header = read_header(lines)
     end = scanner.skip_to_end()
-    limits.require_values(end, "the end", scanner.line_number)
     last = scanner.peek(SEAL_LENGTH + 1)
     if len(last) < SEAL_LENGTH:
         raise ArchiveTruncated("the archive ends within its last line", scanner.line_number + 1)
@@ -236,7 +235,7 @@ def _checked(
         raise SealBroken("the archive was changed after it was written: its seal does not fit")
     return Archive(
         header=header,
-        ends=_ends(end, header, scanner),
+        ends=_ends(end, header, scanner, limits),
         seal=sealed,
         size=scanner.size,
         file_size=file.seek(0, 2) - start,
@@ -246,9 +245,12 @@ def _checked(
     )
 
 
-def _ends(line: bytes, header: Header, scanner: Scanner) -> dict[str, CollectionEnd]:
+def _ends(
+    line: bytes, header: Header, scanner: Scanner, limits: Limits
+) -> dict[str, CollectionEnd]:
     try:
+        limits.require_values(line, "the end")
         return read_end(line, header)
-    except ArchiveInvalid as error:
+    except (ArchiveInvalid, LimitExceeded) as error:
         error.line = scanner.line_number
         raise

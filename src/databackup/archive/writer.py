@@ -60,7 +60,6 @@ class ArchiveWriter:
             yield self._hashed(b"],\n" if left else b"]\n")
         end = end_to_bytes(self.ends)
         self._note_long_lines("header", end)
-        self._note_many_values([end])
         yield self._hashed(end)
         self.seal = self._hash.hexdigest()
         yield seal_to_bytes(self.seal)
