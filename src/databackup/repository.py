@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH_SIZE", "Capabilities", "Key", "Repository", "Row", "Snapshot", "Transaction"]
 
-BATCH_SIZE = 1000
+BATCH_SIZE = 350
+"""As many records as are worked on at once: more fall out of the caches, and wake the collector."""
 
 
 @attrs.frozen(kw_only=True)

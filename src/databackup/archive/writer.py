@@ -73,7 +73,8 @@ class ArchiveWriter:
             if order is not None:
                 order.check(rows)
             self._note_long_lines("record", lines)
-            self._note_many_values(canonical)
+            if DEFAULTS.may_exceed_values(lines):
+                self._note_many_values(canonical)
             separator = b",\n" if digest.count else b""
             digest.add(canonical)
             yield self._hashed(separator + lines[:-1].replace(b"\n", b",\n"))
