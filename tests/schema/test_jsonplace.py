@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import time
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords, Problem
 from databackup.schema import Collection, Json, Schema
 from tests.archive.support import archive_of, resealed
+from tests.support.clock import within
 
 NOTES = Schema(collections=[Collection("notes", key="id", fields={"id": int, "value": Json})])
 TEXTS = st.text(st.sampled_from('ab"\\,[]{}:/~ ä'), max_size=4)
@@ -156,7 +156,6 @@ def test_a_flaw_behind_many_values(item: str, flaw: str) -> None:
     """It takes no more than a second to find it at the end of half a million values."""
     count = 490_000 // (2 if "0" in item and len(item) > 1 else 1)
     line = '{"id":1,"value":[' + ",".join([*[item] * count, flaw]) + "]}"
-    started = time.process_time()
-    (problem,) = _problems(line.encode(), 1)
-    assert time.process_time() - started < 2.5
+    with within(5):
+        (problem,) = _problems(line.encode(), 1)
     assert f"/data/notes/0/value/{count}" == problem.pointer
