@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from databackup.adapters._binding import Form
 from databackup.adapters.sqlite.catalogue import Column, affinity_of
 from databackup.adapters.sqlite.columns import DIGITS, whole_column
-from databackup.adapters.sqlite.form import Form
 from databackup.adapters.sqlite.forms import form_of
 from databackup.schema import JSON_NULL, Field, composite, kinds
 from databackup.schema.jsontext import parse_all_fast, parse_fast

@@ -10,7 +10,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from databackup.adapters.sqlite.form import Convert, Form, Whole
+from databackup.adapters._binding import Form, reading, variables, writing
 from databackup.adapters.sqlite.forms import form_of
 from databackup.errors import RecordsRefused
 from databackup.repository import Row
@@ -46,12 +46,8 @@ class Binder:
         self._names = [field.name for field in fields]
         self._columns = columns
         self._forms = [form_of(*pair, datetimes) for pair in zip(fields, columns, strict=True)]
-        self._read = _conversion(
-            [f.read for f in self._forms], [f.read_all for f in self._forms], self._forms
-        )
-        self._write = _conversion(
-            [f.write for f in self._forms], [f.write_all for f in self._forms], self._forms
-        )
+        self._read = reading(self._forms)
+        self._write = writing(self._forms)
         self._suspects = _compile_suspects(fields, columns, self._forms)
 
     def load(self, rows: list[Row]) -> list[Row]:
@@ -144,64 +140,6 @@ def _change_of_float(value: float, column: Column, form: Form, *, numeric: bool)
 # -- compiling ---------------------------------------------------------------------------------
 
 
-def _names(count: int) -> str:
-    return "".join(f"v{place}, " for place in range(count))
-
-
-def _conversion(
-    functions: list[Convert | None], wholes: list[Whole | None], forms: list[Form]
-) -> Callable[[list[Row]], list[Row]] | None:
-    """A function that converts rows: some columns at once, and the others value by value."""
-    if not any(functions):
-        return None
-    columns = {
-        place: (whole, _one_by_one(function, forms[place]))
-        for place, (function, whole) in enumerate(zip(functions, wholes, strict=True))
-        if function and whole
-    }
-    rest = [None if place in columns else function for place, function in enumerate(functions)]
-    combine = _compile_combination(rest, list(columns), forms)
-
-    def convert(rows: list[Row]) -> list[Row]:
-        found = []
-        for place, (whole, one_by_one) in columns.items():
-            values = [row[place] for row in rows]
-            done = whole(values)
-            found.append(one_by_one(values) if done is None else done)
-        return combine(zip(rows, *found, strict=True))
-
-    return convert
-
-
-def _one_by_one(function: Convert, form: Form) -> Callable[[list[Any]], list[Any]]:
-    if form.nulls:
-        return lambda values: list(map(function, values))
-    return lambda values: [None if value is None else function(value) for value in values]
-
-
-def _compile_combination(
-    functions: list[Convert | None], columns: list[int], forms: list[Form]
-) -> Callable[[Any], list[Row]]:
-    """A function of rows, each with its values of `columns`, which are converted already."""
-    scope = {f"f{place}": function for place, function in enumerate(functions)}
-    members = []
-    for place, (function, form) in enumerate(zip(functions, forms, strict=True)):
-        value = call = f"w{place}" if place in columns else f"v{place}"
-        if function:
-            call = f"f{place}({value})"
-        if function and form.usual:
-            call = f"{value} if type({value}) is {form.usual} else {call}"
-        if function and not form.nulls:
-            call = f"None if {value} is None else {call}"
-        members.append(f"{call}, ")
-    done = "".join(f"w{place}, " for place in columns)
-    return compile_function(
-        "def convert(rows):\n"
-        f"    return [({''.join(members)}) for ({_names(len(forms))}), {done} in rows]\n",
-        scope,
-    )
-
-
 def _compile_suspects(
     fields: Sequence[Field], columns: Sequence[Column], forms: list[Form]
 ) -> Callable[[list[Row]], list[Row]]:
@@ -210,7 +148,7 @@ def _compile_suspects(
         "(" + _sound(field, column, form).format(v=f"v{place}") + ")"
         for place, (field, column, form) in enumerate(zip(fields, columns, forms, strict=True))
     )
-    names = _names(len(forms))
+    names = variables(len(forms))
     return compile_function(
         "def convert(rows):\n"
         f"    return [row for row in rows for {names} in (row,) if not ({sound})]\n",

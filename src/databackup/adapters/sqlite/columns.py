@@ -18,7 +18,7 @@ from databackup.schema.jsontext import parse_all_fast
 from databackup.schema.jsonvalues import is_plain
 
 if TYPE_CHECKING:
-    from databackup.adapters.sqlite.form import Whole
+    from databackup.adapters._binding import Whole
     from databackup.adapters.sqlite.forms import Datetimes
     from databackup.schema import Field
 

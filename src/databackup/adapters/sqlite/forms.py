@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import attrs
 
+from databackup.adapters._binding import Convert, Form
 from databackup.adapters.sqlite.columns import DIGITS, whole_column
-from databackup.adapters.sqlite.form import Convert, Form
 from databackup.adapters.sqlite.jsonforms import json_column, json_reader, json_writer
 from databackup.schema import KindError, RawText, composite, kinds
 from databackup.schema.interval import IntervalKind
