@@ -1,0 +1,132 @@
+"""Connections of a host's engine, or the one that it lends, and the transactions on them."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import attrs
+import sqlalchemy
+from sqlalchemy.exc import SQLAlchemyError
+
+from databackup.errors import CommitUnknown, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from databackup.adapters.sqlalchemy.dialect import Dialect
+
+
+@attrs.frozen
+class Connections:
+    """Where transactions come from: an engine, or one connection that the host lends.
+
+    A lent connection within a transaction of the host gets a savepoint: the host's transaction is
+    neither committed nor rolled back.
+    """
+
+    bind: sqlalchemy.Engine | sqlalchemy.Connection
+    dialect: Dialect
+
+    @property
+    def engine(self) -> sqlalchemy.Engine:
+        """The engine, which is never asked for more than a connection."""
+        return self.bind.engine
+
+    def __str__(self) -> str:
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlalchemy.Connection]:
+        """A connection in a transaction that shows one moment's state, and is rolled back."""
+        with self._begun(self.dialect.snapshot_isolation) as (connection, transaction):
+            try:
+                with self.errors(f"{self} cannot be read"):
+                    self.dialect.begin_snapshot(connection)
+                yield connection
+            finally:
+                self._roll_back(connection, transaction)
+
+    @contextlib.contextmanager
+    def writing(self, wait: float) -> Iterator[sqlalchemy.Connection]:
+        """A connection in a transaction for one import; the block's end commits."""
+        with self._begun(self.dialect.write_isolation) as (connection, transaction):
+            try:
+                with self.errors("no transaction can begin"):
+                    self.dialect.begin_transaction(connection, wait)
+                yield connection
+            except BaseException:
+                self._roll_back(connection, transaction)
+                raise
+            self._commit(connection, transaction)
+
+    @contextlib.contextmanager
+    def _begun(
+        self, isolation: str
+    ) -> Iterator[tuple[sqlalchemy.Connection, sqlalchemy.Transaction]]:
+        if isinstance(self.bind, sqlalchemy.Connection):
+            with self.errors("the connection cannot be used"):
+                within = self.bind.in_transaction()
+                begun = self.bind.begin_nested() if within else self.bind.begin()
+            yield self.bind, begun
+            return
+        with self.errors(f"{self} cannot be reached"):
+            connection = self.bind.connect()
+        with contextlib.closing(connection):
+            with self.errors(f"{self} cannot be reached"):
+                connection = connection.execution_options(isolation_level=isolation)
+                begun = connection.begin()
+            yield connection, begun
+
+    def _roll_back(
+        self, connection: sqlalchemy.Connection, transaction: sqlalchemy.Transaction
+    ) -> None:
+        """End without keeping anything; a connection that cannot is given up."""
+        try:
+            transaction.rollback()
+            self.dialect.end(connection)
+        except self.dialect.errors:
+            if connection is not self.bind:
+                with contextlib.suppress(SQLAlchemyError):
+                    connection.invalidate()
+
+    def _commit(
+        self, connection: sqlalchemy.Connection, transaction: sqlalchemy.Transaction
+    ) -> None:
+        try:
+            transaction.commit()
+        except self.dialect.errors as error:
+            lost = self.dialect.is_disconnect(error)
+            self._roll_back(connection, transaction)
+            if lost:
+                raise CommitUnknown(
+                    f"the connection was lost during the commit: {error}; look at the store"
+                ) from error
+            raise self.dialect.error(error, "nothing was committed") from error
+        with contextlib.suppress(*self.dialect.errors):
+            self.dialect.end(connection)
+
+    @contextlib.contextmanager
+    def errors(self, doing: str) -> Iterator[None]:
+        """Turn the driver's errors and SQLAlchemy's into errors of this library."""
+        with engine_errors(self.dialect, doing):
+            yield
+
+
+@contextlib.contextmanager
+def engine_errors(dialect: Dialect, doing: str) -> Iterator[None]:
+    """Turn the driver's errors and SQLAlchemy's into errors of this library."""
+    try:
+        yield
+    except dialect.errors as error:
+        raise dialect.error(error, doing) from error
+
+
+def bind_of(bind: object) -> sqlalchemy.Engine | sqlalchemy.Connection:
+    """The engine or connection that was given; for an async engine a sync one of the same URL.
+
+    Raises `StoreError` for anything else.
+    """
+    if isinstance(bind, sqlalchemy.Engine | sqlalchemy.Connection):
+        return bind
+    raise StoreError(f"an Engine or a Connection of SQLAlchemy is needed, not {bind!r}")

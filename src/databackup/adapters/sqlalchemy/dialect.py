@@ -1,0 +1,84 @@
+"""What differs between engines: the protocol that each implements in a package of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import sqlalchemy
+
+    from databackup.adapters._binding import Form
+    from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column, TableInfo
+    from databackup.adapters.sqlalchemy.plan import Plan
+    from databackup.adapters.sqlalchemy.session import SQLSnapshot, SQLTransaction
+    from databackup.errors import DatabackupError
+    from databackup.schema import Collection, Field, Kind
+
+
+class Dialect(Protocol):
+    """How one engine is read and written."""
+
+    name: str
+    """The adapter's name in `Capabilities` and in an archive's header."""
+    snapshot_isolation: str
+    """The isolation level of a snapshot, as SQLAlchemy calls it."""
+    write_isolation: str
+    suspends_triggers: bool
+    errors: tuple[type[Exception], ...]
+    """What SQLAlchemy raises, and the driver where it is used directly."""
+
+    def is_disconnect(self, error: BaseException) -> bool:
+        """Whether an error, SQLAlchemy's or the driver's, says that the connection is gone."""
+
+    def quoted(self, name: str) -> str:
+        """A name as SQL."""
+
+    def begin_snapshot(self, connection: sqlalchemy.Connection) -> None:
+        """Prepare a transaction that has just begun for reading one moment's state."""
+
+    def begin_transaction(self, connection: sqlalchemy.Connection, wait: float) -> None:
+        """Prepare a transaction that has just begun for writing, and keep other imports out.
+
+        Raises `StoreLocked` after `wait` seconds, `StoreError` for what cannot be undone.
+        """
+
+    def end(self, connection: sqlalchemy.Connection) -> None:
+        """Give back what outlives a transaction: session settings and locks of the session."""
+
+    def lock(
+        self, connection: sqlalchemy.Connection, tables: Sequence[TableInfo], *, write: bool
+    ) -> None:
+        """Keep others from changing these tables' definitions, and with `write` their rows."""
+
+    def catalogue(self, connection: sqlalchemy.Connection, schemas: Sequence[str]) -> Catalogue:
+        """What the database says about its default schema and these others."""
+
+    def kind(self, column: Column) -> Kind:
+        """The kind of what a column holds, for reflection; without `Optional`."""
+
+    def form(self, field: Field, column: Column) -> Form:
+        """How a field's values stand in a column."""
+
+    def unsuitable(self, field: Field, column: Column) -> str | None:
+        """Why a column cannot hold a field's values, where its declaration makes that plain."""
+
+    def is_ordered(self, collection: Collection, columns: Mapping[str, Column]) -> bool:
+        """Whether rows can be had in the order of their keys' values; `columns` are by field."""
+
+    def snapshot(
+        self, connection: sqlalchemy.Connection, plans: Mapping[str, Plan], catalogue: Catalogue
+    ) -> SQLSnapshot:
+        """A view of the transaction that `begin_snapshot` has prepared."""
+
+    def transaction(
+        self, connection: sqlalchemy.Connection, plans: Mapping[str, Plan], catalogue: Catalogue
+    ) -> SQLTransaction:
+        """The transaction that `begin_transaction` has prepared."""
+
+    def error(self, error: BaseException, doing: str) -> DatabackupError:
+        """The error of this library for one of the driver's or of SQLAlchemy's.
+
+        `RecordsRefused` where the engine refuses what was written, `StoreLocked`, `StoreFailed`.
+        """

@@ -1,0 +1,27 @@
+"""The dialect of an engine, by the name SQLAlchemy has for it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Final
+
+from databackup.errors import StoreError
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+    from databackup.adapters.sqlalchemy.dialect import Dialect
+
+_HOMES: Final = {"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
+
+
+def dialect_of(bind: sqlalchemy.Engine | sqlalchemy.Connection) -> Dialect:
+    """The dialect of an engine or a connection. Raises `StoreError` for one that is not known."""
+    name = bind.dialect.name
+    if name not in _HOMES:
+        raise StoreError(
+            f"there is no support for {name} databases; there is for {', '.join(sorted(_HOMES))}"
+        )
+    home = importlib.import_module(f"databackup.adapters.sqlalchemy.{_HOMES[name]}")
+    dialect: Dialect = home.DIALECT
+    return dialect

@@ -1,0 +1,171 @@
+"""`SQLAlchemyRepository`: a database behind SQLAlchemy as a store."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from databackup.adapters._sql import Table, differences, tables_of
+from databackup.adapters.sqlalchemy.connections import Connections, bind_of
+from databackup.adapters.sqlalchemy.dialects import dialect_of
+from databackup.adapters.sqlalchemy.plan import Plan
+from databackup.errors import StoreMismatch
+from databackup.repository import Capabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import sqlalchemy
+
+    from databackup.adapters.sqlalchemy.catalogue import Catalogue
+    from databackup.adapters.sqlalchemy.session import SQLSnapshot, SQLTransaction
+    from databackup.schema import Schema
+
+
+class SQLAlchemyRepository:
+    """A PostgreSQL, MariaDB or MySQL database that a host reaches through SQLAlchemy.
+
+    bind
+        An engine, or a connection of the host's. On a connection that is in a transaction, exports
+        and imports run in a savepoint: what the host began is neither committed nor rolled back.
+    schema
+        What is backed up. A table or column of the database that it overlooks is refused; the
+        tables of Alembic and of Django's migrations are excluded.
+    tables
+        By collection, the table's name or a `Table`, where names differ. Tables of another than
+        the default schema are named `schema.table`.
+    schemas
+        The database schemas beside the default one that are looked at.
+
+    Raises `SchemaError` for names that do not fit, `StoreError` for an engine that is not known.
+    """
+
+    def __init__(
+        self,
+        bind: sqlalchemy.Engine | sqlalchemy.Connection,
+        schema: Schema,
+        *,
+        tables: Mapping[str, str | Table] | None = None,
+        schemas: Sequence[str] = (),
+    ) -> None:
+        found = bind_of(bind)
+        self._dialect = dialect_of(found)
+        self._connections = Connections(found, self._dialect)
+        self._stated_schema = schema
+        self._tables = tables_of(schema, tables)
+        self._schemas = tuple(schemas)
+        self._seen: tuple[Schema, Capabilities] | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self._connections)!r})"
+
+    @property
+    def schema(self) -> Schema:
+        """What is backed up. Raises `StoreError` where the database cannot be read."""
+        return self._look()[0]
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the database can do. Raises as `schema` does."""
+        return self._look()[1]
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[SQLSnapshot]:
+        with self._connections.reading() as connection:
+            catalogue = self._catalogue(connection)
+            plans = self._plans(catalogue)
+            with self._connections.errors("the tables cannot be read"):
+                self._dialect.lock(connection, [p.info for p in plans.values()], write=False)
+            snapshot = self._dialect.snapshot(connection, plans, catalogue)
+            with contextlib.closing(snapshot):
+                yield snapshot
+
+    @contextlib.contextmanager
+    def transaction(self, *, wait: float = 5.0) -> Iterator[SQLTransaction]:
+        with self._connections.writing(wait) as connection:
+            catalogue = self._catalogue(connection)
+            plans = self._plans(catalogue)
+            with self._connections.errors("the tables cannot be locked"):
+                self._dialect.lock(connection, [p.info for p in plans.values()], write=True)
+            transaction = self._dialect.transaction(connection, plans, catalogue)
+            with contextlib.closing(transaction):
+                yield transaction
+                if not transaction.finished:
+                    transaction.finish({})
+
+    # -- schema and store ----------------------------------------------------------------------
+
+    def _look(self) -> tuple[Schema, Capabilities]:
+        if self._seen is None:
+            with self._connections.reading() as connection:
+                return self._observe(self._catalogue(connection))
+        return self._seen
+
+    def _catalogue(self, connection: sqlalchemy.Connection) -> Catalogue:
+        with self._connections.errors("the catalogue cannot be read"):
+            return self._dialect.catalogue(connection, self._schemas)
+
+    def _plans(self, catalogue: Catalogue) -> dict[str, Plan]:
+        """How each collection is read and written. Raises `StoreMismatch`."""
+        schema, _ = self._observe(catalogue)
+        found = list(self._differences(schema, catalogue))
+        if found:
+            raise StoreMismatch(
+                f"{self._connections} does not fit the schema: " + "; ".join(found), tuple(found)
+            )
+        return {
+            c.name: Plan(
+                c,
+                self._tables[c.name],
+                catalogue.tables[self._tables[c.name].name],
+                self._dialect,
+            )
+            for c in schema.collections
+        }
+
+    def _observe(self, catalogue: Catalogue) -> tuple[Schema, Capabilities]:
+        """Schema and capabilities, kept for those who ask outside a transaction."""
+        covered = {table.name for table in self._tables.values()}
+        more = {n: why for n, why in catalogue.housekeeping.items() if n not in covered}
+        schema = self._stated_schema.excluding(more) if more else self._stated_schema
+        ordered = set()
+        for collection in schema.collections:
+            table = self._tables[collection.name]
+            info = catalogue.tables.get(table.name)
+            if info is None or not collection.key:
+                continue
+            columns = {name: info.columns.get(table.column(name)) for name in collection.key}
+            found = {name: column for name, column in columns.items() if column is not None}
+            if len(found) == len(columns) and self._dialect.is_ordered(collection, found):
+                ordered.add(collection.name)
+        capabilities = Capabilities(
+            name=self._dialect.name,
+            consistent_snapshot=True,
+            atomic=True,
+            savepoints=True,
+            ordered_rows=frozenset(ordered),
+            suspends_triggers=self._dialect.suspends_triggers,
+        )
+        self._seen = schema, capabilities
+        return self._seen
+
+    def _differences(self, schema: Schema, catalogue: Catalogue) -> Iterator[str]:
+        """What does not fit: names, columns that cannot hold their field, keys not unique."""
+        store = {name: info.columns for name, info in catalogue.tables.items()}
+        yield from differences(schema, self._tables, store)
+        for collection in schema.collections:
+            table = self._tables[collection.name]
+            info = catalogue.tables.get(table.name)
+            if info is None:
+                continue
+            if info.problem:
+                yield info.problem
+            for field in collection.fields:
+                column = info.columns.get(table.column(field.name))
+                reason = column and self._dialect.unsuitable(field, column)
+                if column and reason:
+                    yield f"the column {table.name}.{column.name} ({column.declared}) {reason}"
+            key = [table.column(name) for name in collection.key]
+            if key and set(key) <= info.columns.keys() and not info.is_unique(key):
+                columns = ", ".join(f"{table.name}.{column}" for column in key)
+                yield f"the key of {collection.name!r}, {columns}, is not unique in the store"
