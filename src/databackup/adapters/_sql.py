@@ -134,3 +134,13 @@ def json_form(stored: Any) -> Any:
     if type(stored) is dict:
         return wrap({name: json_form(item) for name, item in stored.items()})
     return stored
+
+
+@attrs.frozen(repr=False)
+class SqlValue:
+    """What a JSON value cannot be told from, so that no kind takes it: NULL, or a number."""
+
+    value: Any
+
+    def __repr__(self) -> str:
+        return "NULL" if self.value is None else f"{self.value!r} that is no text"

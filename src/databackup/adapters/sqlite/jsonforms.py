@@ -6,10 +6,8 @@ import decimal
 import math
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from databackup.adapters._binding import Convert, Form
-from databackup.adapters._sql import json_form, json_text, stored_json
+from databackup.adapters._sql import SqlValue, json_form, json_text, stored_json
 from databackup.schema import JSON_NULL, KindError, RawText, composite
 from databackup.schema.jsontext import parse_fast, parse_json
 from databackup.schema.jsonvalues import is_plain
@@ -18,16 +16,6 @@ from databackup.schema.kind import shown
 if TYPE_CHECKING:
     from databackup.adapters.sqlite.catalogue import Column
     from databackup.schema import Kind
-
-
-@attrs.frozen(repr=False)
-class SqlValue:
-    """What a JSON value cannot be told from, so that no kind takes it: NULL, or a number."""
-
-    value: Any
-
-    def __repr__(self) -> str:
-        return "NULL" if self.value is None else f"{self.value!r} that is no text"
 
 
 def json_writer(kind: Kind) -> Convert:

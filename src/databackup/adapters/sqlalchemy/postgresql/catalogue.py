@@ -1,0 +1,220 @@
+"""What a PostgreSQL database says about itself."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from databackup.adapters.sqlalchemy.catalogue import (
+    HOUSEKEEPING,
+    Catalogue,
+    Column,
+    ForeignKey,
+    TableInfo,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import sqlalchemy
+
+
+@attrs.frozen(kw_only=True)
+class Type:
+    """A type: its base where it is a domain.
+
+    `sql` names it in a cast, without length or scale, so that a cast never cuts or rounds.
+    `element` is the type of an array's elements, `labels` are an enumeration's.
+    """
+
+    name: str
+    sql: str
+    category: str
+    modifier: int = -1
+    element: Type | None = None
+    labels: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class TableDetails:
+    """`name` is the table's own, without ONLY; `sequences` are those its columns own."""
+
+    name: str
+    oid: int
+    sequences: Mapping[str, str] = attrs.field(factory=dict)
+
+
+def quoted(name: str) -> str:
+    """A name as SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def driver_sql(sql: str) -> str:
+    """SQL whose percent signs are no parameters."""
+    return sql.replace("%", "%%")
+
+
+_TABLES: Final = """
+SELECT c.oid, n.nspname, c.relname, c.relkind, x.extname
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_depend d
+  ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+LEFT JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname = ANY(%s)
+ORDER BY n.nspname, c.relname
+"""
+_COLUMNS: Final = """
+SELECT a.attrelid, a.attname, a.atttypid, a.atttypmod,
+  pg_catalog.format_type(a.atttypid, a.atttypmod),
+  NOT a.attnotnull, a.attidentity <> '' OR s.oid IS NOT NULL,
+  CASE WHEN s.oid IS NOT NULL
+    THEN pg_catalog.quote_ident(sn.nspname) || '.' || pg_catalog.quote_ident(s.relname) END
+FROM pg_catalog.pg_attribute a
+LEFT JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass
+  AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+  AND d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i')
+  AND EXISTS (SELECT 1 FROM pg_catalog.pg_class q WHERE q.oid = d.objid AND q.relkind = 'S')
+LEFT JOIN pg_catalog.pg_class s ON s.oid = d.objid
+LEFT JOIN pg_catalog.pg_namespace sn ON sn.oid = s.relnamespace
+WHERE a.attrelid = ANY(%s) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+ORDER BY a.attrelid, a.attnum
+"""
+_UNIQUE: Final = """
+SELECT i.indrelid, i.indisprimary, ARRAY(
+  SELECT a.attname::text FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(attnum, n)
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum ORDER BY k.n)
+FROM pg_catalog.pg_index i
+WHERE i.indrelid = ANY(%s) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+  AND i.indexprs IS NULL
+ORDER BY i.indexrelid
+"""
+_FOREIGN_KEYS: Final = """
+SELECT k.conname, k.conrelid, k.confrelid, k.confdeltype, ARRAY(
+  SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u(attnum, n)
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.n),
+  ARRAY(
+  SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u(attnum, n)
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.n),
+  n.nspname, c.relname, n.nspname = pg_catalog.current_schema()
+FROM pg_catalog.pg_constraint k
+JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid = ANY(%s) OR k.confrelid = ANY(%s))
+ORDER BY k.conrelid, k.conname
+"""
+_TYPES: Final = """
+SELECT t.oid, n.nspname, t.typname, t.typtype, t.typcategory, t.typelem, t.typbasetype, t.typtypmod,
+  ARRAY(SELECT e.enumlabel::text FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid
+        ORDER BY e.enumsortorder)
+FROM pg_catalog.pg_type t
+JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+"""
+_ACTIONS: Final = {
+    "a": "NO ACTION",
+    "r": "RESTRICT",
+    "c": "CASCADE",
+    "n": "SET NULL",
+    "d": "SET DEFAULT",
+}
+
+
+def read_catalogue(connection: sqlalchemy.Connection, schemas: Sequence[str]) -> Catalogue:
+    """Read tables, columns, keys and foreign keys of the default schema and of others."""
+    (default,) = connection.exec_driver_sql("SELECT pg_catalog.current_schema()").one()
+    wanted = list(dict.fromkeys([*([default] if default else []), *schemas]))
+    rows = connection.exec_driver_sql(_TABLES, (wanted,)).all()
+    oids = [row[0] for row in rows]
+    names = {
+        oid: table if schema == default else f"{schema}.{table}" for oid, schema, table, *_ in rows
+    }
+    types = _Types(connection.exec_driver_sql(_TYPES).all())
+    columns: dict[int, dict[str, Column]] = defaultdict(dict)
+    sequences: dict[int, dict[str, str]] = defaultdict(dict)
+    for (
+        oid,
+        name,
+        type_oid,
+        modifier,
+        declared,
+        nullable,
+        counted,
+        sequence,
+    ) in connection.exec_driver_sql(_COLUMNS, (oids,)):
+        columns[oid][name] = Column(
+            name=name,
+            declared=declared,
+            nullable=nullable,
+            counted=counted,
+            details=types.of(type_oid, modifier),
+        )
+        if sequence:
+            sequences[oid][name] = sequence
+    primary: dict[int, tuple[str, ...]] = {}
+    unique: dict[int, list[tuple[str, ...]]] = defaultdict(list)
+    for oid, is_primary, key in connection.exec_driver_sql(_UNIQUE, (oids,)):
+        if is_primary:
+            primary[oid] = tuple(key)
+        else:
+            unique[oid].append(tuple(key))
+    tables = {}
+    for oid, schema, table, kind, _extension in rows:
+        own = f"{quoted(schema)}.{quoted(table)}"
+        tables[names[oid]] = TableInfo(
+            name=names[oid],
+            sql=own if kind == "p" else f"ONLY {own}",  # or heirs' rows would come twice
+            columns=columns[oid],
+            primary_key=primary.get(oid, ()),
+            unique=tuple(unique[oid]),
+            details=TableDetails(name=own, oid=oid, sequences=sequences[oid]),
+        )
+    housekeeping = {name: HOUSEKEEPING[name] for name in tables if name in HOUSEKEEPING}
+    housekeeping |= {
+        names[oid]: f"the extension {extension} keeps it"
+        for oid, *_, extension in rows
+        if extension
+    }
+    return Catalogue(
+        tables=tables,
+        foreign_keys=tuple(_foreign_keys(connection, oids, names)),
+        housekeeping=housekeeping,
+    )
+
+
+def _foreign_keys(
+    connection: sqlalchemy.Connection, oids: list[int], names: Mapping[int, str]
+) -> Iterable[ForeignKey]:
+    found = connection.exec_driver_sql(_FOREIGN_KEYS, (oids, oids)).all()
+    for name, child, parent, action, columns, to, schema, table, is_default in found:
+        yield ForeignKey(
+            name=name,
+            table=names.get(child, table if is_default else f"{schema}.{table}"),
+            columns=tuple(columns),
+            parent=names.get(parent, ""),
+            to=tuple(to),
+            on_delete=_ACTIONS[action],
+        )
+
+
+class _Types:
+    """All types by their number."""
+
+    def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
+        self._rows = {row[0]: row for row in rows}
+
+    def of(self, oid: int, modifier: int) -> Type:
+        """A type, or what a domain is over."""
+        _, schema, name, sort, category, element, base, base_modifier, labels = self._rows[oid]
+        if sort == "d":
+            return self.of(base, base_modifier)
+        is_array = category == "A" and element != 0
+        return Type(
+            name="enum" if sort == "e" else name,
+            sql=f"{quoted(schema)}.{quoted(name)}",
+            category="A" if is_array else category,
+            modifier=modifier,
+            element=self.of(element, modifier) if is_array else None,
+            labels=tuple(labels),
+        )

@@ -1,0 +1,201 @@
+"""Foreign keys and triggers, which are taken off while an import writes, and put back at its end.
+
+PostgreSQL checks a reference at each statement, cascades at once, and only a superuser can switch
+that off. What a transaction drops and makes anew is checked anew, and nobody else sees it go.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from databackup.adapters.sqlalchemy.postgresql.catalogue import driver_sql, quoted
+from databackup.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import sqlalchemy
+
+    from databackup.adapters.sqlalchemy.catalogue import Catalogue
+    from databackup.adapters.sqlalchemy.plan import Plan
+
+_CONSTRAINTS: Final = """
+SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), k.conname,
+  pg_catalog.pg_get_constraintdef(k.oid), pg_catalog.obj_description(k.oid, 'pg_constraint'),
+  k.conrelid, k.confrelid, k.confdeltype::text, pn.nspname, p.relname, ARRAY(
+  SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u(attnum, n)
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.n),
+  ARRAY(
+  SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u(attnum, n)
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.n),
+  c.relkind = 'p', p.relkind = 'p'
+FROM pg_catalog.pg_constraint k
+JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_class p ON p.oid = k.confrelid
+JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid = ANY(%s) OR k.confrelid = ANY(%s))
+ORDER BY k.conrelid, k.conname
+"""
+_TRIGGERS: Final = """
+SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), g.tgname,
+  g.tgenabled::text
+FROM pg_catalog.pg_trigger g
+JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE g.tgrelid = ANY(%s) AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgenabled IN ('O', 'A')
+ORDER BY c.relname, g.tgname
+"""
+_ENABLE: Final = {"O": "ENABLE TRIGGER", "A": "ENABLE ALWAYS TRIGGER"}
+
+
+@attrs.frozen
+class _Constraint:
+    """A foreign key as it is to be made anew."""
+
+    table: str
+    name: str
+    definition: str
+    comment: str | None
+    child: int
+    parent: int
+    on_delete: str
+    parent_name: str
+    columns: tuple[str, ...]
+    to: tuple[str, ...]
+    child_is_whole: bool
+    parent_is_whole: bool
+
+    @property
+    def dangling(self) -> str:
+        """The condition on a row of the table `s` that points at nothing."""
+        given = " AND ".join(f"s.{quoted(name)} IS NOT NULL" for name in self.columns)
+        only = "" if self.parent_is_whole else "ONLY "
+        matches = " AND ".join(
+            f"p.{quoted(to)} = s.{quoted(name)}"
+            for name, to in zip(self.columns, self.to, strict=True)
+        )
+        return f"{given} AND NOT EXISTS (SELECT 1 FROM {only}{self.parent_name} p WHERE {matches})"
+
+    @property
+    def source(self) -> str:
+        """The table as a statement reads it."""
+        return self.table if self.child_is_whole else f"ONLY {self.table}"
+
+
+class SuspendedConstraints:
+    """The foreign keys that touch the covered tables, and the triggers on these."""
+
+    def __init__(
+        self, connection: sqlalchemy.Connection, plans: Mapping[str, Plan], catalogue: Catalogue
+    ) -> None:
+        self._connection = connection
+        self._catalogue = catalogue
+        self._covered = {plan.info.details.oid for plan in plans.values()}
+        self._constraints: list[_Constraint] = []
+        self._triggers: list[tuple[str, str, str]] = []
+        self._are_suspended = False
+
+    def suspend(self) -> None:
+        """Take them off, before the first write."""
+        if self._are_suspended:
+            return
+        oids = sorted(self._covered)
+        for (
+            table,
+            name,
+            definition,
+            comment,
+            child,
+            parent,
+            action,
+            schema,
+            target,
+            own,
+            to,
+            *kinds,
+        ) in self._connection.exec_driver_sql(_CONSTRAINTS, (oids, oids)).all():
+            parent_name = f"{quoted(schema)}.{quoted(target)}"
+            self._constraints.append(
+                _Constraint(
+                    table,
+                    name,
+                    definition,
+                    comment,
+                    child,
+                    parent,
+                    action,
+                    parent_name,
+                    tuple(own),
+                    tuple(to),
+                    *kinds,
+                )
+            )
+        found = self._connection.exec_driver_sql(_TRIGGERS, (oids,)).all()
+        self._triggers = [(table, name, state) for table, name, state in found]
+        for constraint in self._constraints:
+            self._run(f"ALTER TABLE {constraint.table} DROP CONSTRAINT {quoted(constraint.name)}")
+        for table, name, _ in self._triggers:
+            self._run(f"ALTER TABLE {table} DISABLE TRIGGER {quoted(name)}")
+        self._are_suspended = True
+
+    def settle(self, *, allow_cascade: bool) -> None:
+        """Carry off what refers to deleted records from outside the schema, where that is allowed.
+
+        Raises `StoreError` where it is not, or where a reference has no action that does it.
+        """
+        outside = [c for c in self._constraints if c.child not in self._covered]
+        while left := [c for c in outside if self._dangles(c)]:
+            for constraint in left:
+                if not allow_cascade or constraint.on_delete not in "cnd":
+                    raise StoreError(
+                        f"{constraint.table} ({', '.join(constraint.columns)}) refers to records "
+                        f"of {constraint.parent_name} that an import would delete. The schema "
+                        "leaves that table out"
+                        + ("" if allow_cascade else "; allow_cascade lets the store carry them off")
+                    )
+                self._carry_off(constraint)
+                if constraint.on_delete == "d" and self._dangles(constraint):
+                    raise StoreError(
+                        f"{constraint.table} refers to records of {constraint.parent_name} that do "
+                        "not exist, by default"
+                    )
+
+    def _dangles(self, constraint: _Constraint) -> bool:
+        sql = f"SELECT EXISTS (SELECT 1 FROM {constraint.source} s WHERE {constraint.dangling})"
+        ((found,),) = self._connection.exec_driver_sql(driver_sql(sql))
+        return bool(found)
+
+    def _carry_off(self, constraint: _Constraint) -> None:
+        if constraint.on_delete == "c":
+            self._run(f"DELETE FROM {constraint.source} s WHERE {constraint.dangling}")
+            return
+        value = "NULL" if constraint.on_delete == "n" else "DEFAULT"
+        changes = ", ".join(f"{quoted(name)} = {value}" for name in constraint.columns)
+        self._run(f"UPDATE {constraint.source} s SET {changes} WHERE {constraint.dangling}")
+
+    def restore(self) -> None:
+        """Make the foreign keys anew, which checks them, and let the triggers fire again."""
+        self._run("SET CONSTRAINTS ALL IMMEDIATE")
+        for constraint in self._constraints:
+            name = quoted(constraint.name)
+            self._run(
+                f"ALTER TABLE {constraint.table} ADD CONSTRAINT {name} {constraint.definition}"
+            )
+            if constraint.comment is not None:
+                comment = constraint.comment.replace("'", "''")
+                self._run(
+                    f"COMMENT ON CONSTRAINT {name} ON {constraint.table} IS E'{_escaped(comment)}'"
+                )
+        for table, name, state in self._triggers:
+            self._run(f"ALTER TABLE {table} {_ENABLE[state]} {quoted(name)}")
+        self._constraints, self._triggers = [], []
+
+    def _run(self, sql: str) -> Any:
+        return self._connection.exec_driver_sql(driver_sql(sql))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\")

@@ -1,0 +1,189 @@
+"""How PostgreSQL is read and written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
+
+from databackup.adapters.sqlalchemy.postgresql import forms
+from databackup.adapters.sqlalchemy.postgresql.catalogue import (
+    Type,
+    driver_sql,
+    quoted,
+    read_catalogue,
+)
+from databackup.adapters.sqlalchemy.postgresql.session import (
+    PostgreSQLSnapshot,
+    PostgreSQLTransaction,
+)
+from databackup.errors import DatabackupError, RecordsRefused, StoreFailed, StoreLocked
+from databackup.schema import Kind, composite, kinds
+from databackup.schema.interval import IntervalKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import sqlalchemy
+
+    from databackup.adapters._binding import Form
+    from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column, TableInfo
+    from databackup.adapters.sqlalchemy.plan import Plan
+    from databackup.schema import Collection, Field
+
+_SETTINGS: Final = (
+    "SET LOCAL TimeZone = 'UTC'",
+    "SET LOCAL DateStyle = 'ISO, YMD'",
+    "SET LOCAL IntervalStyle = 'iso_8601'",
+    "SET LOCAL bytea_output = 'hex'",
+    "SET LOCAL extra_float_digits = 1",
+    "SET LOCAL lc_monetary = 'C'",
+    "SET LOCAL row_security = off",  # an error, where a policy would hide rows
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
+)
+_IMPORTS: Final = 0x6461746162  # the advisory lock that keeps a second import out
+_LOCKED: Final = ("55P03", "40P01")
+_MOST_LOCKS_WAIT: Final = 2**31 - 1
+
+_KINDS: Final[Mapping[str, Kind]] = {
+    "bool": kinds.Bool(),
+    **dict.fromkeys(("int2", "int4", "int8", "oid", "xid8"), kinds.Int()),
+    **dict.fromkeys(("float4", "float8"), kinds.Float()),
+    **dict.fromkeys(("text", "varchar", "bpchar", "name", "citext", "char"), kinds.Str()),
+    "bytea": kinds.Bytes(),
+    "date": kinds.Date(),
+    "time": kinds.Time(),
+    "timetz": kinds.TimeTz(),
+    "timestamp": kinds.DateTime(),
+    "timestamptz": kinds.DateTimeTz(),
+    "interval": IntervalKind(),
+    "uuid": kinds.UUID(),
+    "json": composite.Json(),
+    "jsonb": composite.Json(),
+}
+_ORDERED: Final = (
+    kinds.Int
+    | kinds.Float
+    | kinds.Decimal
+    | kinds.Str
+    | kinds.Bytes
+    | kinds.Bool
+    | kinds.Date
+    | kinds.Time
+    | kinds.DateTime
+    | kinds.DateTimeTz
+    | kinds.UUID
+    | composite.Enum
+)
+
+
+class PostgreSQL:
+    """The dialect of PostgreSQL, for the driver psycopg 3."""
+
+    name = "postgresql"
+    snapshot_isolation = "REPEATABLE READ"
+    write_isolation = "READ COMMITTED"
+    suspends_triggers = True
+    errors: tuple[type[Exception], ...] = (SQLAlchemyError, psycopg.Error)
+
+    def quoted(self, name: str) -> str:
+        return quoted(name)
+
+    def begin_snapshot(self, connection: sqlalchemy.Connection) -> None:
+        if not connection.in_nested_transaction():
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        self._set_up(connection)
+
+    def begin_transaction(self, connection: sqlalchemy.Connection, wait: float) -> None:
+        self._set_up(connection)
+        patience = min(max(1, int(wait * 1000)), _MOST_LOCKS_WAIT)
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {patience}")
+        connection.exec_driver_sql(f"SELECT pg_catalog.pg_advisory_xact_lock({_IMPORTS})")
+
+    def _set_up(self, connection: sqlalchemy.Connection) -> None:
+        for setting in _SETTINGS:
+            connection.exec_driver_sql(setting)
+
+    def end(self, connection: sqlalchemy.Connection) -> None:
+        """All settings and locks are the transaction's own, and end with it."""
+
+    def lock(
+        self, connection: sqlalchemy.Connection, tables: Sequence[TableInfo], *, write: bool
+    ) -> None:
+        mode = "SHARE ROW EXCLUSIVE" if write else "ACCESS SHARE"
+        names = ", ".join(table.sql for table in tables)
+        if names:
+            connection.exec_driver_sql(driver_sql(f"LOCK TABLE {names} IN {mode} MODE"))
+
+    def catalogue(self, connection: sqlalchemy.Connection, schemas: Sequence[str]) -> Catalogue:
+        return read_catalogue(connection, schemas)
+
+    def kind(self, column: Column) -> Kind:
+        return _kind(column.details)
+
+    def form(self, field: Field, column: Column) -> Form:
+        return forms.form_of(field, column)
+
+    def unsuitable(self, field: Field, column: Column) -> str | None:
+        return forms.unsuitable(field, column)
+
+    def is_ordered(self, collection: Collection, columns: Mapping[str, Column]) -> bool:
+        return all(
+            isinstance(collection.field(name).value_kind, _ORDERED)
+            and collection.field(name).off_kind == "refuse"
+            and self._in_order(collection.field(name).value_kind, column)
+            for name, column in columns.items()
+        )
+
+    def _in_order(self, kind: Kind, column: Column) -> bool:
+        """Whether the type's own order, or that of its text, is the order of values."""
+        if isinstance(kind, kinds.Str | composite.Enum):
+            return not (isinstance(kind, composite.Enum) and type(kind.values[0]) is int)
+        return column.details.name not in ("text", "varchar", "bpchar", "name", "citext")
+
+    def snapshot(
+        self, connection: sqlalchemy.Connection, plans: Mapping[str, Plan], catalogue: Catalogue
+    ) -> PostgreSQLSnapshot:
+        return PostgreSQLSnapshot(connection, plans, catalogue, self)
+
+    def transaction(
+        self, connection: sqlalchemy.Connection, plans: Mapping[str, Plan], catalogue: Catalogue
+    ) -> PostgreSQLTransaction:
+        return PostgreSQLTransaction(connection, plans, catalogue, self)
+
+    def error(self, error: BaseException, doing: str) -> DatabackupError:
+        cause: Any = getattr(error, "orig", None) or error
+        state = getattr(cause, "sqlstate", None) or ""
+        diagnostic = getattr(cause, "diag", None)
+        message = getattr(diagnostic, "message_primary", None) or str(cause).partition("\n")[0]
+        if state in _LOCKED:
+            return StoreLocked(f"{doing}: {message}")
+        if state.startswith(("22", "23")) or isinstance(
+            cause, psycopg.DataError | UnicodeEncodeError
+        ):
+            detail = getattr(diagnostic, "message_detail", None)
+            field = getattr(diagnostic, "column_name", None)
+            return RecordsRefused(message + (f" ({detail})" if detail else ""), field)
+        return StoreFailed(f"{doing}: {message}")
+
+    def is_disconnect(self, error: BaseException) -> bool:
+        cause: Any = getattr(error, "orig", None) or error
+        if getattr(error, "connection_invalidated", False):
+            return True
+        state = getattr(cause, "sqlstate", None)
+        return isinstance(cause, psycopg.OperationalError) and (
+            state is None or state.startswith(("08", "57P"))
+        )
+
+
+def _kind(type_: Type) -> Kind:
+    if type_.name == "numeric":
+        declared = forms.declared_digits(type_)
+        return kinds.Decimal(None if declared is None else max(0, declared[1]))
+    if type_.name == "enum":
+        return composite.Enum(type_.labels)
+    if type_.element is not None:
+        return composite.List(composite.Optional(_kind(type_.element)))
+    return _KINDS.get(type_.name) or composite.Native(type_.name)

@@ -1,0 +1,460 @@
+"""How the values of each kind stand in PostgreSQL: as the text that its types read and write.
+
+Text is exact: a float4 is 0.1 and not 0.10000000149011612, a numeric keeps its scale, and dates,
+times and intervals beyond Python's come as they are. A text that is none of the field's kind is
+passed on as it is, and is then off its kind.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import re
+import struct
+import uuid
+from typing import TYPE_CHECKING, Any, Final
+
+from databackup.adapters._binding import Convert, Form
+from databackup.adapters._sql import SqlValue, json_form, json_text, stored_json
+from databackup.adapters.sqlalchemy.postgresql.arrays import array_text, parse_array
+from databackup.schema import JSON_NULL, Interval, KindError, composite, kinds
+from databackup.schema.interval import IntervalKind
+from databackup.schema.jsontext import parse_fast, parse_json
+from databackup.schema.jsonvalues import is_plain
+from databackup.schema.kind import shown
+
+if TYPE_CHECKING:
+    from databackup.adapters.sqlalchemy.catalogue import Column
+    from databackup.adapters.sqlalchemy.postgresql.catalogue import Type
+    from databackup.schema import Field, Kind
+
+_TEXTS: Final = ("text", "varchar", "bpchar", "name", "citext")
+_INTEGERS: Final = {"int2": 15, "int4": 31, "int8": 63}
+_HEADER: Final = 4  # what a type modifier counts beside the length
+
+
+def form_of(field: Field, column: Column) -> Form:
+    """How a field's values stand in its column."""
+    if isinstance(field.value_kind, composite.Json):
+        return _json_column(field.value_kind, nullable=field.nullable)
+    read, write = _pair(field.value_kind, column.details)
+    if field.off_kind == "keep":
+        write = _keeping(write)
+    return Form(read, write)
+
+
+def unsuitable(field: Field, column: Column) -> str | None:
+    """Why a column cannot hold a field's values, where its type makes that plain."""
+    kind, type_ = field.value_kind, column.details
+    expected = next((names for sort, names in _SUITABLE if isinstance(kind, sort)), None)
+    if expected is None or type_.name in expected:
+        return None
+    return f"cannot hold the kind {kind.name}"
+
+
+_SUITABLE: Final = (
+    (kinds.Bool, ("bool",)),
+    (kinds.Int, ("int2", "int4", "int8", "numeric", "oid", "xid8")),
+    (kinds.Float, ("float4", "float8")),
+    (kinds.Decimal, ("numeric", "text", "varchar")),
+    (kinds.Str, (*_TEXTS, "char")),
+    (kinds.Bytes, ("bytea",)),
+    (kinds.Date, ("date", *_TEXTS)),
+    (kinds.Time, ("time", *_TEXTS)),
+    (kinds.TimeTz, ("timetz", *_TEXTS)),
+    (kinds.DateTime, ("timestamp", *_TEXTS)),
+    (kinds.DateTimeTz, ("timestamptz", *_TEXTS)),
+    (kinds.Timedelta, ("interval", *_TEXTS)),
+    (IntervalKind, ("interval", *_TEXTS)),
+    (kinds.UUID, ("uuid", *_TEXTS)),
+    (composite.Json, ("json", "jsonb", *_TEXTS)),
+)
+
+
+def _keeping(write: Convert) -> Convert:
+    """A writing function that passes on text that is off its kind."""
+
+    def kept(value: Any) -> Any:
+        try:
+            return write(value)
+        except KindError:
+            if type(value) is str:
+                return _checked_text(value)
+            raise
+
+    return kept
+
+
+def _pair(kind: Kind, type_: Type) -> tuple[Convert | None, Convert]:
+    """The functions that read and write a value of a kind in a type."""
+    if isinstance(kind, composite.Optional):
+        return _pair(kind.inner, type_)
+    if isinstance(kind, composite.List) and type_.element is not None:
+        return _array(kind, type_.element)
+    if isinstance(kind, composite.Json):
+        form = _json_column(kind, nullable=False)
+        return form.read, form.write or str
+    if isinstance(kind, composite.List | composite.Dict | composite.Nested):
+        return _json_reader(kind), _json_writer(kind)
+    if isinstance(kind, composite.Enum):
+        return _enum(kind)
+    in_text = type_.name in _TEXTS
+    if isinstance(kind, kinds.Str):
+        return None, _text_writer(type_)
+    if isinstance(kind, kinds.Int):
+        return _reader(int), _integer_writer(kind, type_)
+    if isinstance(kind, kinds.Float):
+        return _reader(float), _float_writer(kind, narrow=type_.name == "float4")
+    if isinstance(kind, kinds.Decimal):
+        return _decimal_reader(kind, in_text=in_text), _decimal_writer(kind, type_)
+    if isinstance(kind, composite.Native):
+        return None, _text_writer(type_)
+    if in_text:
+        return _reader(kind.decode), _within(kind.encode, type_)
+    if isinstance(kind, kinds.Bool):
+        return _BOOLS.__getitem__, lambda value: _BOOL_TEXTS[_of(kind, value)]
+    if isinstance(kind, kinds.Bytes):
+        return _reader(_bytes), lambda value: "\\x" + _checked(kind, value).hex()
+    return _TIMES[type(kind)](kind, type_)
+
+
+def _reader(read: Convert) -> Convert:
+    """A reading function that passes on what it cannot read."""
+
+    def guarded(stored: Any) -> Any:
+        try:
+            return read(stored)
+        except (ValueError, ArithmeticError):
+            return stored
+
+    return guarded
+
+
+def _checked(kind: Kind, value: Any) -> Any:
+    """A value that is of its kind. Raises `KindError`."""
+    kind.encode(value)
+    return value
+
+
+def _of(kind: Kind, value: Any) -> Any:
+    return kind.encode(value)
+
+
+# -- text, numbers, bytes ----------------------------------------------------------------------
+
+_BOOLS: Final = {"true": True, "false": False, "t": True, "f": False}
+_BOOL_TEXTS: Final = {True: "true", False: "false"}
+
+
+def _checked_text(value: str) -> str:
+    if "\0" in value:
+        raise KindError("text without NUL, which PostgreSQL does not hold", shown(value))
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise KindError("text without lone surrogates", shown(value)) from None
+    return value
+
+
+def _length_of(type_: Type) -> int | None:
+    if type_.name in ("varchar", "bpchar") and type_.modifier >= _HEADER:
+        return type_.modifier - _HEADER
+    return None
+
+
+def _text_writer(type_: Type) -> Convert:
+    limit = _length_of(type_)
+    is_padded = type_.name == "bpchar"
+
+    def write(value: Any) -> str:
+        if type(value) is not str:
+            raise KindError("text", shown(value))
+        text = _checked_text(value)
+        if limit is not None and len(text) > limit:
+            raise KindError(f"text of at most {limit} characters", f"{len(text)} of them")
+        if is_padded and text.endswith(" "):
+            raise KindError("text that does not end in spaces, which char(n) loses", shown(value))
+        return text
+
+    return write
+
+
+def _within(encode: Convert, type_: Type) -> Convert:
+    """A function that writes the archive's own text of a kind into a column of text."""
+    write = _text_writer(type_)
+    return lambda value: write(encode(value))
+
+
+def _integer_writer(kind: Kind, type_: Type) -> Convert:
+    bits = _INTEGERS.get(type_.name)
+    scale = declared_digits(type_)
+
+    def write(value: Any) -> str:
+        if type(value) is not int:
+            raise kind.refused(value)
+        if bits is not None and not -(2**bits) <= value < 2**bits:
+            raise KindError(f"an integer of {bits + 1} bits", shown(value))
+        if bits is None and scale is not None:
+            _require_digits(decimal.Decimal(value), type_)
+        return str(kind.encode(value))
+
+    return write
+
+
+def _float_writer(kind: Kind, *, narrow: bool) -> Convert:
+    def write(value: Any) -> str:
+        form = kind.encode(value)
+        if narrow and type(form) is float:
+            return _float4(form)
+        return form if type(form) is str else repr(form)
+
+    return write
+
+
+def _float4(value: float) -> str:
+    """The text of a double that a float4 gives back as it is."""
+    try:
+        (single,) = struct.unpack("f", struct.pack("f", value))
+    except OverflowError:
+        raise KindError("a number that a float4 holds", shown(value)) from None
+    for digits in range(1, 10):
+        text = format(single, f".{digits}g")
+        if struct.unpack("f", struct.pack("f", float(text)))[0] == single:
+            if float(text) == value:
+                return text
+            break
+    raise KindError("a number that a float4 holds", shown(value))
+
+
+def declared_digits(type_: Type) -> tuple[int, int] | None:
+    """Precision and scale of a numeric that declares them."""
+    if type_.name != "numeric" or type_.modifier < _HEADER:
+        return None
+    packed = type_.modifier - _HEADER
+    scale = packed & 0x7FF
+    return packed >> 16 & 0xFFFF, (scale ^ 1024) - 1024
+
+
+def _require_digits(value: decimal.Decimal, type_: Type) -> None:
+    declared = declared_digits(type_)
+    if declared is None or not value.is_finite():
+        if declared is not None and value.is_infinite():
+            raise KindError("a finite number", shown(value))
+        return
+    precision, scale = declared
+    if value and value.adjusted() >= precision - scale:
+        raise KindError(f"a number with {precision - scale} digits before the point", shown(value))
+    exponent = value.as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > scale:
+        shortest = value.normalize(decimal.Context(prec=200_000)).as_tuple().exponent
+        if isinstance(shortest, int) and -shortest > scale:
+            raise KindError(f"a number with {scale} digits behind the point", shown(value))
+
+
+def _decimal_reader(kind: kinds.Decimal, *, in_text: bool) -> Convert:
+    return _reader(kind.decode) if in_text else _reader(decimal.Decimal)
+
+
+def _decimal_writer(kind: kinds.Decimal, type_: Type) -> Convert:
+    if type_.name != "numeric":
+        return _within(kind.encode, type_)
+
+    def write(value: Any) -> str:
+        text: str = kind.encode(value)
+        _require_digits(value, type_)
+        return text
+
+    return write
+
+
+def _bytes(text: str) -> bytes:
+    if not text.startswith("\\x"):
+        raise ValueError(text)
+    return bytes.fromhex(text[2:])
+
+
+def _enum(kind: composite.Enum) -> tuple[Convert, Convert]:
+    of_numbers = bool(kind.values) and type(kind.values[0]) is int
+    read = _reader(int) if of_numbers else _as_it_is
+    return read, lambda value: _checked_text(str(kind.encode(value)))
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+# -- dates and times ---------------------------------------------------------------------------
+
+_INTERVAL: Final = re.compile(
+    r"P(?:(-?\d+)Y)?(?:(-?\d+)M)?(?:(-?\d+)D)?"
+    r"(?:T(?:(-?\d+)H)?(?:(-?\d+)M)?(?:(-?)(\d+)(?:\.(\d{1,6}))?S)?)?"
+)
+_MICROSECONDS: Final = 1_000_000
+_FULL: Final = 6
+
+
+def _interval(text: str) -> Interval:
+    match = _INTERVAL.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    years, months, days, hours, minutes, sign, seconds, fraction = match.groups()
+    micros = int(seconds or 0) * _MICROSECONDS + int((fraction or "0").ljust(_FULL, "0"))
+    micros = -micros if sign else micros
+    micros += (int(hours or 0) * 3600 + int(minutes or 0) * 60) * _MICROSECONDS
+    return Interval(int(years or 0) * 12 + int(months or 0), int(days or 0), micros)
+
+
+def _interval_text(value: Interval) -> str:
+    sign = "-" if value.microseconds < 0 else ""
+    seconds, fraction = divmod(abs(value.microseconds), _MICROSECONDS)
+    return f"{value.months} mon {value.days} day {sign}{seconds}.{fraction:06} sec"
+
+
+def _timedelta(text: str) -> datetime.timedelta:
+    value = _interval(text)
+    if value.months:
+        raise ValueError(text)
+    return datetime.timedelta(days=value.days, microseconds=value.microseconds)
+
+
+def _timedelta_text(value: datetime.timedelta) -> str:
+    seconds = value.seconds * _MICROSECONDS + value.microseconds
+    return _interval_text(Interval(0, value.days, seconds))
+
+
+def _digits_of(type_: Type) -> int:
+    """How many digits of a second a type keeps."""
+    if type_.name == "interval":
+        return (
+            _FULL
+            if type_.modifier < 0 or type_.modifier & 0xFFFF == 0xFFFF
+            else (type_.modifier & 0xFFFF)
+        )
+    return _FULL if type_.modifier < 0 else type_.modifier
+
+
+def _require_precision(microseconds: int, type_: Type, value: Any) -> None:
+    digits = _digits_of(type_)
+    if digits < _FULL and microseconds % 10 ** (_FULL - digits):
+        raise KindError(f"a time with {digits} digits of a second", shown(value))
+
+
+def _moments(kind: Kind, type_: Type, read: Convert) -> tuple[Convert, Convert]:
+    """The functions of a kind with microseconds whose text is ISO 8601."""
+
+    def write(value: Any) -> str:
+        text: str = kind.encode(value)
+        _require_precision(value.microsecond, type_, value)
+        return text
+
+    return _reader(read), write
+
+
+def _naive(text: str) -> datetime.datetime:
+    value = datetime.datetime.fromisoformat(text)
+    if value.tzinfo is not None:
+        raise ValueError(text)
+    return value
+
+
+def _aware(text: str) -> datetime.datetime:
+    if not text.endswith("+00"):
+        raise ValueError(text)
+    return datetime.datetime.fromisoformat(text[:-3]).replace(tzinfo=datetime.UTC)
+
+
+def _time(text: str) -> datetime.time:
+    if text.startswith("24"):
+        raise ValueError(text)  # newer Pythons read it as 00:00
+    return datetime.time.fromisoformat(text)
+
+
+def _durations(
+    kind: Kind, type_: Type, read: Convert, text: Convert, micros: Convert
+) -> tuple[Convert, Convert]:
+    def write(value: Any) -> str:
+        kind.encode(value)
+        _require_precision(micros(value), type_, value)
+        found: str = text(value)
+        return found
+
+    return _reader(read), write
+
+
+_TIMES: Final[dict[type[Any], Any]] = {
+    kinds.Date: lambda kind, _type: (_reader(datetime.date.fromisoformat), kind.encode),
+    kinds.Time: lambda kind, type_: _moments(kind, type_, _time),
+    kinds.TimeTz: lambda kind, type_: _moments(kind, type_, _time),
+    kinds.DateTime: lambda kind, type_: _moments(kind, type_, _naive),
+    kinds.DateTimeTz: lambda kind, type_: _moments(kind, type_, _aware),
+    kinds.Timedelta: lambda kind, type_: _durations(
+        kind, type_, _timedelta, _timedelta_text, lambda value: value.microseconds
+    ),
+    IntervalKind: lambda kind, type_: _durations(
+        kind, type_, _interval, _interval_text, lambda value: value.microseconds
+    ),
+    kinds.UUID: lambda kind, _type: (_reader(uuid.UUID), kind.encode),
+}
+
+
+# -- JSON and arrays ---------------------------------------------------------------------------
+
+
+def _json_column(kind: composite.Json, *, nullable: bool) -> Form:
+    null = JSON_NULL if nullable else None
+
+    def read(stored: str) -> Any:
+        fast = parse_fast(stored)
+        try:
+            value = parse_json(stored) if fast is None else fast[0]
+        except ValueError:
+            return stored
+        return null if value is None else value
+
+    def write(value: Any) -> Any:
+        if value is None and nullable:
+            return None
+        value = None if value is null else value
+        if not is_plain(value):
+            kind.encode(value)
+        try:
+            return json_text(value)
+        except UnicodeEncodeError:
+            raise KindError("text without lone surrogates", shown(value)) from None
+
+    def read_nulls(stored: Any) -> Any:
+        if stored is None:
+            return None if nullable else SqlValue(None)
+        return read(stored)
+
+    return Form(read_nulls, write, nulls=True)
+
+
+def _json_writer(kind: Kind) -> Convert:
+    return lambda value: json_text(stored_json(kind.encode(value)))
+
+
+def _json_reader(kind: Kind) -> Convert:
+    return _reader(lambda stored: kind.decode(json_form(parse_json(stored))))
+
+
+def _array(kind: composite.List, element: Type) -> tuple[Convert, Convert]:
+    read_item, write_item = _pair(kind.items, element)
+
+    def read(stored: str) -> Any:
+        items = parse_array(stored)
+        if items is None:
+            return stored
+        return [item if item is None or read_item is None else read_item(item) for item in items]
+
+    def write(value: Any) -> str:
+        if type(value) is not list:
+            raise kind.refused(value)
+        optional = isinstance(kind.items, composite.Optional)
+        if None in value and not optional and not isinstance(kind.items, composite.Json):
+            raise kind.refused(value)
+        return array_text(
+            [None if item is None and optional else write_item(item) for item in value]
+        )
+
+    return read, write

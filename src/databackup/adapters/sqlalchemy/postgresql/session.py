@@ -1,0 +1,280 @@
+"""A transaction of PostgreSQL: values go to and fro as text."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from typing import TYPE_CHECKING, Any, Final
+
+from databackup.adapters.sqlalchemy.postgresql.catalogue import driver_sql, quoted
+from databackup.adapters.sqlalchemy.postgresql.constraints import SuspendedConstraints
+from databackup.adapters.sqlalchemy.session import SQLSnapshot, SQLTransaction
+from databackup.errors import StoreFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import psycopg
+    import sqlalchemy
+
+    from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column
+    from databackup.adapters.sqlalchemy.dialect import Dialect
+    from databackup.adapters.sqlalchemy.plan import Plan
+    from databackup.repository import Key, Row
+    from databackup.schema import Collection, Reference
+
+_FETCHED: Final = 2000
+_TEXT_LIKE: Final = ("text", "varchar", "bpchar", "name", "citext", "enum", "char")
+
+
+class PostgreSQLSnapshot(SQLSnapshot):
+    """What one transaction of PostgreSQL sees."""
+
+    def __init__(
+        self,
+        connection: sqlalchemy.Connection,
+        plans: Mapping[str, Plan],
+        catalogue: Catalogue,
+        dialect: Dialect,
+    ) -> None:
+        super().__init__(connection, plans, catalogue, dialect)
+        driver: Any = connection.connection.driver_connection
+        self._driver: psycopg.Connection[Any] = driver
+        self._cursors = itertools.count()
+        self._reading = contextlib.ExitStack()
+
+    def close(self) -> None:
+        super().close()
+        with contextlib.suppress(*self._dialect.errors):
+            self._reading.close()
+
+    def _stored(self, plan: Plan, size: int) -> Iterator[list[Row]]:
+        sql = f"SELECT {_texts(plan.columns)} FROM {plan.sql} AS t"
+        if plan.collection.name in self.ordered:
+            sql += f" ORDER BY {', '.join(map(_order, plan.columns_of(plan.collection.key)))}"
+        doing = f"{plan.collection} cannot be read"
+        self._require_open()
+        with self._errors(doing):
+            cursor = self._driver.cursor(f"databackup_{next(self._cursors)}")
+            self._reading.enter_context(contextlib.closing(cursor))
+            cursor.execute(driver_sql(sql))
+        while True:
+            self._require_open()
+            with self._errors(doing):
+                rows = cursor.fetchmany(max(size, _FETCHED))
+            for start in range(0, len(rows), size):
+                yield rows[start : start + size]
+            if len(rows) < max(size, _FETCHED):
+                return
+
+    @property
+    def ordered(self) -> frozenset[str]:
+        """The collections whose rows come in key order."""
+        return frozenset(
+            name
+            for name, plan in self._plans.items()
+            if plan.collection.key
+            and self._dialect.is_ordered(
+                plan.collection,
+                dict(zip(plan.collection.key, plan.columns_of(plan.collection.key), strict=True)),
+            )
+        )
+
+    def _stored_at(self, plan: Plan, key: Row) -> list[Row]:
+        condition = " AND ".join(_matches(plan.columns_of(plan.collection.key)))
+        sql = f"SELECT {_texts(plan.columns)} FROM {plan.sql} AS t WHERE {condition}"
+        with self._errors(f"{plan.collection} cannot be read"), self._driver.cursor() as cursor:
+            return cursor.execute(sql, _twice(plan, key)).fetchall()
+
+    def counters(self) -> Mapping[str, int]:
+        found = {}
+        for name, plan in self._plans.items():
+            for sequence in self._key_sequences(plan):
+                last = self._last_given(sequence)
+                if last is not None:
+                    found[name] = last
+        return found
+
+    def _key_sequences(self, plan: Plan) -> list[str]:
+        """The sequences that give out numbers for a collection's key."""
+        sequences = plan.info.details.sequences
+        names = [column.name for column in plan.columns_of(plan.collection.key)]
+        return [sequences[name] for name in names if name in sequences] if len(names) == 1 else []
+
+    def _last_given(self, sequence: str) -> int | None:
+        """The last number that a sequence has given out; None where it has given none."""
+        ((last, called),) = self._query(
+            driver_sql(f"SELECT last_value, is_called FROM {sequence}"),
+            doing="the counters cannot be read",
+        )
+        ((start, step),) = self._query(
+            "SELECT seqstart, seqincrement FROM pg_catalog.pg_sequence "
+            "WHERE seqrelid = %s::regclass",
+            (sequence,),
+            doing="the counters cannot be read",
+        )
+        if called:
+            return int(last)
+        return None if last == start else int(last - step)
+
+
+class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
+    """One write transaction of PostgreSQL."""
+
+    def __init__(
+        self,
+        connection: sqlalchemy.Connection,
+        plans: Mapping[str, Plan],
+        catalogue: Catalogue,
+        dialect: Dialect,
+    ) -> None:
+        super().__init__(connection, plans, catalogue, dialect)
+        self._constraints = SuspendedConstraints(connection, plans, catalogue)
+
+    # -- records -------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _writing(self, plan: Plan) -> Iterator[None]:
+        with self._errors("references and triggers cannot be suspended"):
+            self._constraints.suspend()
+        with super()._writing(plan):
+            yield
+
+    def _insert(self, plan: Plan, rows: list[Row]) -> None:
+        names = ", ".join(plan.quoted(plan.columns))
+        sql = f"COPY {plan.info.details.name} ({names}) FROM STDIN"
+        text = "".join(["\t".join(map(_copied, row)) + "\n" for row in rows])
+        with self._driver.cursor() as cursor, cursor.copy(sql) as copy:
+            copy.write(text)
+
+    def _update(self, plan: Plan, rows: list[Row]) -> int:
+        key = plan.columns_of(plan.collection.key)
+        positions = plan.collection.key_positions
+        changed = [n for n in range(len(plan.columns)) if n not in positions] or list(positions[:1])
+        values = ", ".join(
+            f"{driver_sql(quoted(plan.columns[n].name))} = {_cast(plan.columns[n])}"
+            for n in changed
+        )
+        sql = f"UPDATE {driver_sql(plan.sql)} AS t SET {values} WHERE {' AND '.join(_matches(key))}"
+        given = [
+            (*[row[n] for n in changed], *_twice(plan, [row[n] for n in positions])) for row in rows
+        ]
+        return self._write_all(sql, given)
+
+    def _delete(self, plan: Plan, keys: list[Row]) -> int:
+        condition = " AND ".join(_matches(plan.columns_of(plan.collection.key)))
+        sql = f"DELETE FROM {driver_sql(plan.sql)} AS t WHERE {condition}"
+        return self._write_all(sql, [_twice(plan, key) for key in keys])
+
+    def _write_all(self, sql: str, values: Sequence[Sequence[Any]]) -> int:
+        if not values:
+            return 0
+        with self._driver.cursor() as cursor:
+            cursor.executemany(sql, values)
+            return cursor.rowcount
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def dangling(self, collection: Collection, reference: Reference, limit: int) -> list[Key]:
+        plan, target = self._plan(collection), self._plans[reference.collection]
+        own = plan.columns_of(reference.fields)
+        to = target.columns_of(reference.to or target.collection.key)
+        given = " AND ".join(f"t.{quoted(column.name)} IS NOT NULL" for column in own)
+        matches = " AND ".join(
+            f"{_value('p', there)} = {_value('t', here)}"
+            for here, there in zip(own, to, strict=True)
+        )
+        sql = (
+            f"SELECT DISTINCT {_texts(own)} FROM {plan.sql} AS t WHERE {given} AND NOT EXISTS "
+            f"(SELECT 1 FROM {target.sql} AS p WHERE {matches}) LIMIT {limit}"
+        )
+        found = self._query(
+            driver_sql(sql), doing=f"the references of {collection} cannot be checked"
+        )
+        return plan.binder_of(reference.fields).load(found)
+
+    def finish(self, counters: Mapping[str, int], *, allow_cascade: bool = False) -> None:
+        self._require_open()
+        with self._errors("the transaction cannot be finished"):
+            self._constraints.settle(allow_cascade=allow_cascade)
+            for name, plan in self._plans.items():
+                for column, sequence in plan.info.details.sequences.items():
+                    given = counters.get(name) if sequence in self._key_sequences(plan) else None
+                    self._set_sequence(plan, column, sequence, given)
+            self._constraints.restore()
+        if self._driver.info.transaction_status.name != "INTRANS":
+            raise StoreFailed("PostgreSQL has ended the transaction")
+        self.finished = True
+
+    def _set_sequence(self, plan: Plan, column: str, sequence: str, given: int | None) -> None:
+        """Let a sequence go on behind what it gave out, and behind what the column holds."""
+        if column not in {c.name for c in plan.columns}:
+            return
+        ((step, largest),) = self._query(
+            driver_sql(
+                "SELECT seqincrement, (SELECT CASE WHEN seqincrement > 0 "
+                f"THEN max({quoted(column)}) ELSE min({quoted(column)}) END FROM {plan.sql}) "
+                "FROM pg_catalog.pg_sequence "
+            )
+            + "WHERE seqrelid = %s::regclass",
+            (sequence,),
+            doing="the counters cannot be read",
+        )
+        before = self._last_given(sequence)
+        known = [int(n) for n in (largest, before if given is None else given) if n is not None]
+        if not known:
+            return
+        last = max(known) if step > 0 else min(known)
+        if last != before:
+            self._connection.exec_driver_sql(
+                driver_sql(f"ALTER SEQUENCE {sequence} RESTART WITH {last + step}")
+            )
+
+
+def _texts(columns: Sequence[Column]) -> str:
+    return ", ".join(f"t.{quoted(column.name)}::text" for column in columns)
+
+
+def _order(column: Column) -> str:
+    name = f"t.{quoted(column.name)}"
+    if column.details.name in _TEXT_LIKE:
+        return f'{name}::text COLLATE "C"'
+    return name
+
+
+def _value(alias: str, column: Column) -> str:
+    """A column's value as it compares with equal ones: text to the byte."""
+    name = f"{alias}.{quoted(column.name)}"
+    return f'{name}::text COLLATE "C"' if column.details.name in _TEXT_LIKE else name
+
+
+def _cast(column: Column) -> str:
+    """A parameter, given as text."""
+    return f"%s::text::{driver_sql(column.details.sql)}"
+
+
+def _matches(columns: Sequence[Column]) -> Iterator[str]:
+    """The conditions on a key: one that an index serves, and one to the byte."""
+    for column in columns:
+        name = driver_sql(f"t.{quoted(column.name)}")
+        yield f"{name} = {_cast(column)}"
+        if column.details.name in _TEXT_LIKE:
+            yield f'{name}::text = %s::text COLLATE "C"'
+
+
+def _twice(plan: Plan, key: Sequence[Any]) -> list[Any]:
+    """The parameters of `_matches`."""
+    columns = plan.columns_of(plan.collection.key)
+    return [
+        value
+        for column, value in zip(columns, key, strict=True)
+        for _ in range(2 if column.details.name in _TEXT_LIKE else 1)
+    ]
+
+
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _copied(value: str | None) -> str:
+    """A value in COPY's text format."""
+    return "\\N" if value is None else value.translate(_ESCAPES)
