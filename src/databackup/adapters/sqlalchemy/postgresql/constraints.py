@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _CONSTRAINTS: Final = """
 SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), k.conname,
   pg_catalog.pg_get_constraintdef(k.oid), pg_catalog.obj_description(k.oid, 'pg_constraint'),
-  k.conrelid, k.confrelid, k.confdeltype::text, pn.nspname, p.relname, ARRAY(
+  k.conrelid, k.confdeltype::text,
+  pg_catalog.quote_ident(pn.nspname) || '.' || pg_catalog.quote_ident(p.relname), ARRAY(
   SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u(attnum, n)
   JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.n),
   ARRAY(
@@ -60,7 +61,6 @@ class _Constraint:
     definition: str
     comment: str | None
     child: int
-    parent: int
     on_delete: str
     parent_name: str
     columns: tuple[str, ...]
@@ -96,42 +96,15 @@ class SuspendedConstraints:
         self._covered = {plan.info.details.oid for plan in plans.values()}
         self._constraints: list[_Constraint] = []
         self._triggers: list[tuple[str, str, str]] = []
-        self._are_suspended = False
+        self.are_suspended = False
 
     def suspend(self) -> None:
         """Take them off, before the first write."""
-        if self._are_suspended:
-            return
         oids = sorted(self._covered)
-        for (
-            table,
-            name,
-            definition,
-            comment,
-            child,
-            parent,
-            action,
-            schema,
-            target,
-            own,
-            to,
-            *kinds,
-        ) in self._connection.exec_driver_sql(_CONSTRAINTS, (oids, oids)).all():
-            parent_name = f"{quoted(schema)}.{quoted(target)}"
+        for row in self._connection.exec_driver_sql(_CONSTRAINTS, (oids, oids)).all():
+            *parts, own, to, child_is_whole, parent_is_whole = row
             self._constraints.append(
-                _Constraint(
-                    table,
-                    name,
-                    definition,
-                    comment,
-                    child,
-                    parent,
-                    action,
-                    parent_name,
-                    tuple(own),
-                    tuple(to),
-                    *kinds,
-                )
+                _Constraint(*parts, tuple(own), tuple(to), child_is_whole, parent_is_whole)
             )
         found = self._connection.exec_driver_sql(_TRIGGERS, (oids,)).all()
         self._triggers = [(table, name, state) for table, name, state in found]
@@ -139,7 +112,7 @@ class SuspendedConstraints:
             self._run(f"ALTER TABLE {constraint.table} DROP CONSTRAINT {quoted(constraint.name)}")
         for table, name, _ in self._triggers:
             self._run(f"ALTER TABLE {table} DISABLE TRIGGER {quoted(name)}")
-        self._are_suspended = True
+        self.are_suspended = True
 
     def settle(self, *, allow_cascade: bool) -> None:
         """Carry off what refers to deleted records from outside the schema, where that is allowed.
@@ -180,22 +153,14 @@ class SuspendedConstraints:
         """Make the foreign keys anew, which checks them, and let the triggers fire again."""
         self._run("SET CONSTRAINTS ALL IMMEDIATE")
         for constraint in self._constraints:
-            name = quoted(constraint.name)
-            self._run(
-                f"ALTER TABLE {constraint.table} ADD CONSTRAINT {name} {constraint.definition}"
-            )
+            table, name = constraint.table, quoted(constraint.name)
+            self._run(f"ALTER TABLE {table} ADD CONSTRAINT {name} {constraint.definition}")
             if constraint.comment is not None:
-                comment = constraint.comment.replace("'", "''")
-                self._run(
-                    f"COMMENT ON CONSTRAINT {name} ON {constraint.table} IS E'{_escaped(comment)}'"
-                )
+                comment = constraint.comment.replace("\\", "\\\\").replace("'", "''")
+                self._run(f"COMMENT ON CONSTRAINT {name} ON {table} IS E'{comment}'")
         for table, name, state in self._triggers:
             self._run(f"ALTER TABLE {table} {_ENABLE[state]} {quoted(name)}")
         self._constraints, self._triggers = [], []
 
     def _run(self, sql: str) -> Any:
         return self._connection.exec_driver_sql(driver_sql(sql))
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\")

@@ -261,6 +261,10 @@ def _decimal_writer(kind: kinds.Decimal, type_: Type) -> Convert:
 
     def write(value: Any) -> str:
         text: str = kind.encode(value)
+        if value.is_finite():
+            exponent = value.as_tuple().exponent
+            if exponent > 0 or (value.is_signed() and not value):
+                raise KindError("a number without exponent, and zero without sign", shown(value))
         _require_digits(value, type_)
         return text
 

@@ -10,6 +10,7 @@ from databackup.adapters.sqlalchemy.postgresql.catalogue import driver_sql, quot
 from databackup.adapters.sqlalchemy.postgresql.constraints import SuspendedConstraints
 from databackup.adapters.sqlalchemy.session import SQLSnapshot, SQLTransaction
 from databackup.errors import StoreFailed
+from databackup.spill import RowQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,8 +24,41 @@ if TYPE_CHECKING:
     from databackup.repository import Key, Row
     from databackup.schema import Collection, Reference
 
-_FETCHED: Final = 2000
+_SET_ASIDE: Final = 1000
+_CURSORS: Final = itertools.count()
 _TEXT_LIKE: Final = ("text", "varchar", "bpchar", "name", "citext", "enum", "char")
+
+
+class Reader:
+    """The rows of a query, through a cursor of the server's."""
+
+    def __init__(self, driver: psycopg.Connection[Any], sql: str) -> None:
+        self._cursor = driver.cursor(f"databackup_{next(_CURSORS)}")
+        self._queue: RowQueue | None = None
+        self._rest: Iterator[Row] = iter(())
+        self._cursor.execute(sql)
+
+    def fetch(self, size: int) -> list[Row]:
+        """Up to so many rows, none at the end."""
+        if self._queue is None:
+            return self._cursor.fetchmany(size)
+        return list(itertools.islice(self._rest, size))
+
+    def set_aside(self) -> None:
+        """Read what is left to a place on disk, and close the cursor."""
+        if self._queue is not None:
+            return
+        self._queue = RowQueue()
+        while rows := self._cursor.fetchmany(_SET_ASIDE):
+            self._queue.put(rows)
+        self._rest = itertools.chain.from_iterable(self._queue.batches())
+        self._cursor.close()
+
+    def close(self) -> None:
+        """End reading."""
+        if self._queue is not None:
+            self._queue.close()
+        self._cursor.close()
 
 
 class PostgreSQLSnapshot(SQLSnapshot):
@@ -40,13 +74,13 @@ class PostgreSQLSnapshot(SQLSnapshot):
         super().__init__(connection, plans, catalogue, dialect)
         driver: Any = connection.connection.driver_connection
         self._driver: psycopg.Connection[Any] = driver
-        self._cursors = itertools.count()
-        self._reading = contextlib.ExitStack()
+        self._readers: list[Reader] = []
 
     def close(self) -> None:
         super().close()
-        with contextlib.suppress(*self._dialect.errors):
-            self._reading.close()
+        for reader in list(self._readers):
+            with contextlib.suppress(*self._dialect.errors):
+                reader.close()
 
     def _stored(self, plan: Plan, size: int) -> Iterator[list[Row]]:
         sql = f"SELECT {_texts(plan.columns)} FROM {plan.sql} AS t"
@@ -55,17 +89,20 @@ class PostgreSQLSnapshot(SQLSnapshot):
         doing = f"{plan.collection} cannot be read"
         self._require_open()
         with self._errors(doing):
-            cursor = self._driver.cursor(f"databackup_{next(self._cursors)}")
-            self._reading.enter_context(contextlib.closing(cursor))
-            cursor.execute(driver_sql(sql))
-        while True:
-            self._require_open()
-            with self._errors(doing):
-                rows = cursor.fetchmany(max(size, _FETCHED))
-            for start in range(0, len(rows), size):
-                yield rows[start : start + size]
-            if len(rows) < max(size, _FETCHED):
-                return
+            reader = Reader(self._driver, sql)
+        self._readers.append(reader)
+        try:
+            while True:
+                self._require_open()
+                with self._errors(doing):
+                    rows = reader.fetch(size)
+                if not rows:
+                    return
+                yield rows
+        finally:
+            self._readers.remove(reader)
+            with contextlib.suppress(*self._dialect.errors):
+                reader.close()
 
     @property
     def ordered(self) -> frozenset[str]:
@@ -82,7 +119,7 @@ class PostgreSQLSnapshot(SQLSnapshot):
 
     def _stored_at(self, plan: Plan, key: Row) -> list[Row]:
         condition = " AND ".join(_matches(plan.columns_of(plan.collection.key)))
-        sql = f"SELECT {_texts(plan.columns)} FROM {plan.sql} AS t WHERE {condition}"
+        sql = driver_sql(f"SELECT {_texts(plan.columns)} FROM {plan.sql} AS t WHERE ") + condition
         with self._errors(f"{plan.collection} cannot be read"), self._driver.cursor() as cursor:
             return cursor.execute(sql, _twice(plan, key)).fetchall()
 
@@ -131,14 +168,31 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
         super().__init__(connection, plans, catalogue, dialect)
         self._constraints = SuspendedConstraints(connection, plans, catalogue)
 
+    def _set_readers_aside(self) -> None:
+        """Let no query be open: PostgreSQL changes no table that one still reads."""
+        for reader in self._readers:
+            reader.set_aside()
+
     # -- records -------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _writing(self, plan: Plan) -> Iterator[None]:
-        with self._errors("references and triggers cannot be suspended"):
-            self._constraints.suspend()
+        self._suspend()
         with super()._writing(plan):
             yield
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        self._require_open()
+        self._suspend()  # out here, for no rollback to the savepoint to undo it
+        with super().savepoint():
+            yield
+
+    def _suspend(self) -> None:
+        if not self._constraints.are_suspended:
+            with self._errors("references and triggers cannot be suspended"):
+                self._set_readers_aside()
+                self._constraints.suspend()
 
     def _insert(self, plan: Plan, rows: list[Row]) -> None:
         names = ", ".join(plan.quoted(plan.columns))
@@ -196,6 +250,7 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
     def finish(self, counters: Mapping[str, int], *, allow_cascade: bool = False) -> None:
         self._require_open()
         with self._errors("the transaction cannot be finished"):
+            self._set_readers_aside()
             self._constraints.settle(allow_cascade=allow_cascade)
             for name, plan in self._plans.items():
                 for column, sequence in plan.info.details.sequences.items():
