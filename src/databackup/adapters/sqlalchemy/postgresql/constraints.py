@@ -63,8 +63,8 @@ class _Constraint:
     child: int
     on_delete: str
     parent_name: str
-    columns: tuple[str, ...]
-    to: tuple[str, ...]
+    columns: tuple[str, ...] = attrs.field(converter=tuple)
+    to: tuple[str, ...] = attrs.field(converter=tuple)
     child_is_whole: bool
     parent_is_whole: bool
 
@@ -102,10 +102,7 @@ class SuspendedConstraints:
         """Take them off, before the first write."""
         oids = sorted(self._covered)
         for row in self._connection.exec_driver_sql(_CONSTRAINTS, (oids, oids)).all():
-            *parts, own, to, child_is_whole, parent_is_whole = row
-            self._constraints.append(
-                _Constraint(*parts, tuple(own), tuple(to), child_is_whole, parent_is_whole)
-            )
+            self._constraints.append(_Constraint(*row))
         found = self._connection.exec_driver_sql(_TRIGGERS, (oids,)).all()
         self._triggers = [(table, name, state) for table, name, state in found]
         for constraint in self._constraints:

@@ -7,9 +7,7 @@ passed on as it is, and is then off its kind.
 
 from __future__ import annotations
 
-import datetime
 import decimal
-import re
 import struct
 import uuid
 from typing import TYPE_CHECKING, Any, Final
@@ -17,13 +15,16 @@ from typing import TYPE_CHECKING, Any, Final
 from databackup.adapters._binding import Convert, Form
 from databackup.adapters._sql import SqlValue, json_form, json_text, stored_json
 from databackup.adapters.sqlalchemy.postgresql.arrays import array_text, parse_array
-from databackup.schema import JSON_NULL, Interval, KindError, composite, kinds
+from databackup.adapters.sqlalchemy.postgresql.times import TIMES, Pair, reader
+from databackup.schema import JSON_NULL, KindError, composite, kinds
 from databackup.schema.interval import IntervalKind
 from databackup.schema.jsontext import parse_fast, parse_json
 from databackup.schema.jsonvalues import is_plain
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from databackup.adapters.sqlalchemy.catalogue import Column
     from databackup.adapters.sqlalchemy.postgresql.catalogue import Type
     from databackup.schema import Field, Kind
@@ -85,59 +86,15 @@ def _keeping(write: Convert) -> Convert:
     return kept
 
 
-def _pair(kind: Kind, type_: Type) -> tuple[Convert | None, Convert]:
+def _pair(kind: Kind, type_: Type) -> Pair:
     """The functions that read and write a value of a kind in a type."""
     if isinstance(kind, composite.Optional):
         return _pair(kind.inner, type_)
     if isinstance(kind, composite.List) and type_.element is not None:
         return _array(kind, type_.element)
-    if isinstance(kind, composite.Json):
-        form = _json_column(kind, nullable=False)
-        return form.read, form.write or str
-    if isinstance(kind, composite.List | composite.Dict | composite.Nested):
-        return _json_reader(kind), _json_writer(kind)
-    if isinstance(kind, composite.Enum):
-        return _enum(kind)
-    in_text = type_.name in _TEXTS
-    if isinstance(kind, kinds.Str):
-        return None, _text_writer(type_)
-    if isinstance(kind, kinds.Int):
-        return _reader(int), _integer_writer(kind, type_)
-    if isinstance(kind, kinds.Float):
-        return _reader(float), _float_writer(kind, narrow=type_.name == "float4")
-    if isinstance(kind, kinds.Decimal):
-        return _decimal_reader(kind, in_text=in_text), _decimal_writer(kind, type_)
-    if isinstance(kind, composite.Native):
-        return None, _text_writer(type_)
-    if in_text:
-        return _reader(kind.decode), _within(kind.encode, type_)
-    if isinstance(kind, kinds.Bool):
-        return _BOOLS.__getitem__, lambda value: _BOOL_TEXTS[_of(kind, value)]
-    if isinstance(kind, kinds.Bytes):
-        return _reader(_bytes), lambda value: "\\x" + _checked(kind, value).hex()
-    return _TIMES[type(kind)](kind, type_)
-
-
-def _reader(read: Convert) -> Convert:
-    """A reading function that passes on what it cannot read."""
-
-    def guarded(stored: Any) -> Any:
-        try:
-            return read(stored)
-        except (ValueError, ArithmeticError):
-            return stored
-
-    return guarded
-
-
-def _checked(kind: Kind, value: Any) -> Any:
-    """A value that is of its kind. Raises `KindError`."""
-    kind.encode(value)
-    return value
-
-
-def _of(kind: Kind, value: Any) -> Any:
-    return kind.encode(value)
+    if type_.name in _TEXTS and not isinstance(kind, _TEXTUAL):
+        return reader(kind.decode), _within(kind.encode, type_)
+    return _PAIRS[type(kind)](kind, type_)
 
 
 # -- text, numbers, bytes ----------------------------------------------------------------------
@@ -251,14 +208,7 @@ def _require_digits(value: decimal.Decimal, type_: Type) -> None:
             raise KindError(f"a number with {scale} digits behind the point", shown(value))
 
 
-def _decimal_reader(kind: kinds.Decimal, *, in_text: bool) -> Convert:
-    return _reader(kind.decode) if in_text else _reader(decimal.Decimal)
-
-
 def _decimal_writer(kind: kinds.Decimal, type_: Type) -> Convert:
-    if type_.name != "numeric":
-        return _within(kind.encode, type_)
-
     def write(value: Any) -> str:
         text: str = kind.encode(value)
         if value.is_finite():
@@ -271,134 +221,26 @@ def _decimal_writer(kind: kinds.Decimal, type_: Type) -> Convert:
     return write
 
 
+def _bytes_text(value: Any) -> str:
+    if type(value) is not bytes:
+        raise kinds.Bytes().refused(value)
+    return "\\x" + value.hex()
+
+
 def _bytes(text: str) -> bytes:
     if not text.startswith("\\x"):
         raise ValueError(text)
     return bytes.fromhex(text[2:])
 
 
-def _enum(kind: composite.Enum) -> tuple[Convert, Convert]:
+def _enum(kind: composite.Enum) -> Pair:
     of_numbers = bool(kind.values) and type(kind.values[0]) is int
-    read = _reader(int) if of_numbers else _as_it_is
+    read = reader(int) if of_numbers else _as_it_is
     return read, lambda value: _checked_text(str(kind.encode(value)))
 
 
 def _as_it_is(value: Any) -> Any:
     return value
-
-
-# -- dates and times ---------------------------------------------------------------------------
-
-_INTERVAL: Final = re.compile(
-    r"P(?:(-?\d+)Y)?(?:(-?\d+)M)?(?:(-?\d+)D)?"
-    r"(?:T(?:(-?\d+)H)?(?:(-?\d+)M)?(?:(-?)(\d+)(?:\.(\d{1,6}))?S)?)?"
-)
-_MICROSECONDS: Final = 1_000_000
-_FULL: Final = 6
-
-
-def _interval(text: str) -> Interval:
-    match = _INTERVAL.fullmatch(text)
-    if match is None:
-        raise ValueError(text)
-    years, months, days, hours, minutes, sign, seconds, fraction = match.groups()
-    micros = int(seconds or 0) * _MICROSECONDS + int((fraction or "0").ljust(_FULL, "0"))
-    micros = -micros if sign else micros
-    micros += (int(hours or 0) * 3600 + int(minutes or 0) * 60) * _MICROSECONDS
-    return Interval(int(years or 0) * 12 + int(months or 0), int(days or 0), micros)
-
-
-def _interval_text(value: Interval) -> str:
-    sign = "-" if value.microseconds < 0 else ""
-    seconds, fraction = divmod(abs(value.microseconds), _MICROSECONDS)
-    return f"{value.months} mon {value.days} day {sign}{seconds}.{fraction:06} sec"
-
-
-def _timedelta(text: str) -> datetime.timedelta:
-    value = _interval(text)
-    if value.months:
-        raise ValueError(text)
-    return datetime.timedelta(days=value.days, microseconds=value.microseconds)
-
-
-def _timedelta_text(value: datetime.timedelta) -> str:
-    seconds = value.seconds * _MICROSECONDS + value.microseconds
-    return _interval_text(Interval(0, value.days, seconds))
-
-
-def _digits_of(type_: Type) -> int:
-    """How many digits of a second a type keeps."""
-    if type_.name == "interval":
-        return (
-            _FULL
-            if type_.modifier < 0 or type_.modifier & 0xFFFF == 0xFFFF
-            else (type_.modifier & 0xFFFF)
-        )
-    return _FULL if type_.modifier < 0 else type_.modifier
-
-
-def _require_precision(microseconds: int, type_: Type, value: Any) -> None:
-    digits = _digits_of(type_)
-    if digits < _FULL and microseconds % 10 ** (_FULL - digits):
-        raise KindError(f"a time with {digits} digits of a second", shown(value))
-
-
-def _moments(kind: Kind, type_: Type, read: Convert) -> tuple[Convert, Convert]:
-    """The functions of a kind with microseconds whose text is ISO 8601."""
-
-    def write(value: Any) -> str:
-        text: str = kind.encode(value)
-        _require_precision(value.microsecond, type_, value)
-        return text
-
-    return _reader(read), write
-
-
-def _naive(text: str) -> datetime.datetime:
-    value = datetime.datetime.fromisoformat(text)
-    if value.tzinfo is not None:
-        raise ValueError(text)
-    return value
-
-
-def _aware(text: str) -> datetime.datetime:
-    if not text.endswith("+00"):
-        raise ValueError(text)
-    return datetime.datetime.fromisoformat(text[:-3]).replace(tzinfo=datetime.UTC)
-
-
-def _time(text: str) -> datetime.time:
-    if text.startswith("24"):
-        raise ValueError(text)  # newer Pythons read it as 00:00
-    return datetime.time.fromisoformat(text)
-
-
-def _durations(
-    kind: Kind, type_: Type, read: Convert, text: Convert, micros: Convert
-) -> tuple[Convert, Convert]:
-    def write(value: Any) -> str:
-        kind.encode(value)
-        _require_precision(micros(value), type_, value)
-        found: str = text(value)
-        return found
-
-    return _reader(read), write
-
-
-_TIMES: Final[dict[type[Any], Any]] = {
-    kinds.Date: lambda kind, _type: (_reader(datetime.date.fromisoformat), kind.encode),
-    kinds.Time: lambda kind, type_: _moments(kind, type_, _time),
-    kinds.TimeTz: lambda kind, type_: _moments(kind, type_, _time),
-    kinds.DateTime: lambda kind, type_: _moments(kind, type_, _naive),
-    kinds.DateTimeTz: lambda kind, type_: _moments(kind, type_, _aware),
-    kinds.Timedelta: lambda kind, type_: _durations(
-        kind, type_, _timedelta, _timedelta_text, lambda value: value.microseconds
-    ),
-    IntervalKind: lambda kind, type_: _durations(
-        kind, type_, _interval, _interval_text, lambda value: value.microseconds
-    ),
-    kinds.UUID: lambda kind, _type: (_reader(uuid.UUID), kind.encode),
-}
 
 
 # -- JSON and arrays ---------------------------------------------------------------------------
@@ -439,10 +281,10 @@ def _json_writer(kind: Kind) -> Convert:
 
 
 def _json_reader(kind: Kind) -> Convert:
-    return _reader(lambda stored: kind.decode(json_form(parse_json(stored))))
+    return reader(lambda stored: kind.decode(json_form(parse_json(stored))))
 
 
-def _array(kind: composite.List, element: Type) -> tuple[Convert, Convert]:
+def _array(kind: composite.List, element: Type) -> Pair:
     read_item, write_item = _pair(kind.items, element)
 
     def read(stored: str) -> Any:
@@ -462,3 +304,54 @@ def _array(kind: composite.List, element: Type) -> tuple[Convert, Convert]:
         )
 
     return read, write
+
+
+# -- by kind -----------------------------------------------------------------------------------
+
+
+def _bool(kind: Kind, _type: Type) -> Pair:
+    return _BOOLS.__getitem__, lambda value: _BOOL_TEXTS[kind.encode(value)]
+
+
+def _bytea(_kind: Kind, _type: Type) -> Pair:
+    return reader(_bytes), _bytes_text
+
+
+def _json_text_of(kind: Any, _type: Type) -> Pair:
+    form = _json_column(kind, nullable=False)
+    return form.read, form.write or str
+
+
+def _structure(kind: Kind, _type: Type) -> Pair:
+    return _json_reader(kind), _json_writer(kind)
+
+
+# What stands in a column of text in another form than the archive's.
+_TEXTUAL: Final = (
+    kinds.Str
+    | composite.Json
+    | composite.List
+    | composite.Dict
+    | composite.Nested
+    | composite.Enum
+    | composite.Native
+)
+_PAIRS: Final[dict[type[Kind], Callable[[Any, Type], Pair]]] = {
+    **TIMES,
+    kinds.Bool: _bool,
+    kinds.Bytes: _bytea,
+    kinds.Decimal: lambda kind, type_: (reader(decimal.Decimal), _decimal_writer(kind, type_)),
+    kinds.Float: lambda kind, type_: (
+        reader(float),
+        _float_writer(kind, narrow=type_.name == "float4"),
+    ),
+    kinds.Int: lambda kind, type_: (reader(int), _integer_writer(kind, type_)),
+    kinds.Str: lambda _kind, type_: (None, _text_writer(type_)),
+    kinds.UUID: lambda kind, _type: (reader(uuid.UUID), kind.encode),
+    composite.Dict: _structure,
+    composite.Enum: lambda kind, _type: _enum(kind),
+    composite.Json: _json_text_of,
+    composite.List: _structure,
+    composite.Native: lambda _kind, type_: (None, _text_writer(type_)),
+    composite.Nested: _structure,
+}
