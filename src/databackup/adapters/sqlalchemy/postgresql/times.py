@@ -66,8 +66,10 @@ def _timedelta(text: str) -> datetime.timedelta:
 
 
 def _timedelta_text(value: datetime.timedelta) -> str:
-    seconds = value.seconds * _MICROSECONDS + value.microseconds
-    return _interval_text(Interval(0, value.days, seconds))
+    sign = -1 if value < datetime.timedelta() else 1
+    size = abs(value)
+    micros = size.seconds * _MICROSECONDS + size.microseconds
+    return _interval_text(Interval(0, sign * size.days, sign * micros))
 
 
 def _digits_of(type_: Type) -> int:
