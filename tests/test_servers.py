@@ -120,8 +120,10 @@ def test_missing_server_fails_where_required(names: str, monkeypatch: pytest.Mon
     """Under DATABACKUP_REQUIRE the same is a failure."""
     monkeypatch.setenv(databases.REQUIRE, names)
     missing = attrs.evolve(MISSING, name="mysql")
-    with pytest.raises(pytest.fail.Exception, match=r"^MariaDB was not tested: install"):
+    with pytest.raises((pytest.fail.Exception, pytest.skip.Exception)) as raised:
         databases.url_of(missing)
+    assert pytest.fail.Exception is raised.type
+    assert str(raised.value).startswith("MariaDB was not tested: install")
 
 
 def test_required_names_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
