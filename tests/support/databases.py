@@ -27,10 +27,13 @@ _DRIVERS = {
 
 @contextlib.contextmanager
 def postgresql(*, icu: bool = False) -> Iterator[str]:
-    """The URL of a new PostgreSQL database; `icu` gives its text the order of ICU's `en-US`."""
-    options = "TEMPLATE template0 ENCODING 'UTF8'"
+    """The URL of a new PostgreSQL database, its text in the order of code points.
+
+    `icu` gives it the order of ICU's `en-US`, which PostgreSQL 15 or later knows.
+    """
+    options = "TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'"
     if icu:
-        options += " LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'"
+        options += " LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
     url = url_of(SERVERS["postgresql-icu" if icu else "postgresql"])
     with _new_database(url, options) as made:
         yield made
@@ -97,7 +100,7 @@ def _connected(url: URL) -> Iterator[Connection]:
 def url_of(server: Server) -> URL:
     """Where a server runs; a test that asks for one that is not there is skipped, or fails."""
     try:
-        return _with_driver(server.url())
+        return with_driver(server.url())
     except NotThere as error:
         message = f"{server.title} {LEFT_OUT}: {error}"
     if server.name in required():
@@ -105,7 +108,8 @@ def url_of(server: Server) -> URL:
     pytest.skip(message)
 
 
-def _with_driver(url: str) -> URL:
+def with_driver(url: str) -> URL:
+    """A URL whose driver is the one of the extras."""
     parsed = make_url(url)
     return parsed.set(drivername=_DRIVERS[parsed.get_backend_name()])
 
@@ -130,7 +134,7 @@ def _of(server: Server) -> str | None:
     given = server.given()
     if not given:
         return server.version()
-    url = _with_driver(given)
+    url = with_driver(given)
     try:
         with _connected(url) as connection:
             says = connection.exec_driver_sql("SELECT version()").scalar_one()

@@ -1,7 +1,6 @@
 """Throwaway MariaDB servers, where MariaDB is installed."""
 
 import contextlib
-import getpass
 import os
 import pwd
 import re
@@ -11,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _PATIENCE = 60.0  # seconds
@@ -39,22 +38,13 @@ def started(folder: Path) -> Iterator[str]:
 
     It listens on a free port of 127.0.0.1, and root has a password.
     """
-    user = getpass.getuser()
-    if os.geteuid() == 0:  # as whom it does not run
-        user = "mysql"
-        os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-    files = ["--no-defaults", f"--datadir={folder / 'data'}", f"--user={user}"]
-    subprocess.run(
-        [
-            str(_program("mariadb-install-db")),
-            *files,
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
-            "--skip-name-resolve",
-        ],
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
+    owner = pwd.getpwuid(os.geteuid())
+    if owner.pw_uid == 0:  # as whom it does not run
+        owner = pwd.getpwnam("mysql")
+        os.chown(folder, owner.pw_uid, -1)
+    files = ["--no-defaults", f"--datadir={folder / 'data'}", f"--user={owner.pw_name}"]
+    environment = os.environ | {"TMPDIR": str(folder)}  # root's may be closed to others
+    _install(files, environment)
     password = secrets.token_hex(8)
     first = folder / "first.sql"
     first.write_text(f"ALTER USER root@'127.0.0.1' IDENTIFIED BY '{password}';\n", "ascii")
@@ -73,6 +63,7 @@ def started(folder: Path) -> Iterator[str]:
             "--max-allowed-packet=64M",
             "--innodb-flush-log-at-trx-commit=0",
         ],
+        env=environment,
         stdout=sys.stderr,
     ) as process:
         try:
@@ -80,6 +71,25 @@ def started(folder: Path) -> Iterator[str]:
             yield f"mysql://root:{password}@127.0.0.1:{port}/"
         finally:
             process.kill()  # nothing of it is kept
+
+
+def _install(files: list[str], environment: Mapping[str, str]) -> None:
+    done = subprocess.run(
+        [
+            str(_program("mariadb-install-db")),
+            *files,
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            "--skip-name-resolve",
+        ],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"mariadb-install-db failed: {' '.join(done.stdout.split())}")
 
 
 def _free_port() -> int:
