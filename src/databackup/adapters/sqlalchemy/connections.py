@@ -9,6 +9,7 @@ import attrs
 import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
 
+from databackup.adapters.sqlalchemy.asynchronous import plain_engine
 from databackup.errors import CommitUnknown, StoreError
 
 if TYPE_CHECKING:
@@ -127,6 +128,13 @@ def bind_of(bind: object) -> sqlalchemy.Engine | sqlalchemy.Connection:
 
     Raises `StoreError` for anything else.
     """
-    if isinstance(bind, sqlalchemy.Engine | sqlalchemy.Connection):
-        return bind
-    raise StoreError(f"an Engine or a Connection of SQLAlchemy is needed, not {bind!r}")
+    if isinstance(getattr(bind, "sync_engine", None), sqlalchemy.Engine):
+        return plain_engine(bind)
+    if not isinstance(bind, sqlalchemy.Engine | sqlalchemy.Connection):
+        what = f"{type(bind).__module__}.{type(bind).__qualname__}"
+        raise StoreError(f"an Engine or a Connection of SQLAlchemy is needed, not {what}")
+    if bind.dialect.is_async:
+        raise StoreError(
+            "the connection of an asynchronous engine cannot be used; give the AsyncEngine"
+        )
+    return bind
