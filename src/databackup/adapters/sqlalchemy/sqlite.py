@@ -28,7 +28,7 @@ class PooledConnections(Connections):
     """
 
     def __init__(self, bind: sqlalchemy.Engine | sqlalchemy.Connection) -> None:
-        super().__init__(self._driver_connection)
+        super().__init__()
         self._bind = bind
 
     @property
@@ -52,9 +52,6 @@ class PooledConnections(Connections):
                 pooled = stack.enter_context(self._checked_out(self._bind))
                 connection, within = _sqlite3(pooled), False
             yield stack.enter_context(lent(connection, wait, within=within))
-
-    def _driver_connection(self) -> sqlite3.Connection:
-        raise NotImplementedError  # `connection` is all that is asked
 
     @contextlib.contextmanager
     def _checked_out(self, engine: sqlalchemy.Engine) -> Iterator[sqlalchemy.PoolProxiedConnection]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import os
 import sqlite3
@@ -15,6 +16,7 @@ from databackup.errors import FileError, StoreError, StoreLocked, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     Database = str | os.PathLike[str] | sqlite3.Connection | Callable[[], sqlite3.Connection]
 
@@ -24,8 +26,35 @@ DEFAULT_WAIT: Final = 5.0
 _CACHE_KIB: Final = 16 * 1024  # an index of a hundred thousand records fits in
 
 
-class Connections:
-    """Where connections to one database come from, each for one use.
+class Connections(abc.ABC):
+    """Where connections to one database come from, each for one use."""
+
+    def __init__(self, wait: float = DEFAULT_WAIT) -> None:
+        self._wait = wait
+        self._lent = threading.Lock()
+
+    @property
+    @abc.abstractmethod
+    def are_lent(self) -> bool:
+        """Whether there is only the host's one connection."""
+
+    @abc.abstractmethod
+    def connection(self, wait: float | None = None) -> AbstractContextManager[Lease]:
+        """A connection with the settings that the adapter needs, for one use."""
+
+    @contextlib.contextmanager
+    def one_user(self, wait: float) -> Iterator[None]:
+        """Keep others from the host's one connection. Raises `StoreLocked`."""
+        if not self._lent.acquire(timeout=wait):
+            raise StoreLocked("the connection is in use by another export or import")
+        try:
+            yield
+        finally:
+            self._lent.release()
+
+
+class OpenedConnections(Connections):
+    """Where connections to one database come from.
 
     A path and a callable give a fresh one each time, which is closed again. A connection of the
     host's own is lent, to one user at a time, and gets its settings back.
@@ -37,13 +66,11 @@ class Connections:
                 "a path, a sqlite3.Connection or a callable that returns one, "
                 f"not {type(database).__name__}"
             )
+        super().__init__(wait)
         self._database = database
-        self._wait = wait
-        self._lent = threading.Lock()
 
     @property
     def are_lent(self) -> bool:
-        """Whether there is only the host's one connection."""
         return isinstance(self._database, sqlite3.Connection)
 
     def __str__(self) -> str:
@@ -53,7 +80,6 @@ class Connections:
 
     @contextlib.contextmanager
     def connection(self, wait: float | None = None) -> Iterator[Lease]:
-        """A connection outside any transaction, with the settings that the adapter needs."""
         wait = self._wait if wait is None else wait
         database = self._database
         if isinstance(database, sqlite3.Connection):
@@ -72,20 +98,10 @@ class Connections:
                     set_pragma(connection, "cache_size", -cache)
             yield Lease(connection)
 
-    @contextlib.contextmanager
-    def one_user(self, wait: float) -> Iterator[None]:
-        """Keep others from the host's one connection. Raises `StoreLocked`."""
-        if not self._lent.acquire(timeout=wait):
-            raise StoreLocked("the connection is in use by another export or import")
-        try:
-            yield
-        finally:
-            self._lent.release()
-
 
 def connections_to(database: Database | Connections, wait: float) -> Connections:
     """Where connections to a database come from."""
-    return database if isinstance(database, Connections) else Connections(database, wait)
+    return database if isinstance(database, Connections) else OpenedConnections(database, wait)
 
 
 @contextlib.contextmanager
