@@ -93,8 +93,14 @@ _SQLITE, _POSTGRESQL, _MYSQL = (
 _ALL = (_SQLITE, _POSTGRESQL, _MYSQL)
 
 
+def _case(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "+".join(dialect.name for dialect in value)
+    return getattr(value, "name", None) or repr(value) if isinstance(value, Kind) else repr(value)
+
+
 class _Own(UserDefinedType[str]):
-    def get_col_spec(self) -> str:
+    def get_col_spec(self, **_: Any) -> str:
         return "OWN"
 
 
@@ -143,7 +149,7 @@ class _Own(UserDefinedType[str]):
         (_Own(), _ALL, None),
         (sa.types.NullType(), _ALL, None),
     ],
-    ids=str,
+    ids=_case,
 )
 def test_kinds(type_: TypeEngine[Any], dialects: list[sa.Dialect], kind: Kind | None) -> None:
     """Each type has its kind; None where the type itself does not say it."""
@@ -153,7 +159,11 @@ def test_kinds(type_: TypeEngine[Any], dialects: list[sa.Dialect], kind: Kind | 
 def test_a_type_without_a_kind(engine: sa.Engine) -> None:
     """All such columns are named, with their types, and what to do."""
     metadata = sa.MetaData()
-    columns = [sa.Column("x", _Own), sa.Column("y", postgresql.INET), sa.Column("z", sa.Date)]
+    columns: list[sa.Column[Any]] = [
+        sa.Column("x", _Own),
+        sa.Column("y", postgresql.INET),
+        sa.Column("z", sa.Date),
+    ]
     sa.Table("a", metadata, *columns)
     with pytest.raises(SchemaError, match="exclude the column") as caught:
         SQLAlchemyRepository.from_metadata(engine, metadata)

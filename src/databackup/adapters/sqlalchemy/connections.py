@@ -9,7 +9,7 @@ import attrs
 import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
 
-from databackup.adapters.sqlalchemy.asynchronous import plain_engine
+from databackup.adapters.sqlalchemy.drivers import plain_engine, shown
 from databackup.errors import CommitUnknown, StoreError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Connections:
         return self.bind.engine
 
     def __str__(self) -> str:
-        return self.engine.url.render_as_string(hide_password=True)
+        return shown(self.engine)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlalchemy.Connection]:

@@ -9,6 +9,7 @@ import sqlalchemy
 from sqlalchemy import exc
 
 from databackup.adapters._sql import Table
+from databackup.adapters.sqlalchemy.drivers import shown
 from databackup.adapters.sqlalchemy.types import kind_of
 from databackup.errors import SchemaError, StoreFailed
 from databackup.schema import Collection, Field, Reference, Schema
@@ -82,8 +83,7 @@ def _default_schema(
     try:
         return sqlalchemy.inspect(bind).default_schema_name
     except exc.SQLAlchemyError as error:
-        where = bind.engine.url.render_as_string(hide_password=True)
-        raise StoreFailed(f"{where} cannot be reached: {error}") from error
+        raise StoreFailed(f"{shown(bind.engine)} cannot be reached: {error}") from error
 
 
 class _TableFields:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy
 from sqlalchemy import exc, pool
 
+from databackup.adapters.sqlalchemy.drivers import shown
 from databackup.adapters.sqlite.connections import Connections, lent, require_file
 from databackup.errors import StoreError, StoreFailed, StoreLocked
 
@@ -37,7 +38,7 @@ class PooledConnections(Connections):
         return isinstance(bind, sqlalchemy.Connection) or isinstance(bind.pool, _ONE_CONNECTION)
 
     def __str__(self) -> str:
-        return self._bind.engine.url.render_as_string(hide_password=True)
+        return shown(self._bind.engine)
 
     @contextlib.contextmanager
     def connection(self, wait: float | None = None) -> Iterator[Lease]:
