@@ -70,7 +70,7 @@ def test_the_connection_of_an_async_engine(tmp_path: Path) -> None:
                 await connection.run_sync(
                     lambda plain: SQLAlchemyRepository.from_metadata(plain, Base.metadata)
                 )
-            with pytest.raises(StoreError, match="an Engine or a Connection"):
+            with pytest.raises(StoreError, match="give the AsyncEngine"):
                 SQLAlchemyRepository.from_metadata(connection, Base.metadata)
         await engine.dispose()
 
