@@ -14,6 +14,7 @@ from databackup._version import __version__
 if TYPE_CHECKING:
     from databackup.archive.limits import Limits
     from databackup.errors import DatabackupError, Problem
+    from databackup.operations.asynchronous import export_all_async, import_all_async
     from databackup.operations.diff import diff
     from databackup.operations.differences import CollectionDiff, Diff, RecordDiff
     from databackup.operations.export import export_all, iter_export
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "archive.limits": ("Limits",),
     "errors": ("DatabackupError", "Problem"),
+    "operations.asynchronous": ("export_all_async", "import_all_async"),
     "operations.diff": ("diff",),
     "operations.differences": ("CollectionDiff", "Diff", "RecordDiff"),
     "operations.export": ("export_all", "iter_export"),
@@ -108,7 +110,9 @@ __all__ = [
     "__version__",
     "diff",
     "export_all",
+    "export_all_async",
     "import_all",
+    "import_all_async",
     "inspect_archive",
     "iter_export",
     "seal_archive",

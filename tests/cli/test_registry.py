@@ -305,7 +305,7 @@ def test_installed_adapter() -> None:
         ("far://nothing", "is None, not a repository"),
         ("gone://x", "loading the adapter for gone:// failed: ModuleNotFoundError"),
         ("wrong://x", "the adapter for wrong:// is no function"),
-        ("other://x", "there are far://, gone://, sqlite://, wrong://"),
+        ("other://x", "there are far://, gone://, mariadb://, mysql://, postgresql://, sqlite://"),
     ],
 )
 def test_installed_adapters_that_fail(target: str, message: str) -> None:

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 GROUP: Final = "databackup.adapters"
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+# Up to the last @: whoever forgot to percent-encode a password shows none of it either.
+_PASSWORD = re.compile(r"^([^:]+://[^:/@]*):.*@", re.DOTALL)
+_SECRET_OPTION = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+# By SQLAlchemy's name for an engine, the extra that brings its driver.
+_SERVERS: Final = {"mariadb": "mysql", "mysql": "mysql", "postgresql": "postgresql"}
 # A drive's letter is a module's name, too: `C:\x.db` and `C:/x.db` do not match, `c:x` does.
 _ATTRIBUTE = re.compile(
     r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<path>[^\W\d]\w*(\.[^\W\d]\w*)*)"
@@ -45,10 +50,11 @@ def open_repository(
     """The repository that a target names.
 
     A target is the path of a SQLite file; `sqlite:///path` (relative; four slashes for an absolute
-    path; percent-encoded); `package.module:attribute`, a repository or a function without arguments
-    that returns one, with the current directory importable as it is for `python -m`; or the URL of
-    an installed adapter. What the form of the target says is final: write `./app:db` for a file of
-    that name.
+    path; percent-encoded); any other URL of SQLAlchemy's for PostgreSQL, MariaDB, MySQL or SQLite;
+    `package.module:attribute`, a repository or a function without arguments that returns one, with
+    the current directory importable as it is for `python -m`; or the URL of an installed adapter.
+    What the form of the target says is final: write `./app:db` for a file of that name. No error
+    has the password of a URL in it.
 
     `types` and `exclude` (tables or columns that are not backed up, each with its reason) are for
     stores whose schema is read from the store itself; `wait` is how many seconds a SQLite file may
@@ -94,11 +100,45 @@ def _open_url(
 ) -> Repository:
     if scheme == "sqlite":
         return _open_sqlite(_path_of(rest, target), types, exclude, wait)
-    opener = _installed(scheme, target)
-    found = _call(
-        target, f"the adapter for {scheme}://", opener, target, types=types, exclude=exclude
-    )
-    return _require_repository(target, found)
+    shown = without_password(target)
+    if _is_sqlalchemys(scheme):
+        return _open_sqlalchemy(scheme, target, shown, exclude)
+    opener = _installed(scheme, shown)
+    try:
+        found = opener(target, types=types, exclude=exclude)
+    except DatabackupError:
+        raise
+    except (Exception, SystemExit) as error:
+        if target in str(error) and shown != target:  # and so it would be in the cause
+            raise TargetError(f"{shown}: the adapter for {scheme}:// failed") from None
+        raise _failed(shown, f"the adapter for {scheme}://", error) from error
+    return _require_repository(shown, found)
+
+
+def _is_sqlalchemys(scheme: str) -> bool:
+    backend, plus, _ = scheme.partition("+")
+    return backend in _SERVERS or (backend == "sqlite" and bool(plus))
+
+
+def _open_sqlalchemy(
+    scheme: str, target: str, shown: str, exclude: Mapping[str, str]
+) -> Repository:
+    try:
+        urls = importlib.import_module("databackup.adapters.sqlalchemy.urls")
+    except ModuleNotFoundError as error:
+        if error.name != "sqlalchemy":
+            raise
+        extra = _SERVERS.get(scheme.partition("+")[0], "sqlalchemy")
+        raise TargetError(f"{shown} needs SQLAlchemy: pip install 'databackup[{extra}]'") from error
+    repository: Repository = urls.open_url(target, shown, exclude)
+    return repository
+
+
+def without_password(target: str) -> str:
+    """A target as it may be shown to anybody."""
+    if notation_of(target) != "url":
+        return target
+    return _SECRET_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1:***@", target))
 
 
 def _path_of(rest: str, target: str) -> str:
@@ -117,7 +157,7 @@ def _path_of(rest: str, target: str) -> str:
 def _installed(scheme: str, target: str) -> Callable[..., Any]:
     found = {point.name: point for point in importlib.metadata.entry_points(group=GROUP)}
     if scheme not in found:
-        known = ", ".join(f"{name}://" for name in sorted({"sqlite", *found}))
+        known = ", ".join(f"{name}://" for name in sorted({"sqlite", *_SERVERS, *found}))
         raise TargetError(f"no adapter is installed for {target}; there are {known}")
     opener = _call(target, f"loading the adapter for {scheme}://", found[scheme].load)
     if not callable(opener):

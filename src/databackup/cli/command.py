@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, get_args
 import attrs
 import click
 
+from databackup.adapters.registry import without_password
 from databackup.adapters.sqlite.reflect import Types
 from databackup.archive.files import open_source
 from databackup.cli import render
@@ -73,7 +74,7 @@ class Command(click.Command):
             read = given.get("edited", given.get("file"))
             place = "standard input" if read == "-" else read
         elif isinstance(error, StoreError):
-            place = given.get("target")
+            place = without_password(given["target"]) if given.get("target") else None
         output.error(error, place)
         return OUTCOME_UNKNOWN if isinstance(error, CommitUnknown) else self.failed
 

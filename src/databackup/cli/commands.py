@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, get_args
 import click
 
 from databackup import __version__
-from databackup.adapters.registry import open_repository
+from databackup.adapters.registry import open_repository, without_password
 from databackup.adapters.sqlite.reflect import Types
 from databackup.cli import confirm, render
 from databackup.cli.command import (
@@ -82,9 +82,10 @@ _dangling = click.option(
 def cli() -> None:
     """Export all data of an app to one file, and import it back, all or nothing.
 
-    TARGET is the path of a SQLite file, sqlite:///PATH, or package.module:attribute, which is a
-    repository or a function without arguments that returns one. FILE is the archive; - is
-    standard input or output.
+    TARGET is the path of a SQLite file, sqlite:///PATH, a URL of SQLAlchemy's such as
+    postgresql://USER:PASSWORD@HOST/NAME, or package.module:attribute, which is a repository or a
+    function without arguments that returns one. FILE is the archive; - is standard input or
+    output.
 
     Exit codes: 0 done; 1 refused or failed, and nothing was changed; 2 wrong usage; 3 the
     connection was lost during the commit, and the outcome is unknown; 130 cancelled with Ctrl-C,
@@ -114,7 +115,9 @@ def export_command(
     if file != "-":
         confirm.require_replaceable(file)
     repository = run.guard.repository(open_repository(target, types=types, exclude=exclude))
-    with progress_bar(f"opening {target}", wanted=run.output.wants_progress) as progress:
+    with progress_bar(
+        f"opening {without_password(target)}", wanted=run.output.wants_progress
+    ) as progress:
         report = export_all(repository, _stdout() if file == "-" else file, progress=progress)
     run.output.done(render.exported(report), report.as_json())
 
@@ -184,6 +187,7 @@ def import_command(
         raise confirm.NotConfirmed(
             "the archive comes from standard input, so nobody can be asked; nothing was changed"
         )
+    shown = without_password(target)
     with opened_archive(file, limits) as source:
         repository = open_repository(target, types=types, exclude=exclude, wait=options["wait"])
         if not yes:
@@ -192,13 +196,13 @@ def import_command(
                 text = confirm.overview(
                     source,
                     repository,
-                    target,
+                    shown,
                     mode=options["mode"],
                     wrong_app=options["wrong_app"],
                     limits=limits,
                 )
             run.output.say(text)
-            confirm.require_consent(run.output, target, options["mode"])
+            confirm.require_consent(run.output, shown, options["mode"])
             source.seek(start)
         with progress_bar(f"checking {file}") as progress:
             report = import_all(
@@ -209,7 +213,7 @@ def import_command(
                 progress=progress,
                 **options,
             )
-    run.output.done(render.imported(report, file, target), report.as_json())
+    run.output.done(render.imported(report, file, shown), report.as_json())
 
 
 @cli.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from databackup.adapters.registry import notation_of, open_repository
+from databackup.adapters.registry import notation_of, open_repository, without_password
 from databackup.adapters.sqlite.reflect import Types
 from databackup.cli.command import Command, Run, as_json, opened_archive, target_options
 from databackup.cli.limits import limit_option
@@ -94,7 +94,9 @@ def diff(
             "--types and --exclude are for stores whose schema is read from them."
         )
     with contextlib.ExitStack() as stack:
-        progress = stack.enter_context(progress_bar(f"reading {visible(a)} and {visible(b)}"))
+        progress = stack.enter_context(
+            progress_bar(f"reading {visible(_called(a))} and {visible(_called(b))}")
+        )
         standard_input = opened_archive("-", limits)
         sides = [
             stack.enter_context(standard_input) if name == "-" else _opened(name, types, exclude)
@@ -139,4 +141,4 @@ def _is_database(path: Path) -> bool:
 
 
 def _called(name: str) -> str:
-    return "standard input" if name == "-" else name
+    return "standard input" if name == "-" else without_password(name)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
 
+from databackup.adapters.sqlalchemy.drivers import plain_engine, shown
 from databackup.errors import CommitUnknown, StoreError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Connections:
         return self.bind.engine
 
     def __str__(self) -> str:
-        return self.engine.url.render_as_string(hide_password=True)
+        return shown(self.engine)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlalchemy.Connection]:
@@ -122,11 +123,18 @@ def engine_errors(dialect: Dialect, doing: str) -> Iterator[None]:
         raise dialect.error(error, doing) from error
 
 
-def bind_of(bind: object) -> sqlalchemy.Engine | sqlalchemy.Connection:
+def bind_of(bind: Any) -> sqlalchemy.Engine | sqlalchemy.Connection:
     """The engine or connection that was given; for an async engine a sync one of the same URL.
 
     Raises `StoreError` for anything else.
     """
-    if isinstance(bind, sqlalchemy.Engine | sqlalchemy.Connection):
-        return bind
-    raise StoreError(f"an Engine or a Connection of SQLAlchemy is needed, not {bind!r}")
+    on_a_loop = isinstance(getattr(bind, "sync_engine", None), sqlalchemy.Engine)
+    if on_a_loop and not hasattr(bind, "sync_connection"):
+        return plain_engine(bind)
+    if not on_a_loop and not isinstance(bind, sqlalchemy.Engine | sqlalchemy.Connection):
+        what = f"{type(bind).__module__}.{type(bind).__qualname__}"
+        raise StoreError(f"an Engine or a Connection of SQLAlchemy is needed, not {what}")
+    if on_a_loop or bind.dialect.is_async:
+        raise StoreError("a connection of an AsyncEngine cannot be used; give the AsyncEngine")
+    found: sqlalchemy.Engine | sqlalchemy.Connection = bind
+    return found

@@ -1,4 +1,4 @@
-"""`SQLAlchemyRepository`: a database behind SQLAlchemy as a store."""
+"""A database of a server, behind SQLAlchemy, as a `Repository`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from databackup.adapters._sql import Table, differences, tables_of
-from databackup.adapters.sqlalchemy.connections import Connections, bind_of
+from databackup.adapters.sqlalchemy.connections import Connections
 from databackup.adapters.sqlalchemy.dialects import dialect_of
 from databackup.adapters.sqlalchemy.plan import Plan
 from databackup.errors import StoreMismatch
@@ -22,23 +22,8 @@ if TYPE_CHECKING:
     from databackup.schema import Schema
 
 
-class SQLAlchemyRepository:
-    """A PostgreSQL, MariaDB or MySQL database that a host reaches through SQLAlchemy.
-
-    bind
-        An engine, or a connection of the host's. On a connection that is in a transaction, exports
-        and imports run in a savepoint: what the host began is neither committed nor rolled back.
-    schema
-        What is backed up. A table or column of the database that it overlooks is refused; the
-        tables of Alembic and of Django's migrations are excluded.
-    tables
-        By collection, the table's name or a `Table`, where names differ. Tables of another than
-        the default schema are named `schema.table`.
-    schemas
-        The database schemas beside the default one that are looked at.
-
-    Raises `SchemaError` for names that do not fit, `StoreError` for an engine that is not known.
-    """
+class ServerRepository:
+    """A PostgreSQL, MariaDB or MySQL database, for `SQLAlchemyRepository`, which explains it."""
 
     def __init__(
         self,
@@ -48,9 +33,8 @@ class SQLAlchemyRepository:
         tables: Mapping[str, str | Table] | None = None,
         schemas: Sequence[str] = (),
     ) -> None:
-        found = bind_of(bind)
-        self._dialect = dialect_of(found)
-        self._connections = Connections(found, self._dialect)
+        self._dialect = dialect_of(bind)
+        self._connections = Connections(bind, self._dialect)
         self._stated_schema = schema
         self._tables = tables_of(schema, tables)
         self._schemas = tuple(schemas)

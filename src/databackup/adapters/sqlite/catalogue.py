@@ -61,6 +61,7 @@ class ForeignKey:
     parent: str
     to: tuple[str, ...]
     on_delete: str
+    on_update: str = "NO ACTION"
 
 
 @attrs.frozen
@@ -359,7 +360,7 @@ def _foreign_keys(
             actual = tuple(_actual_name(name, parent.columns) for name in to)
             if len(actual) == len(parts) and set(actual) <= parent.columns.keys():
                 own = tuple(part[3] for part in parts)
-                yield ForeignKey(table, own, parent.name, actual, parts[0][6])
+                yield ForeignKey(table, own, parent.name, actual, parts[0][6], parts[0][5])
 
 
 def _triggers(connection: sqlite3.Connection, tables: Mapping[str, TableInfo]) -> Iterator[Trigger]:

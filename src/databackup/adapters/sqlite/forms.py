@@ -19,6 +19,7 @@ import attrs
 from databackup.adapters._binding import Convert, Form
 from databackup.adapters.sqlite.columns import DIGITS, whole_column
 from databackup.adapters.sqlite.jsonforms import json_column, json_reader, json_writer
+from databackup.adapters.sqlite.sqlalchemyforms import sqlalchemy_form
 from databackup.schema import KindError, RawText, composite, kinds
 from databackup.schema.interval import IntervalKind
 from databackup.schema.kind import shown
@@ -74,24 +75,31 @@ def form_of(field: Field, column: Column, datetimes: Datetimes) -> Form:
 
 
 def _text_form(kind: Kind, column: Column, datetimes: Datetimes) -> tuple[Convert, Convert] | None:
+    if datetimes == "sqlalchemy" and (
+        own := sqlalchemy_form(kind, column, exact=_is_exact(column))
+    ):
+        return own
     if isinstance(kind, kinds.Decimal):
         return _decimal(kind, column)
     if isinstance(kind, kinds.DateTime | kinds.DateTimeTz):
         return _datetime(kind, column, datetimes)
     if isinstance(kind, kinds.UUID) and column.affinity == "BLOB" and column.declared:
         return _uuid_of_bytes, _bytes_of_uuid
-    if isinstance(kind, kinds.Time) and datetimes == "sqlalchemy":
-        return _time_with_microseconds(kind)
     return (_decoding(kind.decode), kind.encode) if isinstance(kind, _AS_THEIR_FORM) else None
 
 
-def unsuitable(field: Field, column: Column) -> str | None:
+def unsuitable(field: Field, column: Column, datetimes: Datetimes) -> str | None:
     """Why a column cannot hold a field's values, where that is plain from its declaration."""
     numeric = column.affinity in ("INTEGER", "NUMERIC", "REAL")
-    exact = column.affinity in _NUMERIC and scale_of(column.declared) is not None
+    exact = _is_exact(column) or (datetimes == "sqlalchemy" and column.affinity == "NUMERIC")
     if isinstance(field.value_kind, kinds.Decimal) and numeric and not exact:
         return "is for decimals, and needs to be TEXT or to declare a scale as NUMERIC(10, 2) does"
     return None
+
+
+def _is_exact(column: Column) -> bool:
+    """Whether decimals stand in a column as numbers of a declared scale."""
+    return column.affinity in _NUMERIC and scale_of(column.declared) is not None
 
 
 def scale_of(declared: str) -> int | None:
@@ -240,19 +248,6 @@ def _datetime(kind: Kind, column: Column, datetimes: Datetimes) -> tuple[Convert
     return read, write
 
 
-def _parsing(parse: Convert, write: Convert) -> Convert:
-    """A reading function for text that is taken only if it is what would be written."""
-
-    def read(stored: Any) -> Any:
-        try:
-            value = parse(stored)
-            return value if write(value) == stored else stored
-        except (TypeError, ValueError):
-            return stored
-
-    return read
-
-
 def _of_kind(kind: Kind, value: Any, *, aware: bool) -> datetime.datetime:
     if type(value) is not datetime.datetime or (value.utcoffset() is not None) is not aware:
         raise KindError(kind.expected, shown(value))
@@ -288,14 +283,6 @@ def _epoch(kind: Kind, *, aware: bool, real: bool) -> tuple[Convert, Convert]:
         return value if again == stored and (real or type(again) is type(stored)) else stored
 
     return read, write
-
-
-def _time_with_microseconds(kind: kinds.Time) -> tuple[Convert, Convert]:
-    def write(value: Any) -> str:
-        kind.encode(value)
-        return str(value.isoformat("microseconds"))
-
-    return _parsing(datetime.time.fromisoformat, write), write
 
 
 # -- UUIDs as bytes ----------------------------------------------------------------------------

@@ -7,20 +7,14 @@ from typing import TYPE_CHECKING, Self
 
 from databackup.adapters._sql import Table, differences, tables_of
 from databackup.adapters.sqlite.catalogue import read_catalogue
-from databackup.adapters.sqlite.connection import (
-    DEFAULT_WAIT,
-    Connections,
-    Shared,
-    roll_back,
-    set_pragma,
-    store_errors,
-)
+from databackup.adapters.sqlite.connection import store_errors
+from databackup.adapters.sqlite.connections import DEFAULT_WAIT, Shared, connections_to
 from databackup.adapters.sqlite.definitions import folded
 from databackup.adapters.sqlite.forms import DATETIMES, unsuitable
 from databackup.adapters.sqlite.plan import Plan
 from databackup.adapters.sqlite.reflect import TYPES, reflected_schema
 from databackup.adapters.sqlite.snapshot import SQLiteSnapshot
-from databackup.adapters.sqlite.transaction import SQLiteTransaction, begin, commit
+from databackup.adapters.sqlite.transaction import SQLiteTransaction
 from databackup.errors import SchemaError, StoreMismatch
 from databackup.repository import Capabilities
 
@@ -29,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from databackup.adapters.sqlite.catalogue import Catalogue
-    from databackup.adapters.sqlite.connection import Database
+    from databackup.adapters.sqlite.connections import Connections, Database
     from databackup.adapters.sqlite.forms import Datetimes
+    from databackup.adapters.sqlite.lease import Lease
     from databackup.adapters.sqlite.reflect import Types
     from databackup.schema import Collection, Schema
 
@@ -50,7 +45,8 @@ class SQLiteRepository:
     datetimes
         How the host writes datetimes: "space" as sqlite3, Django and CURRENT_TIMESTAMP do, "T" as
         isoformat() does, "sqlalchemy" with a space and always six digits (times of day, too), or
-        "epoch" as seconds. Another form is off its kind.
+        "epoch" as seconds. Another form is off its kind. With "sqlalchemy" UUIDs in CHAR(32) have
+        no dashes, durations in DATETIME count from 1970, and decimals in NUMERIC need no scale.
     wait
         Seconds to wait for a lock when the catalogue or the records are read.
 
@@ -59,7 +55,7 @@ class SQLiteRepository:
 
     def __init__(
         self,
-        database: Database,
+        database: Database | Connections,
         schema: Schema,
         *,
         tables: Mapping[str, str | Table] | None = None,
@@ -67,7 +63,7 @@ class SQLiteRepository:
         wait: float = DEFAULT_WAIT,
     ) -> None:
         _require_choice("datetimes", datetimes, DATETIMES)
-        self._connections = Connections(database, wait)
+        self._connections = connections_to(database, wait)
         self._stated_schema = schema
         self._stated_tables = tables_of(schema, tables)
         _require_tables_of_their_own(self._stated_tables)
@@ -78,7 +74,7 @@ class SQLiteRepository:
     @classmethod
     def reflect(
         cls,
-        database: Database,
+        database: Database | Connections,
         *,
         types: Types = "storage",
         app: str | None = None,
@@ -101,8 +97,8 @@ class SQLiteRepository:
         _require_choice("types", types, TYPES)
         _require_choice("datetimes", datetimes, DATETIMES)
         with (
-            Connections(database, wait).connection() as connection,
-            _reading(connection) as catalogue,
+            connections_to(database, wait).connection() as lease,
+            _reading(lease) as (connection, catalogue),
             store_errors("the catalogue cannot be read"),
         ):
             schema = reflected_schema(
@@ -139,23 +135,18 @@ class SQLiteRepository:
 
     @contextlib.contextmanager
     def transaction(self, *, wait: float = DEFAULT_WAIT) -> Iterator[SQLiteTransaction]:
-        with self._connections.connection(wait) as connection:
-            begin(connection)
-            try:
-                with store_errors("the catalogue cannot be read"):
-                    catalogue = read_catalogue(connection)
-                plans = self._plans(catalogue)
-                with contextlib.closing(
-                    SQLiteTransaction(connection, plans, catalogue, lent=self._connections.are_lent)
-                ) as transaction:
-                    yield transaction
-                    if not transaction.finished:
-                        transaction.finish({})
-            except BaseException:
-                roll_back(connection)
-                raise
+        with self._connections.connection(wait) as lease, lease.writing() as connection:
+            with store_errors("the catalogue cannot be read"):
+                catalogue = read_catalogue(connection)
+            plans = self._plans(catalogue)
+            lease.require_no_actions(catalogue, {plan.info.name for plan in plans.values()})
+            with contextlib.closing(
+                SQLiteTransaction(connection, plans, catalogue, lent=self._connections.are_lent)
+            ) as transaction:
+                yield transaction
+                if not transaction.finished:
+                    transaction.finish({})
             transaction.require_transaction()
-            commit(connection)
 
     # -- schema and store ----------------------------------------------------------------------
 
@@ -167,14 +158,14 @@ class SQLiteRepository:
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[tuple[sqlite3.Connection, Catalogue]]:
-        with self._connections.connection() as connection, _reading(connection) as catalogue:
-            yield connection, catalogue
+        with self._connections.connection() as lease, _reading(lease) as read:
+            yield read
 
     def _plans(self, catalogue: Catalogue) -> dict[str, Plan]:
         """How each collection is read and written. Raises `StoreMismatch`."""
         schema, _ = self._observe(catalogue)
         tables = self._actual_tables(catalogue)
-        found = list(_differences(schema, tables, catalogue))
+        found = list(_differences(schema, tables, catalogue, self._datetimes))
         if found:
             raise StoreMismatch(
                 f"{self._connections} does not fit the schema: " + "; ".join(found), tuple(found)
@@ -216,16 +207,12 @@ class SQLiteRepository:
 
 
 @contextlib.contextmanager
-def _reading(connection: sqlite3.Connection) -> Iterator[Catalogue]:
+def _reading(lease: Lease) -> Iterator[tuple[sqlite3.Connection, Catalogue]]:
     """A read transaction; the snapshot stands from the reading of the catalogue on."""
-    try:
+    with lease.reading() as connection:
         with store_errors("the database cannot be read"):
-            set_pragma(connection, "query_only", 1)
-            connection.execute("BEGIN")
             catalogue = read_catalogue(connection)
-        yield catalogue
-    finally:
-        roll_back(connection)
+        yield connection, catalogue
 
 
 def _require_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
@@ -258,7 +245,7 @@ def _missing(
 
 
 def _differences(
-    schema: Schema, tables: Mapping[str, Table], catalogue: Catalogue
+    schema: Schema, tables: Mapping[str, Table], catalogue: Catalogue, datetimes: Datetimes
 ) -> Iterator[str]:
     """What does not fit: names, columns that cannot hold their field, keys that are not unique."""
     store = {name: info.columns for name, info in catalogue.tables.items()}
@@ -272,7 +259,7 @@ def _differences(
             yield info.problem
         for field in collection.fields:
             column = info.columns[table.column(field.name)]
-            reason = unsuitable(field, column)
+            reason = unsuitable(field, column, datetimes)
             if reason:
                 yield f"the column {table.name}.{column.name} ({column.declared}) {reason}"
         key = [table.column(name) for name in collection.key]

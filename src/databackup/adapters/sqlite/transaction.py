@@ -7,17 +7,7 @@ import itertools
 import sqlite3
 from typing import TYPE_CHECKING
 
-from databackup.adapters.sqlite.connection import (
-    pragma,
-    primary_code,
-    query,
-    quoted,
-    roll_back,
-    set_pragma,
-    store_error,
-    store_errors,
-    write_errors,
-)
+from databackup.adapters.sqlite.connection import query, quoted, store_errors, write_errors
 from databackup.adapters.sqlite.outside import OutsideReferences
 from databackup.adapters.sqlite.snapshot import SQLiteSnapshot
 from databackup.errors import (
@@ -36,37 +26,6 @@ if TYPE_CHECKING:
     from databackup.adapters.sqlite.plan import Plan
     from databackup.repository import Key, Row
     from databackup.schema import Collection, Reference
-
-
-def begin(connection: sqlite3.Connection) -> None:
-    """Begin to write, with references unchecked until the end and nothing that cascades.
-
-    `PRAGMA foreign_keys` does nothing within a transaction. IMMEDIATE takes the lock at once: going
-    from reading to writing later can fail with "locked", without any wait.
-    """
-    with store_errors("no transaction can begin"):
-        if pragma(connection, "main.journal_mode") == "off":
-            raise StoreError(
-                "the connection's journal_mode is off, so that nothing can be undone; "
-                "set another journal mode, or give a path"
-            )
-        set_pragma(connection, "foreign_keys", 0)
-        if pragma(connection, "foreign_keys"):
-            raise StoreFailed("SQLite goes on enforcing foreign keys")
-        connection.execute("BEGIN IMMEDIATE")
-
-
-def commit(connection: sqlite3.Connection) -> None:
-    """Keep what was written. What fails is rolled back, and is certain where it can be."""
-    try:
-        connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        # SQLite itself rolls back where the disk is full, before the point of no return.
-        certain = connection.in_transaction or primary_code(error) == sqlite3.SQLITE_FULL
-        roll_back(connection)
-        if certain:
-            raise store_error(error, "nothing was committed") from error
-        raise CommitUnknown(f"the commit failed: {error}") from error
 
 
 class SQLiteTransaction(SQLiteSnapshot):

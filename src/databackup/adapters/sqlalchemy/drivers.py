@@ -1,0 +1,72 @@
+"""URLs of engines: as they may be shown, and with the plain drivers of asynchronous ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy
+from sqlalchemy import pool
+
+from databackup.errors import StoreError
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+# By an asynchronous driver, the one that is used instead.
+_DRIVERS: Final = {
+    "postgresql+asyncpg": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+    "postgresql+psycopg_async": "postgresql+psycopg",
+    "mysql+aiomysql": "mysql+pymysql",
+    "mysql+asyncmy": "mysql+pymysql",
+    "mariadb+aiomysql": "mariadb+pymysql",
+    "mariadb+asyncmy": "mariadb+pymysql",
+    "sqlite+aiosqlite": "sqlite+pysqlite",
+}
+_DEFAULTS: Final = {
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+_ASYNCPG_ONLY: Final = ("prepared_statement_cache_size", "prepared_statement_name_func")
+
+
+def plain_engine(engine: Any) -> sqlalchemy.Engine:
+    """An engine of an asynchronous one's URL, with a driver that is not.
+
+    It keeps no connection, so that nothing is left to close; arguments that are not in the URL are
+    not known. Raises `StoreError` for an engine whose data is in its own connection, or whose
+    driver is not known.
+    """
+    if engine.url.get_backend_name() == "sqlite" and isinstance(
+        engine.sync_engine.pool, pool.StaticPool
+    ):
+        raise StoreError(
+            "a database in the memory of an AsyncEngine's connection cannot be reached from "
+            "outside; use a file"
+        )
+    url = plain_url(engine.url.set(drivername=f"{engine.dialect.name}+{engine.dialect.driver}"))
+    return sqlalchemy.create_engine(url, poolclass=pool.NullPool)
+
+
+def shown(engine: sqlalchemy.Engine) -> str:
+    """An engine's URL as it may stand in messages: its options may have secrets, too."""
+    return engine.url.set(query={}).render_as_string(hide_password=True)
+
+
+def plain_url(url: URL) -> URL:
+    """A URL with the driver that this library uses, for one with an asynchronous driver or none.
+
+    Raises `StoreError` for an asynchronous driver that is not known.
+    """
+    name = url.drivername
+    if name in _DEFAULTS:
+        return url.set(drivername=_DEFAULTS[name])
+    if name not in _DRIVERS:
+        if url.get_dialect().is_async:
+            raise StoreError(f"there is no plain driver known for {name}; give an Engine")
+        return url
+    query = {key: value for key, value in url.query.items() if key not in _ASYNCPG_ONLY}
+    if name == "postgresql+asyncpg" and "ssl" in query:
+        query["sslmode"] = query.pop("ssl")
+    return url.set(drivername=_DRIVERS[name], query=query)

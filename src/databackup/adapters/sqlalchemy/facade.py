@@ -1,0 +1,200 @@
+"""`SQLAlchemyRepository`: a database behind SQLAlchemy as a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from databackup.adapters.sqlalchemy.catalogue import Catalogue
+from databackup.adapters.sqlalchemy.connections import Connections, bind_of
+from databackup.adapters.sqlalchemy.dialects import dialect_of
+from databackup.adapters.sqlalchemy.metadata import described
+from databackup.adapters.sqlalchemy.reflect import reflected_schema
+from databackup.adapters.sqlalchemy.repository import ServerRepository
+from databackup.adapters.sqlalchemy.sqlite import PooledConnections
+from databackup.adapters.sqlite import SQLiteRepository
+from databackup.errors import SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    import sqlalchemy
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from databackup.adapters._sql import Table
+    from databackup.repository import Capabilities, Repository, Snapshot, Transaction
+    from databackup.schema import Schema
+
+    Bind = sqlalchemy.Engine | sqlalchemy.Connection | AsyncEngine
+
+
+class SQLAlchemyRepository:
+    """A PostgreSQL, MariaDB, MySQL or SQLite database that a host reaches through SQLAlchemy.
+
+    bind
+        An engine; an `AsyncEngine`, whose URL is used with a plain driver; or a connection of the
+        host's. On a connection that is in a transaction, exports and imports run in a savepoint:
+        what the host began is neither committed nor rolled back.
+    schema
+        What is backed up. A table or column of the database that it overlooks is refused; the
+        tables of Alembic and of Django's migrations are excluded.
+    tables
+        By collection, the table's name or a `Table`, where names differ. Tables of another than
+        the default schema are named `schema.table`.
+    schemas
+        The database schemas beside the default one that are looked at; SQLite has none.
+
+    Raises `SchemaError` for names that do not fit, `StoreError` for an engine that is not known.
+    """
+
+    def __init__(
+        self,
+        bind: Bind,
+        schema: Schema,
+        *,
+        tables: Mapping[str, str | Table] | None = None,
+        schemas: Sequence[str] = (),
+    ) -> None:
+        self._store = _store(bind_of(bind), schema, tables, tuple(schemas))
+
+    @classmethod
+    def from_metadata(
+        cls,
+        bind: Bind,
+        metadata: sqlalchemy.MetaData,
+        *,
+        app: str | None = None,
+        version: int = 1,
+        exclude: Mapping[str, str] | None = None,
+        schemas: Sequence[str] = (),
+    ) -> Self:
+        """The repository of all tables of a `MetaData`, those without a mapped class as well.
+
+        Values are read and written as they are stored: neither the defaults of columns nor type
+        decorators play a part. `exclude` has tables ("name") and columns ("table.column") that are
+        not backed up, with the reason. A table of the database that is in neither is refused when
+        the repository is used. The database is asked about types of an engine's own.
+
+        Raises `SchemaError` for all columns whose type has no sure kind; `StoreError`.
+        """
+        found = bind_of(bind)
+        catalogue = _CatalogueOf(found, schemas)
+        result = described(
+            metadata,
+            found,
+            app=app,
+            version=version,
+            exclude=exclude or {},
+            kind_in_store=catalogue.kind,
+        )
+        more = dict.fromkeys([*result.schemas, *schemas])
+        return cls(found, result.schema, tables=result.tables, schemas=tuple(more))
+
+    @classmethod
+    def reflect(
+        cls,
+        bind: Bind,
+        *,
+        app: str | None = None,
+        version: int = 1,
+        exclude: Mapping[str, str] | None = None,
+        schemas: Sequence[str] = (),
+    ) -> Self:
+        """The repository of a database whose catalogue says what there is.
+
+        Declared types are mapped to kinds, so that digests compare with other stores. `exclude` is
+        as for `from_metadata`.
+
+        Raises `SchemaError`, `StoreError`; `StoreMismatch` for tables that cannot be backed up.
+        """
+        found = bind_of(bind)
+        if found.dialect.name == "sqlite":
+            _require_no_schemas(schemas)
+            schema = SQLiteRepository.reflect(
+                PooledConnections(found),
+                types="declared",
+                app=app,
+                version=version,
+                exclude=exclude,
+                datetimes="sqlalchemy",
+            ).schema
+        else:
+            dialect = dialect_of(found)
+            schema = reflected_schema(
+                _CatalogueOf(found, schemas).read(),
+                dialect,
+                app=app,
+                version=version,
+                exclude=exclude or {},
+            )
+        return cls(found, schema, schemas=schemas)
+
+    def __repr__(self) -> str:
+        inner = repr(self._store)
+        return type(self).__name__ + inner[inner.index("(") :]
+
+    @property
+    def schema(self) -> Schema:
+        """What is backed up. Raises `StoreError` where the database cannot be read."""
+        return self._store.schema
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the database can do. Raises as `schema` does."""
+        return self._store.capabilities
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        return self._store.snapshot()
+
+    def transaction(self, *, wait: float = 5.0) -> AbstractContextManager[Transaction]:
+        return self._store.transaction(wait=wait)
+
+
+def _store(
+    bind: sqlalchemy.Engine | sqlalchemy.Connection,
+    schema: Schema,
+    tables: Mapping[str, str | Table] | None,
+    schemas: tuple[str, ...],
+) -> Repository:
+    """SQLite's own adapter does its reading and writing here as well: its traps are the same."""
+    if bind.dialect.name != "sqlite":
+        return ServerRepository(bind, schema, tables=tables, schemas=schemas)
+    _require_no_schemas(schemas)
+    return SQLiteRepository(PooledConnections(bind), schema, tables=tables, datetimes="sqlalchemy")
+
+
+def _require_no_schemas(schemas: Sequence[str]) -> None:
+    if schemas:
+        named = ", ".join(map(repr, schemas))
+        raise SchemaError.of(
+            "the schemas of a SQLite database",
+            [f"attached databases are not backed up: {named}; give an engine of their own"],
+        )
+
+
+class _CatalogueOf:
+    """What a server says about the types of its columns; asked once, and only where needed."""
+
+    def __init__(
+        self, bind: sqlalchemy.Engine | sqlalchemy.Connection, schemas: Sequence[str]
+    ) -> None:
+        self._bind = bind
+        self._schemas = tuple(schemas)
+        self._read: dict[tuple[str, ...], Catalogue] = {}
+
+    def read(self, schemas: Sequence[str] = ()) -> Catalogue:
+        dialect = dialect_of(self._bind)
+        wanted = tuple(dict.fromkeys([*self._schemas, *schemas]))
+        if wanted not in self._read:
+            connections = Connections(self._bind, dialect)
+            with connections.reading() as connection, connections.errors("the catalogue"):
+                self._read[wanted] = dialect.catalogue(connection, wanted)
+        return self._read[wanted]
+
+    def kind(self, table: str, column: str, schemas: Sequence[str]) -> Any:
+        """The kind of a column, None where the engine cannot say."""
+        if self._bind.dialect.name == "sqlite":
+            return None
+        info = self.read(schemas).tables.get(table)
+        found = info.columns.get(column) if info else None
+        return None if found is None else dialect_of(self._bind).kind(found)
