@@ -21,7 +21,6 @@ from databackup import (
     verify_archive,
 )
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository, Table
-from databackup.adapters.sqlalchemy.session import SQLTransaction
 from databackup.errors import (
     InvalidRecords,
     RecordsNotTaken,
@@ -79,7 +78,7 @@ class Undo(Exception):
 
 
 @contextlib.contextmanager
-def undone(repository: SQLAlchemyRepository) -> Iterator[SQLTransaction]:
+def undone(repository: SQLAlchemyRepository) -> Iterator[Any]:
     """A transaction that is rolled back."""
     with contextlib.suppress(Undo), repository.transaction() as transaction:
         yield transaction
