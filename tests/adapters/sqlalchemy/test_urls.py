@@ -4,6 +4,7 @@ import builtins
 import json
 import sys
 import traceback
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +197,31 @@ def test_a_repository_shows_no_password() -> None:
     assert "54321" not in str(caught.value)
     shown = repr(SQLAlchemyRepository(engine, Schema(collections=[])))
     assert shown == "SQLAlchemyRepository('sqlite:////tmp')"
+
+
+def test_what_is_done_shows_no_password(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that asks for none takes any."""
+    monkeypatch.chdir(tmp_path)
+    url = sa.make_url(postgresql_url).set(password=_SECRET)
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE t (id int PRIMARY KEY)"))
+    engine.dispose()
+    target = url.render_as_string(hide_password=False)
+    encoded = urllib.parse.quote(_SECRET, safe="")
+    for command in (
+        ["export", target, "a.json"],
+        ["import", "a.json", target, "--yes"],
+        ["diff", "a.json", target],
+        ["diff", "a.json", target, "--json"],
+        ["schema", "show", target],
+    ):
+        result = CliRunner().invoke(cli, command, standalone_mode=False)
+        assert (result.exception, result.exit_code) == (None, 0)
+        assert _SECRET not in result.output
+        assert encoded not in result.output
+    archive = Path("a.json").read_text("utf-8")
+    assert _SECRET not in archive
+    assert encoded not in archive
