@@ -138,7 +138,8 @@ class TargetError(DatabackupError):
 
     code: ClassVar[str] = "target"
     remedy: ClassVar[str] = (
-        "Name the path of a SQLite file, sqlite:///PATH, or package.module:attribute"
+        "Name the path of a SQLite file, a URL such as postgresql://USER:PASSWORD@HOST/NAME, or "
+        "package.module:attribute"
     )
 
 

@@ -18,7 +18,7 @@ import urllib.parse
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from databackup.adapters.sqlite import SQLiteRepository
-from databackup.errors import DatabackupError, FileError, TargetError
+from databackup.errors import DatabackupError, FileError, MissingExtra, TargetError
 from databackup.repository import Repository
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def open_repository(
 
     `types` and `exclude` (tables or columns that are not backed up, each with its reason) are for
     stores whose schema is read from the store itself; `wait` is how many seconds a SQLite file may
-    be locked while it is read. Raises `TargetError`, `FileError`,
+    be locked while it is read. Raises `TargetError`, `MissingExtra`, `FileError`,
     `StoreError`.
     """
     if url := _URL.fullmatch(target):
@@ -129,7 +129,7 @@ def _open_sqlalchemy(
         if error.name != "sqlalchemy":
             raise
         extra = _SERVERS.get(scheme.partition("+")[0], "sqlalchemy")
-        raise TargetError(f"{shown} needs SQLAlchemy: pip install 'databackup[{extra}]'") from error
+        raise MissingExtra.of(extra, shown) from error
     repository: Repository = urls.open_url(target, shown, exclude)
     return repository
 

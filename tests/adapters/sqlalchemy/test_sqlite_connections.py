@@ -227,6 +227,8 @@ def test_a_failed_import_leaves_what_the_host_did(
         connection.exec_driver_sql(first)
         with _unchanged(connection), pytest.raises(KeyError):
             import_all(SQLAlchemyRepository(connection, SCHEMA), archive, progress=cancel)
+        raw: Any = connection.connection.driver_connection
+        assert raw.in_transaction is first.startswith("INSERT")
         connection.commit()
     assert _count(path) == 0
     assert sqlite.query(path, "SELECT max(id) FROM parents") == [(3 if "3" in first else 2,)]
@@ -295,6 +297,19 @@ def test_foreign_keys_that_act_within_a_transaction(
     assert sqlite.dump(path) == before
     import_all(SQLAlchemyRepository(engine, SCHEMA), archive)
     assert _count(path) == 2
+
+
+def test_foreign_keys_that_act_elsewhere(engine: sa.Engine, archive: Path, path: Path) -> None:
+    """Nothing is written to what they point at."""
+    sqlite.run(
+        path,
+        "CREATE TABLE others (id INTEGER PRIMARY KEY REFERENCES others ON DELETE CASCADE)",
+        "DELETE FROM children",
+    )
+    schema = Schema(collections=SCHEMA.collections, exclude={"others": "-"})
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SELECT 1")
+        assert import_all(SQLAlchemyRepository(connection, schema), archive).added == 2
 
 
 def test_foreign_keys_that_do_not_act(engine: sa.Engine, archive: Path, path: Path) -> None:

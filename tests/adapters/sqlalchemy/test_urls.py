@@ -4,6 +4,7 @@ import builtins
 import json
 import sys
 import traceback
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from databackup import Schema, export_all
 from databackup.adapters.registry import open_repository, without_password
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository, drivers
 from databackup.cli.commands import cli
-from databackup.errors import DatabackupError, FileError, TargetError
+from databackup.errors import DatabackupError, FileError, MissingExtra, TargetError
 from tests.support import sqlite
 
 
@@ -71,11 +72,11 @@ def test_a_database_without_tables(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "target,package,message",
     [
-        ("postgresql://h/d", "sqlalchemy", r"needs SQLAlchemy: .*'databackup\[postgresql\]'"),
-        ("mariadb://h/d", "sqlalchemy", r"needs SQLAlchemy: .*'databackup\[mysql\]'"),
-        ("sqlite+pysqlite:///a", "sqlalchemy", r"needs SQLAlchemy: .*'databackup\[sqlalchemy\]'"),
-        ("postgresql+asyncpg://h/d", "psycopg", r"needs psycopg: .*'databackup\[postgresql\]'"),
-        ("mysql://h/d", "pymysql", r"needs PyMySQL: .*'databackup\[mysql\]'"),
+        ("postgresql://h/d", "sqlalchemy", r"needs the extra .*'databackup\[postgresql\]'"),
+        ("mariadb://h/d", "sqlalchemy", r"needs the extra .*'databackup\[mysql\]'"),
+        ("sqlite+pysqlite:///a", "sqlalchemy", r"needs the extra .*'databackup\[sqlalchemy\]'"),
+        ("postgresql+asyncpg://h/d", "psycopg", r"needs the extra .*'databackup\[postgresql\]'"),
+        ("mysql://h/d", "pymysql", r"needs the extra .*'databackup\[mysql\]'"),
         ("postgresql+pg8000://h/d", "pg8000", "needs the package pg8000"),
     ],
 )
@@ -98,7 +99,7 @@ def test_a_package_that_is_missing(
     for name in [n for n in sys.modules if n.partition(".")[0] == package != "sqlalchemy"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", importing)
-    with pytest.raises(TargetError, match=message):
+    with pytest.raises((MissingExtra, TargetError), match=message):
         open_repository(target)
 
 
@@ -196,3 +197,31 @@ def test_a_repository_shows_no_password() -> None:
     assert "54321" not in str(caught.value)
     shown = repr(SQLAlchemyRepository(engine, Schema(collections=[])))
     assert shown == "SQLAlchemyRepository('sqlite:////tmp')"
+
+
+def test_what_is_done_shows_no_password(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that asks for none takes any."""
+    monkeypatch.chdir(tmp_path)
+    url = sa.make_url(postgresql_url).set(password=_SECRET)
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE t (id int PRIMARY KEY)"))
+    engine.dispose()
+    target = url.render_as_string(hide_password=False)
+    encoded = urllib.parse.quote(_SECRET, safe="")
+    for command in (
+        ["export", target, "a.json"],
+        ["import", "a.json", target, "--yes"],
+        ["diff", "a.json", target],
+        ["diff", "a.json", target, "--json"],
+        ["schema", "show", target],
+    ):
+        result = CliRunner().invoke(cli, command, standalone_mode=False)
+        assert (result.exception, result.exit_code) == (None, 0)
+        assert _SECRET not in result.output
+        assert encoded not in result.output
+    archive = Path("a.json").read_text("utf-8")
+    assert _SECRET not in archive
+    assert encoded not in archive

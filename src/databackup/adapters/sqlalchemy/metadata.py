@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import sqlalchemy
@@ -123,11 +123,7 @@ class _TableFields:
                     "your own"
                 )
                 continue
-            self.fields[name] = Field(name, Optional(kind) if _is_nullable(column) else kind)
-
-
-def _is_nullable(column: sqlalchemy.Column[Any]) -> bool:
-    return bool(column.nullable) and not column.primary_key
+            self.fields[name] = Field(name, Optional(kind) if column.nullable else kind)
 
 
 def _references(table: _TableFields, by_name: Mapping[str, _TableFields]) -> Iterator[Reference]:

@@ -9,23 +9,22 @@ from sqlalchemy import exc, pool
 
 from databackup.adapters.sqlalchemy.drivers import plain_url
 from databackup.adapters.sqlalchemy.facade import SQLAlchemyRepository
-from databackup.errors import TargetError
+from databackup.errors import MissingExtra, TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy.engine import URL
 
-_PACKAGES: Final = {
-    "psycopg": "psycopg: pip install 'databackup[postgresql]'",
-    "pymysql": "PyMySQL: pip install 'databackup[mysql]'",
-}
+# By the package of a driver, the extra that brings it.
+_EXTRAS: Final = {"psycopg": "postgresql", "pymysql": "mysql"}
 
 
 def open_url(target: str, shown: str, exclude: Mapping[str, str]) -> SQLAlchemyRepository:
     """The repository of a database whose schema is read from itself.
 
-    `shown` is the URL as it may stand in messages. Raises `TargetError`, `StoreError`.
+    `shown` is the URL as it may stand in messages. Raises `TargetError`, `MissingExtra`,
+    `StoreError`.
     """
     # What the causes say of a URL may have the password in it: there are none.
     try:
@@ -47,7 +46,9 @@ def _engine(url: URL, shown: str) -> sqlalchemy.Engine:
     try:
         return sqlalchemy.create_engine(url, poolclass=pool.NullPool)
     except ModuleNotFoundError as error:
-        needed = _PACKAGES.get(str(error.name).lower(), f"the package {error.name}")
-        raise TargetError(f"{shown} needs {needed}") from error
+        extra = _EXTRAS.get(str(error.name))
+        if extra is None:
+            raise TargetError(f"{shown} needs the package {error.name}") from error
+        raise MissingExtra.of(extra, shown) from error
     except (exc.ArgumentError, TypeError, ValueError):
         raise TargetError(f"{shown} has options that its driver does not take") from None
