@@ -1,9 +1,12 @@
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import databases, servers
 from tests.support.data import SHARED
 
 # Times depend on the machine, so neither a deadline nor slow data makes a test fail.
@@ -21,3 +24,32 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is not here; DATABACKUP_TEST_DATA names another folder")
     return SHARED
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make a place for the servers that tests will ask for; xdist's workers find it there."""
+    databases.required()
+    place = contextlib.ExitStack()
+    place.enter_context(servers.session())
+    config.add_cleanup(place.close)
+
+
+@pytest.fixture
+def postgresql_url() -> Iterator[str]:
+    """A new, empty PostgreSQL database."""
+    with databases.postgresql() as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql_icu_url() -> Iterator[str]:
+    """A new, empty PostgreSQL database whose text is in the order of ICU's `en-US`."""
+    with databases.postgresql(icu=True) as url:
+        yield url
+
+
+@pytest.fixture
+def mysql_url() -> Iterator[str]:
+    """A new, empty MariaDB or MySQL database."""
+    with databases.mysql() as url:
+        yield url
