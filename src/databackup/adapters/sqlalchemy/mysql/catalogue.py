@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _MEMBER: Final = re.compile(r"'((?:[^']|'')*)'")
 _JSON_CHECK: Final = re.compile(r"json_valid\(`(.*)`\)", re.IGNORECASE | re.DOTALL)
+_ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES: Final = {"n": "\n", "r": "\r", "0": "\0", "Z": "\x1a", "t": "\t"}
 _GENERATED: Final = ("VIRTUAL GENERATED", "STORED GENERATED", "PERSISTENT")
 
 Place = tuple[str, str]
@@ -35,6 +37,7 @@ Place = tuple[str, str]
 class TableDetails:
     """What a table is kept by, and the unique indexes over whole columns that hold no NULL."""
 
+    place: Place
     engine: str
     transactional: bool
     orders: tuple[tuple[str, ...], ...] = ()
@@ -86,7 +89,7 @@ class _Reader:
                 problem=f"{name} is a sequence, which is not backed up"
                 if kind == "SEQUENCE"
                 else None,
-                details=TableDetails(engine, transactional, tuple(i.columns for i in orders)),
+                details=TableDetails(place, engine, transactional, tuple(i.columns for i in orders)),
             )
         return Catalogue(
             tables=tables,
@@ -220,7 +223,8 @@ def _sql(place: Place) -> str:
 
 def _members(declared: str) -> tuple[str, ...]:
     """The values of an ENUM or a SET, from its declaration."""
-    return tuple(text.replace("''", "'") for text in _MEMBER.findall(declared))
+    found = (text.replace("''", "'") for text in _MEMBER.findall(declared))
+    return tuple(_ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[1]), text) for text in found)
 
 
 def _float_scale(declared: str) -> int | None:

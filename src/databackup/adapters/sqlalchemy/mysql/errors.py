@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from databackup.errors import (
     DatabackupError,
@@ -12,9 +12,6 @@ from databackup.errors import (
     StoreFailed,
     StoreLocked,
 )
-
-if TYPE_CHECKING:
-    from databackup.adapters.sqlalchemy.catalogue import Column
 
 # The numbers of https://mariadb.com/kb/en/mariadb-error-code-reference/
 _LOCKED: Final = frozenset({
@@ -84,11 +81,3 @@ def column_in(message: str) -> str | None:
     if match is None:
         return None
     return next(name for name in match.groups() if name).replace("``", "`")
-
-
-def too_large(column: Column | None, size: int, limit: int) -> RecordsRefused:
-    """The refusal of a record that no packet holds."""
-    return RecordsRefused(
-        f"a record of {size:,} bytes, and max_allowed_packet is {limit:,}",
-        column.name if column else None,
-    )
