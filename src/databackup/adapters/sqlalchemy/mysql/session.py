@@ -188,7 +188,8 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
 
     def _in_packets(self, plan: Plan, rows: list[Row]) -> Iterator[list[Row]]:
         """Rows as many at once as a packet surely holds, in statements of no more than a MiB."""
-        size, chunk = 0, list[Row]()
+        size = 0
+        chunk: list[Row] = []
         limit = min(self._packet // 2, _STATEMENT)
         for row in rows:
             bytes_ = sum(map(_bytes_at_most, row))
