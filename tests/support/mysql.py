@@ -129,7 +129,9 @@ def _type(field: Field, indexed: bool) -> str:
     return _TYPES.get(type(kind), "VARCHAR(255)" if indexed else "LONGTEXT")
 
 
-def _foreign_keys(schema: Schema, collection: Collection, tables: dict[str, Table]) -> Iterator[str]:
+def _foreign_keys(
+    schema: Schema, collection: Collection, tables: dict[str, Table]
+) -> Iterator[str]:
     for reference in collection.references:
         target = schema[reference.collection]
         yield (

@@ -89,7 +89,9 @@ class _Reader:
                 problem=f"{name} is a sequence, which is not backed up"
                 if kind == "SEQUENCE"
                 else None,
-                details=TableDetails(place, engine, transactional, tuple(i.columns for i in orders)),
+                details=TableDetails(
+                    place, engine, transactional, tuple(i.columns for i in orders)
+                ),
             )
         return Catalogue(
             tables=tables,
@@ -157,8 +159,14 @@ class _Reader:
             "SELECT constraint_schema, table_name, check_clause "
             "FROM information_schema.check_constraints WHERE constraint_schema IN {schemas}"
         )
-        matches = ((schema, table, _JSON_CHECK.fullmatch(clause)) for schema, table, clause in found)
-        return {(schema, table, match[1].replace("``", "`")) for schema, table, match in matches if match}
+        matches = (
+            (schema, table, _JSON_CHECK.fullmatch(clause)) for schema, table, clause in found
+        )
+        return {
+            (schema, table, match[1].replace("``", "`"))
+            for schema, table, match in matches
+            if match
+        }
 
     def _unique(self) -> Mapping[Place, list[Index]]:
         parts: dict[tuple[str, str, str], list[tuple[str | None, bool]]] = defaultdict(list)
@@ -224,7 +232,9 @@ def _sql(place: Place) -> str:
 def _members(declared: str) -> tuple[str, ...]:
     """The values of an ENUM or a SET, from its declaration."""
     found = (text.replace("''", "'") for text in _MEMBER.findall(declared))
-    return tuple(_ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[1]), text) for text in found)
+    return tuple(
+        _ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[1]), text) for text in found
+    )
 
 
 def _float_scale(declared: str) -> int | None:

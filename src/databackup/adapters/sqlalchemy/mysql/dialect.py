@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -34,7 +34,7 @@ class MySQLDialect:
     # Reads lock what they read: what is checked stays true until the commit.
     write_isolation = "SERIALIZABLE"
     suspends_triggers = False
-    errors: ClassVar[tuple[type[Exception], ...]] = (SQLAlchemyError,)
+    errors: tuple[type[Exception], ...] = (SQLAlchemyError,)
 
     def is_disconnect(self, error: BaseException) -> bool:
         return errors.is_disconnect(error)

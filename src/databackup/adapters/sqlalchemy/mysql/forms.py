@@ -68,25 +68,27 @@ def unsuitable(field: Field, column: Column) -> str | None:
 def _form(field: Field, column: Column) -> Form | None:
     """The form of a field's values; None where the column's type has none for them."""
     kind, type_ = field.value_kind, details(column).type
-    if isinstance(kind, kinds.Str):
-        return Form(None, text_writer(column)) if type_ in _WITH_TEXT else None
-    if isinstance(kind, composite.Native):
-        return Form(None, text_writer(column)) if type_ in _WITH_TEXT else None
-    if isinstance(kind, composite.Enum):
-        return _enum(kind, column)
-    if isinstance(kind, kinds.Bool | kinds.Int | kinds.Float | kinds.Decimal):
-        found = _number(kind, column)
-    elif isinstance(kind, kinds.Bytes):
-        return _bytes(column) if type_ in (*BLOBS, *GEOMETRIES) else None
-    elif isinstance(kind, kinds.UUID):
-        return _uuid(kind, column)
-    elif isinstance(kind, composite.Json | composite.List | composite.Dict | composite.Nested):
+    if isinstance(kind, composite.Json | composite.List | composite.Dict | composite.Nested):
         return json_form_of(field, column) if type_ in (*TEXTS, "json") else None
-    else:
-        found = _time(kind, column)
-    if found is None and type_ in TEXTS and not isinstance(kind, kinds.Bool | kinds.Float):
+    if isinstance(kind, kinds.Str | composite.Native):
+        return Form(None, text_writer(column)) if type_ in _WITH_TEXT else None
+    found = _of_own_type(kind, column)
+    if found is None and type_ in TEXTS and not isinstance(kind, _NEVER_TEXT):
         return _as_text(kind, column)
     return found
+
+
+_NEVER_TEXT: Final = kinds.Bool | kinds.Float | kinds.Bytes | kinds.UUID | composite.Enum
+
+
+def _of_own_type(kind: Kind, column: Column) -> Form | None:
+    if isinstance(kind, kinds.Bool | kinds.Int | kinds.Float | kinds.Decimal):
+        return _number(kind, column)
+    if isinstance(kind, composite.Enum):
+        return _enum(kind, column)
+    if isinstance(kind, kinds.Bytes):
+        return _bytes(column) if details(column).type in (*BLOBS, *GEOMETRIES) else None
+    return _uuid(kind, column) if isinstance(kind, kinds.UUID) else _time(kind, column)
 
 
 def _without_null(form: Form) -> Form:
@@ -159,7 +161,9 @@ def _digits(column: Column) -> Form:
 
     def read(stored: Any) -> Any:
         try:
-            value = kind.decode(stored) if type(stored) is str and len(stored) > _SHORT else int(stored)
+            value = (
+                kind.decode(stored) if type(stored) is str and len(stored) > _SHORT else int(stored)
+            )
         except (KindError, ValueError, TypeError):
             return stored
         return value if str(kind.encode(value)) == stored else stored
@@ -208,9 +212,7 @@ def _uuid(kind: kinds.UUID, column: Column) -> Form | None:
     if known.type not in TEXTS or (known.length or 0) < _HEX_LENGTH:
         return None
     if known.length is not None and known.length < _UUID_LENGTH:
-        return Form(
-            lambda stored: _or_itself(stored, str), lambda value: _checked(kind, value).hex
-        )
+        return Form(lambda stored: _or_itself(stored, str), lambda value: _checked(kind, value).hex)
     return _as_text(kind, column)
 
 
@@ -239,20 +241,17 @@ def _checked(kind: kinds.UUID, value: Any) -> uuid.UUID:
 def kind_of(column: Column) -> Kind:
     """The kind of what a column holds, for reflection."""
     known = details(column)
+    is_bit = known.type == "bit"
     if known.is_json:
         return composite.Json()
-    if known.type == "tinyint" and column.declared.startswith("tinyint(1)"):
+    if column.declared.startswith("tinyint(1)") or (is_bit and known.precision == 1):
         return kinds.Bool()
-    if known.type == "bit":
-        return kinds.Bool() if known.precision == 1 else kinds.Int()
     if known.type == "enum":
         return composite.Enum(known.members)
     if known.type == "decimal":
         return kinds.Decimal(known.scale or 0)
-    if known.type in INTEGERS or known.type == "year":
+    if is_bit:
         return kinds.Int()
-    if known.type in (*BLOBS, *GEOMETRIES):
-        return kinds.Bytes()
     return _KINDS.get(known.type) or composite.Native(column.declared)
 
 
@@ -265,5 +264,8 @@ _KINDS: Final[dict[str, Kind]] = {
     "timestamp": kinds.DateTimeTz(),
     "uuid": kinds.UUID(),
     "set": kinds.Str(),
+    "year": kinds.Int(),
+    **dict.fromkeys(INTEGERS, kinds.Int()),
     **dict.fromkeys(TEXTS, kinds.Str()),
+    **dict.fromkeys((*BLOBS, *GEOMETRIES), kinds.Bytes()),
 }

@@ -6,22 +6,24 @@ schema and where that is allowed, carried off by the reference's own action.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from databackup.adapters.sqlalchemy.mysql.catalogue import quoted
-from databackup.adapters.sqlalchemy.mysql.statements import exact_column, is_folded
+from databackup.adapters.sqlalchemy.mysql.statements import exact_column
 from databackup.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from databackup.adapters.sqlalchemy.catalogue import Catalogue, ForeignKey
     from databackup.adapters.sqlalchemy.plan import Plan
 
 Values = tuple[Any, ...]
-Query = Callable[[str, Values], Iterable[tuple[Any, ...]]] if TYPE_CHECKING else Any
+Query = Callable[[str, Values], Iterable[Values]]
+Execute = Callable[[str, Values], int]
 _ACTIONS: Final = ("CASCADE", "SET NULL")
 
 
@@ -41,7 +43,7 @@ class ForeignKeys:
         self._covered = {plan.info.name for plan in plans.values()}
         self._before = {(found.key, found.values) for found in self._dangling()}
 
-    def settle(self, execute: Query, *, allow_cascade: bool) -> None:
+    def settle(self, execute: Execute, *, allow_cascade: bool) -> None:
         """Carry off what newly dangles outside the schema where that is allowed.
 
         Raises `StoreError` for what may not be, or has no action that carries it off.
@@ -85,15 +87,17 @@ class ForeignKeys:
         column = info.columns.get(name)
         return exact_column(column, "t") if column else f"t.{quoted(name)}"
 
-    def _carry_off(self, execute: Query, found: _Dangling) -> None:
+    def _carry_off(self, execute: Execute, found: _Dangling) -> None:
         key = found.key
         child, _ = key.details
         terms = " AND ".join(f"{self._exact(key, name)} = %s" for name in key.columns)
         if key.on_delete == "CASCADE":
-            execute(f"DELETE t FROM {child} AS t WHERE {terms}", found.values)
-            return
-        changes = ", ".join(f"t.{quoted(name)} = NULL" for name in key.columns)
-        execute(f"UPDATE {child} AS t SET {changes} WHERE {terms}", found.values)
+            done = execute(f"DELETE t FROM {child} AS t WHERE {terms}", found.values)
+        else:
+            changes = ", ".join(f"t.{quoted(name)} = NULL" for name in key.columns)
+            done = execute(f"UPDATE {child} AS t SET {changes} WHERE {terms}", found.values)
+        if not done:
+            raise StoreError(_message(found, "that cannot be carried off"))
 
 
 def _message(found: _Dangling, which: str) -> str:

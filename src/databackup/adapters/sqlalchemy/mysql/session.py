@@ -168,7 +168,9 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
 
     def _undo(self, name: str) -> None:
         if self._failure is None:
-            with contextlib.suppress(StoreError):  # it is noted, and what was raised first says more
+            with contextlib.suppress(
+                StoreError
+            ):  # it is noted, and what was raised first says more
                 super()._undo(name)
 
     # -- records -------------------------------------------------------------------------------

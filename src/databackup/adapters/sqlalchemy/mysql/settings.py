@@ -94,7 +94,9 @@ def _require_utf8mb4(connection: sqlalchemy.Connection) -> None:
 @contextlib.contextmanager
 def lenient(connection: sqlalchemy.Connection) -> Iterator[None]:
     """Let a record come with a number alone: for one that is undone at once."""
-    checks = {"check_constraint_checks": 0} if "check_constraint_checks" in connection.info[_KEY] else {}
+    checks = (
+        {"check_constraint_checks": 0} if "check_constraint_checks" in connection.info[_KEY] else {}
+    )
     _set(connection, {"sql_mode": "NO_AUTO_VALUE_ON_ZERO", **checks})
     try:
         yield

@@ -61,7 +61,9 @@ class Statements:
         more = [column for column in self.position if column not in self._columns]
         selected = ", ".join(map(selected_column, (*self._columns, *more)))
         ordered = ", ".join(f"t.{name}" for name in names)
-        return f"SELECT {selected} FROM {self._plan.sql} AS t{where} ORDER BY {ordered} LIMIT {size}"
+        return (
+            f"SELECT {selected} FROM {self._plan.sql} AS t{where} ORDER BY {ordered} LIMIT {size}"
+        )
 
     def place_of(self, row: Row) -> Row:
         """The place of a row of a page."""
@@ -176,7 +178,11 @@ class Statements:
 def selected_column(column: Column) -> str:
     """A column as it is read: a FLOAT with all of its digits, bits as a number."""
     name = f"t.{quoted(column.name)}"
-    return f"{name} + 0{'e0' if details(column).type == 'float' else ''}" if _is_summed(column) else name
+    return (
+        f"{name} + 0{'e0' if details(column).type == 'float' else ''}"
+        if _is_summed(column)
+        else name
+    )
 
 
 def _is_summed(column: Column) -> bool:
@@ -238,24 +244,29 @@ def is_ordered(collection: Collection, columns: Mapping[str, Column]) -> bool:
     )
 
 
-_AS_NUMBERS = (
-    kinds.Bool | kinds.Int | kinds.Float | kinds.Date | kinds.Time | kinds.DateTime
-    | kinds.DateTimeTz | kinds.Timedelta
-)  # fmt: skip
+_AS_VALUES = (
+    kinds.Bool
+    | kinds.Int
+    | kinds.Float
+    | kinds.Decimal
+    | kinds.Date
+    | kinds.Time
+    | kinds.DateTime
+    | kinds.DateTimeTz
+    | kinds.Timedelta
+    | kinds.Bytes
+    | kinds.UUID
+    | composite.Enum
+)
 
 
 def _is_in_order(kind: Kind, column: Column) -> bool:
-    if not can_page(column):
+    type_ = details(column).type
+    # MariaDB's UUIDs are in the order of another part first.
+    if type_ == "uuid" or not can_page(column):
         return False
-    is_text = details(column).type in TEXTS
+    if type_ not in TEXTS:
+        return isinstance(kind, _AS_VALUES)
     if isinstance(kind, kinds.UUID):
-        if is_text:
-            return has_byte_order(column) or has_digit_order(column)
-        return details(column).type != "uuid"  # MariaDB orders by another part first
-    if isinstance(kind, kinds.Str):
-        return is_text and has_byte_order(column)
-    if isinstance(kind, composite.Enum):
-        return has_byte_order(column) if is_text else True
-    if isinstance(kind, kinds.Bytes):
-        return True
-    return isinstance(kind, _AS_NUMBERS | kinds.Decimal) and not is_text
+        return has_byte_order(column) or has_digit_order(column)
+    return isinstance(kind, kinds.Str | composite.Enum) and has_byte_order(column)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Final
 
 from databackup.adapters.sqlalchemy.mysql.columns import details
@@ -67,7 +68,7 @@ def _members_writer(type_: str, members: tuple[str, ...]) -> Callable[[Any], str
             return value
         found = [places.get(part) for part in value.split(",")] if value else []
         known = [place for place in found if place is not None]
-        if len(known) < len(found) or any(a >= b for a, b in zip(known, known[1:], strict=False)):
+        if len(known) < len(found) or any(a >= b for a, b in itertools.pairwise(known)):
             raise KindError(f"some of {','.join(members)!r}, in this order", shown(value))
         return value
 

@@ -53,7 +53,7 @@ def datetime_form(kind: Kind, column: Column) -> Form:
     require = _require_fraction(column)
     aware = kind.name == "datetimetz"
 
-    def write(value: Any) -> datetime.datetime:
+    def write(value: Any) -> Any:
         if type(value) is not datetime.datetime or (value.utcoffset() is not None) is not aware:
             raise kind.refused(value)
         if aware:
@@ -133,7 +133,9 @@ def _since_epoch(kind: Kind, require: Callable[[int, Any], None]) -> Form:
         try:
             return _EPOCH + value
         except OverflowError:
-            raise KindError("a duration that leads from 1970 to a year to 9999", shown(value)) from None
+            raise KindError(
+                "a duration that leads from 1970 to a year to 9999", shown(value)
+            ) from None
 
     def read(stored: Any) -> Any:
         return stored - _EPOCH if type(stored) is datetime.datetime else stored
