@@ -103,12 +103,11 @@ def test_types_hold_values(
     null = [(len(values), None)]
     rows = list(enumerate(values)) + null
     fill(repository, {"things": rows})
-    assert rows == _rows(repository)
-    assert [type(v) for _, v in rows] == [type(v) for _, v in _rows(repository)]
+    assert list(map(repr, rows)) == list(map(repr, _rows(repository)))
     turned = [(n, v) for (n, _), (_, v) in zip(rows, reversed(rows), strict=True)]
     with writing(repository) as transaction:
         transaction.update(repository.schema["things"], turned)
-    assert turned == _rows(repository)
+    assert list(map(repr, turned)) == list(map(repr, _rows(repository)))
 
 
 REFUSED: list[tuple[str, Kind, Any]] = [
@@ -283,7 +282,7 @@ def test_columns_set_by_an_update_keep_their_values(engine: sqlalchemy.Engine) -
         "things",
         fields={"id": int, "v": int, "a": datetime.datetime},
         key="id",
-        excluded={"b": "the server's own"},
+        exclude={"b": "the server's own"},
     )
     repository = SQLAlchemyRepository(engine, Schema(collections=[things]))
     old = datetime.datetime(2001, 1, 1)  # noqa: DTZ001
@@ -343,7 +342,6 @@ def test_every_collation_gives_each_record_once(
         "aa",
         "ab",
         "B",
-        "Z",
         "z",
         "é",
         "ÿ",

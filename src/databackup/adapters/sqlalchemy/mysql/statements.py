@@ -160,7 +160,11 @@ class Statements:
         own = self._plan.columns_of(reference.fields)
         to = target.columns_of(reference.to or target.collection.key)
         pairs = list(zip(own, to, strict=True))
-        matches = [f"p.{quoted(b.name)} = t.{quoted(a.name)}" for a, b in pairs]
+        matches = [
+            f"p.{quoted(b.name)} = t.{quoted(a.name)}"
+            for a, b in pairs
+            if details(a).collation == details(b).collation
+        ]
         matches += [
             f"{exact_column(b, 'p')} = {exact_column(a, 't')}"
             for a, b in pairs
@@ -204,13 +208,16 @@ def exact_column(column: Column, table: str) -> str:
 
 def key_mark(column: Column) -> str:
     """The parameter that a key's column is compared with."""
-    return "%s" if details(column).type != "float" else "%s + 0e0"
+    known = details(column)
+    if known.type == "float":
+        return "%s + 0e0"
+    return "%s" if known.charset in (None, "utf8mb4") else _place_mark(column)
 
 
 def _place_mark(column: Column) -> str:
-    """The parameter that a place is compared with, under the collation of the index."""
+    """The parameter that a column is compared with under its collation, in its character set."""
     known = details(column)
-    if known.type not in TEXTS:
+    if known.charset is None:
         return "%s"
     return f"CONVERT(%s USING {known.charset}) COLLATE {known.collation}"
 
