@@ -184,7 +184,7 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
         statements = self._statements[plan.collection.name]
         for chunk in self._in_packets(plan, rows):
             values = tuple(value for row in chunk for value in row)
-            done = self._write(statements.insert(len(chunk)), values)
+            done = self._write(statements.insert(len(chunk)), values, plan)
             if done != len(chunk):
                 raise RecordsRefused(f"{len(chunk) - done} of {len(chunk)} were not inserted")
 
@@ -226,7 +226,7 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
             key = tuple(row[place] for place in places)
             if sum(map(_bytes_at_most, row)) > self._packet // 2:
                 self._require_packet(plan.columns, row)
-            found = self._write(statements.update, row + statements.key_values([key]))
+            found = self._write(statements.update, row + statements.key_values([key]), plan)
             # A driver may count only the rows that have changed.
             done += found or len(self._stored_at(plan, key))
         return done
@@ -238,19 +238,23 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
             for chunk in _chunks(keys)
         )
 
-    def _write(self, sql: str, values: tuple[Any, ...] = ()) -> int:
+    def _write(self, sql: str, values: tuple[Any, ...] = (), plan: Plan | None = None) -> int:
         """Run a statement that writes; how many rows it found. Any warning is a refusal."""
         self._require_open()
         result = self._connection.exec_driver_sql(sql, values)
         cursor: Any = result.context.cursor
         if getattr(cursor, "warning_count", 1):
-            self._require_no_warning()
+            self._require_no_warning(plan)
         return result.rowcount
 
-    def _require_no_warning(self) -> None:
-        found = list(self._connection.exec_driver_sql("SHOW WARNINGS LIMIT 1", ()))
+    def _require_no_warning(self, plan: Plan | None) -> None:
+        """Raise for a warning, except of columns that are generated: what they hold is no data."""
+        found = list(self._connection.exec_driver_sql("SHOW WARNINGS", ()))
         for _level, _code, said in found:
-            raise RecordsRefused(f"the store would change what is written: {said}", column_in(said))
+            column = column_in(said)
+            if plan and column and column not in plan.info.columns:
+                continue
+            raise RecordsRefused(f"the store would change what is written: {said}", column)
 
     # -- the end -------------------------------------------------------------------------------
 
@@ -285,8 +289,8 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
             with self._errors(doing), settings.lenient(self._connection):
                 self._connection.exec_driver_sql(
                     f"INSERT INTO {plan.sql} ({column}) VALUES (%s) "
-                    f"ON DUPLICATE KEY UPDATE {column} = {column}",
-                    (given,),
+                    f"ON DUPLICATE KEY UPDATE {column} = %s",
+                    (given, given),
                 )
         finally:
             self._undo("databackup_counter")

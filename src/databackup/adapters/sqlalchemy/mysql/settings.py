@@ -25,6 +25,7 @@ READING: Final[dict[str, Any]] = {
     "sql_auto_is_null": 0,
     "sql_safe_updates": 0,
     "sql_notes": 1,
+    "max_error_count": 65_535,
     "max_sort_length": 8192,
     "max_statement_time": 0,  # MariaDB
     "max_execution_time": 0,  # MySQL
@@ -47,13 +48,22 @@ def writing(wait: float) -> dict[str, Any]:
 def change(connection: sqlalchemy.Connection, wanted: dict[str, Any]) -> None:
     """Change those of the settings that the server has, and remember how they were."""
     _require_utf8mb4(connection)
-    marks = ", ".join(["%s"] * len(wanted))
+    # This one would cut off what SHOW VARIABLES says.
+    ((limit,),) = connection.exec_driver_sql("SELECT @@sql_select_limit")
+    _remember(connection, {"sql_select_limit": int(limit)})
+    _set(connection, {"sql_select_limit": wanted["sql_select_limit"]})
+    others = wanted.keys() - {"sql_select_limit"}
     found = connection.exec_driver_sql(
-        f"SHOW SESSION VARIABLES WHERE variable_name IN ({marks})", tuple(wanted)
+        f"SHOW SESSION VARIABLES WHERE variable_name IN ({', '.join(['%s'] * len(others))})",
+        tuple(others),
     )
     before = {str(name).lower(): _value(text) for name, text in found}
-    connection.info[_KEY] = connection.info.get(_KEY, {}) | before
+    _remember(connection, before)
     _set(connection, {name: value for name, value in wanted.items() if name in before})
+
+
+def _remember(connection: sqlalchemy.Connection, values: dict[str, Any]) -> None:
+    connection.info[_KEY] = connection.info.get(_KEY, {}) | values
 
 
 def give_back(connection: sqlalchemy.Connection) -> None:

@@ -171,10 +171,11 @@ class Statements:
             if is_folded(a) or is_folded(b)
         ]
         given = " AND ".join(f"t.{quoted(column.name)} IS NOT NULL" for column in own)
+        # NOT EXISTS would be cached by MariaDB under the collation, where A finds the answer for a.
         return (
             f"SELECT {', '.join(map(selected_column, own))} FROM {self._plan.sql} AS t "
-            f"WHERE {given} AND NOT EXISTS "
-            f"(SELECT 1 FROM {target.sql} AS p WHERE {' AND '.join(matches)}) "
+            f"LEFT JOIN {target.sql} AS p ON {' AND '.join(matches)} "
+            f"WHERE {given} AND p.{quoted(to[0].name)} IS NULL "
             f"GROUP BY {', '.join(exact_column(column, 't') for column in own)} LIMIT {limit}"
         )
 
