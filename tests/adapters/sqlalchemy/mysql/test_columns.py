@@ -188,7 +188,7 @@ def test_what_would_be_changed_is_refused(
     repository = SQLAlchemyRepository(engine, Schema(collections=[things]))
     before = mysql.query(engine, "SELECT * FROM things")
     for write in ("insert", "update"):
-        with (  # noqa: PT012 - the transaction is rolled back by the error
+        with (
             pytest.raises(RecordsRefused) as caught,
             repository.transaction() as transaction,
         ):

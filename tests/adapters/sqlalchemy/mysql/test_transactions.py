@@ -123,7 +123,7 @@ def test_a_connection_that_loses_text_is_refused(engine: sqlalchemy.Engine) -> N
         engine.url.update_query_dict({"charset": "latin1"}), poolclass=NullPool
     )
     repository = SQLAlchemyRepository(poor, SCHEMA)
-    with pytest.raises(StoreError, match="latin1.*charset=utf8mb4"), repository.snapshot():
+    with pytest.raises(StoreError, match=r"latin1.*charset=utf8mb4"), repository.snapshot():
         pass
 
 
@@ -229,7 +229,7 @@ def test_a_deadlock_ends_the_transaction(
             done.append("other")
 
         with (  # noqa: PT012
-            pytest.raises(StoreLocked, match="[Dd]eadlock"),
+            pytest.raises(StoreLocked, match=r"[Dd]eadlock"),
             repository.transaction() as transaction,
         ):
             transaction.update(A, [(1, "mine")])
@@ -327,8 +327,15 @@ def test_a_lent_connection_keeps_the_hosts_transaction(
             raise RollBack
         assert [] == mysql.query(engine, "SELECT * FROM a")
         assert [(1, "host"), (2, "x")] == list(map(tuple, host.exec_driver_sql("SELECT * FROM a")))
-        with repository.transaction(), pytest.raises(StoreLocked), repository.transaction(wait=0):
+        others = SQLAlchemyRepository(engine, SCHEMA)
+        with repository.transaction():
+            for second in (repository, others, others):
+                with pytest.raises(StoreLocked), second.transaction(wait=0):
+                    pass
+        before = host.exec_driver_sql(SETTINGS).one()
+        with repository.snapshot(), repository.snapshot():
             pass
+        assert before == host.exec_driver_sql(SETTINGS).one()
         host.commit()
     assert [(1, "host"), (2, "x")] == mysql.query(engine, "SELECT * FROM a")
 
@@ -459,7 +466,7 @@ def test_many_large_records_fit_the_packets(engine: sqlalchemy.Engine) -> None:
 def test_counters_are_kept_and_the_next_insert_succeeds(
     engine: sqlalchemy.Engine, repository: SQLAlchemyRepository
 ) -> None:
-    """A counter is set beyond the largest key and never below it; the app's next insert counts on."""
+    """A counter is set, never below the largest key; the app's next insert counts on."""
     for given, rows, expected in ((None, [(5, "x")], 6), (40, [], 41), (3, [(50, "y")], 51)):
         with repository.transaction() as transaction:
             transaction.insert(A, rows)
@@ -673,15 +680,16 @@ def test_errors_of_the_server_are_typed_and_show_no_password(engine: sqlalchemy.
 def test_a_user_who_may_not_write_is_told(engine: sqlalchemy.Engine) -> None:
     """A user without the right to write gets the server's words, and the store is as it was."""
     mysql.run(engine, *MADE)
+    secret = "p-w"  # noqa: S105
     user = f"r{engine.url.database}"[:30]
     mysql.run(
         engine,
-        f"CREATE USER {user} IDENTIFIED BY 'p-w'",
+        f"CREATE USER {user} IDENTIFIED BY '{secret}'",
         f"GRANT SELECT ON {engine.url.database}.* TO {user}",
     )
     try:
         reader = sqlalchemy.create_engine(
-            engine.url.set(username=user, password="p-w"), poolclass=NullPool
+            engine.url.set(username=user, password=secret), poolclass=NullPool
         )
         repository = SQLAlchemyRepository(reader, SCHEMA)
         with repository.snapshot() as snapshot:

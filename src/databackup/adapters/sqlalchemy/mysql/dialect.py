@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from databackup.schema import Collection, Field, Kind
 
 _LOCK: Final = "concat('databackup.', sha1(database()))"
-_HAS_LOCK: Final = "databackup_lock"
 _REPEATABLE: Final = ("REPEATABLE READ", "SERIALIZABLE")
 
 
@@ -69,20 +68,16 @@ class MySQLDialect:
 
     def _take_lock(self, connection: sqlalchemy.Connection, wait: float) -> None:
         # The session that has the lock would be given it once more.
-        ((mine,),) = connection.exec_driver_sql(f"SELECT is_used_lock({_LOCK}) = connection_id()")
-        if not mine:
-            ((taken,),) = connection.exec_driver_sql(f"SELECT get_lock({_LOCK}, %s)", (wait,))
-        if mine or not taken:
+        if settings.is_used(connection):
+            raise StoreLocked("an export or import is under way on this connection")
+        if not settings.take_lock(connection, _LOCK, wait):
             raise StoreLocked(f"another import into this database is under way (waited {wait} s)")
-        connection.info[_HAS_LOCK] = True
 
     def end(self, connection: sqlalchemy.Connection) -> None:
         if connection.closed or connection.invalidated:
             return
         within = connection.in_transaction()
         settings.give_back(connection)
-        if connection.info.pop(_HAS_LOCK, False):
-            connection.exec_driver_sql(f"DO release_lock({_LOCK})")
         if not within:
             connection.rollback()  # of what SQLAlchemy has begun for these statements
 

@@ -6,6 +6,8 @@ import contextlib
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
+
 from databackup.errors import StoreError
 
 if TYPE_CHECKING:
@@ -38,6 +40,14 @@ _WRITING: Final[dict[str, Any]] = {
 }
 
 
+@attrs.define
+class _Before:
+    """How a session was before one export or import changed it."""
+
+    settings: dict[str, Any] = attrs.field(factory=dict)
+    lock: str = ""
+
+
 def writing(wait: float) -> dict[str, Any]:
     """The settings to write with, where a lock is waited for so many seconds."""
     seconds = max(1, math.ceil(wait))
@@ -47,6 +57,7 @@ def writing(wait: float) -> dict[str, Any]:
 
 def change(connection: sqlalchemy.Connection, wanted: dict[str, Any]) -> None:
     """Change those of the settings that the server has, and remember how they were."""
+    connection.info.setdefault(_KEY, []).append(_Before())
     _require_utf8mb4(connection)
     # This one would cut off what SHOW VARIABLES says.
     ((limit,),) = connection.exec_driver_sql("SELECT @@sql_select_limit")
@@ -63,15 +74,34 @@ def change(connection: sqlalchemy.Connection, wanted: dict[str, Any]) -> None:
 
 
 def _remember(connection: sqlalchemy.Connection, values: dict[str, Any]) -> None:
-    connection.info[_KEY] = connection.info.get(_KEY, {}) | values
+    _before(connection).settings.update(values)
 
 
 def give_back(connection: sqlalchemy.Connection) -> None:
-    """Make the settings what they were."""
-    before = connection.info.get(_KEY)
-    if before:
-        _set(connection, before)
-    connection.info.pop(_KEY, None)
+    """Make the settings what they were before the last change, and give back its lock."""
+    before = connection.info[_KEY].pop()
+    if before.settings:
+        _set(connection, before.settings)
+    if before.lock:
+        connection.exec_driver_sql(f"DO release_lock({before.lock})")
+
+
+def is_used(connection: sqlalchemy.Connection) -> bool:
+    """Whether an export or import is under way on a connection, beneath the one that asks."""
+    return len(connection.info[_KEY]) > 1
+
+
+def take_lock(connection: sqlalchemy.Connection, lock: str, wait: float) -> bool:
+    """Take a lock of the session, which is given back with the settings."""
+    ((taken,),) = connection.exec_driver_sql(f"SELECT get_lock({lock}, %s)", (wait,))
+    if taken:
+        _before(connection).lock = lock
+    return bool(taken)
+
+
+def _before(connection: sqlalchemy.Connection) -> _Before:
+    found: _Before = connection.info[_KEY][-1]
+    return found
 
 
 def _set(connection: sqlalchemy.Connection, values: dict[str, Any]) -> None:
@@ -105,7 +135,9 @@ def _require_utf8mb4(connection: sqlalchemy.Connection) -> None:
 def lenient(connection: sqlalchemy.Connection) -> Iterator[None]:
     """Let a record come with a number alone: for one that is undone at once."""
     checks = (
-        {"check_constraint_checks": 0} if "check_constraint_checks" in connection.info[_KEY] else {}
+        {"check_constraint_checks": 0}
+        if "check_constraint_checks" in _before(connection).settings
+        else {}
     )
     _set(connection, {"sql_mode": "NO_AUTO_VALUE_ON_ZERO", **checks})
     try:
