@@ -27,7 +27,10 @@ class Column:
 
 @attrs.frozen(kw_only=True)
 class ForeignKey:
-    """A foreign key; tables are named as in `Catalogue.tables`."""
+    """A foreign key; tables are named as in `Catalogue.tables`.
+
+    `details` holds what a dialect needs to know beyond the rest.
+    """
 
     name: str
     table: str
@@ -35,6 +38,7 @@ class ForeignKey:
     parent: str
     to: tuple[str, ...]
     on_delete: str = "NO ACTION"
+    details: Any = None
 
 
 @attrs.frozen(kw_only=True)

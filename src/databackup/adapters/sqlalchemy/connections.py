@@ -85,11 +85,11 @@ class Connections:
         """End without keeping anything; a connection that cannot is given up."""
         try:
             transaction.rollback()
-            self.dialect.end(connection)
         except self.dialect.errors:
             if connection is not self.bind:
                 with contextlib.suppress(SQLAlchemyError):
                     connection.invalidate()
+        self._end(connection)
 
     def _commit(
         self, connection: sqlalchemy.Connection, transaction: sqlalchemy.Transaction
@@ -104,8 +104,16 @@ class Connections:
                     f"the connection was lost during the commit: {error}; look at the store"
                 ) from error
             raise self.dialect.error(error, "nothing was committed") from error
-        with contextlib.suppress(*self.dialect.errors):
+        self._end(connection)
+
+    def _end(self, connection: sqlalchemy.Connection) -> None:
+        """Give back what outlives a transaction; a connection that cannot is given up."""
+        try:
             self.dialect.end(connection)
+        except self.dialect.errors:
+            if connection is not self.bind:
+                with contextlib.suppress(SQLAlchemyError):
+                    connection.invalidate()
 
     @contextlib.contextmanager
     def errors(self, doing: str) -> Iterator[None]:

@@ -142,13 +142,16 @@ class SQLTransaction(SQLSnapshot):
         try:
             yield
         except BaseException:
-            with self._errors("the savepoint cannot be rolled back"):
-                self._connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {name}")
-                self._connection.exec_driver_sql(f"RELEASE SAVEPOINT {name}")
+            self._undo(name)
             raise
         finally:
             self._depth -= 1
         with self._errors("the savepoint cannot be released"):
+            self._connection.exec_driver_sql(f"RELEASE SAVEPOINT {name}")
+
+    def _undo(self, name: str) -> None:
+        with self._errors("the savepoint cannot be rolled back"):
+            self._connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {name}")
             self._connection.exec_driver_sql(f"RELEASE SAVEPOINT {name}")
 
     @abc.abstractmethod

@@ -1,0 +1,109 @@
+"""How JSON, and what is kept as JSON, stands in a column: as text, by value.
+
+MariaDB keeps the text as it is given. MySQL keeps values, and of numbers with a fraction doubles.
+"""
+
+from __future__ import annotations
+
+import decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from databackup.adapters._binding import Convert, Form
+from databackup.adapters._sql import json_form, json_text, stored_json
+from databackup.adapters.sqlalchemy.mysql.columns import details
+from databackup.adapters.sqlalchemy.mysql.texts import text_writer
+from databackup.schema import JSON_NULL, KindError, RawText, composite
+from databackup.schema.jsontext import parse_fast, parse_json
+from databackup.schema.jsonvalues import is_plain
+from databackup.schema.kind import shown
+
+if TYPE_CHECKING:
+    from databackup.adapters.sqlalchemy.catalogue import Column
+    from databackup.schema import Field, Kind
+
+_INT64: Final = 2**63
+
+
+@attrs.frozen(repr=False)
+class SqlNull:
+    """NULL where a JSON value is needed, so that no kind takes it."""
+
+    def __repr__(self) -> str:
+        return "NULL"
+
+
+def json_form_of(field: Field, column: Column) -> Form:
+    """How values of JSON, lists, dicts and nested objects stand in a column."""
+    kind = field.value_kind
+    check = _writer(column)
+    if isinstance(kind, composite.Json):
+        return _json(kind, check, nullable=field.nullable)
+    return Form(_reader(kind), lambda value: check(stored_json(kind.encode(value))))
+
+
+def _writer(column: Column) -> Convert:
+    """A function that writes what JSON has as text."""
+    fits = text_writer(column)
+    of_values = details(column).type == "json"
+
+    def write(value: Any) -> str:
+        if of_values:
+            _require_doubles(value)
+        return fits(json_text(value))
+
+    return write
+
+
+def _require_doubles(value: Any) -> None:
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _require_doubles(item)
+    is_long = type(value) is int and not -_INT64 <= value < 2 * _INT64
+    if is_long or type(value) is decimal.Decimal:
+        raise KindError("a JSON number that a double or 64 bits hold", shown(value))
+
+
+def _reader(kind: Kind) -> Convert:
+    def read(stored: Any) -> Any:
+        if type(stored) is not str:
+            return stored
+        try:
+            return kind.decode(json_form(parse_json(stored)))
+        except ValueError:
+            return stored
+
+    return read
+
+
+def _json(kind: composite.Json, check: Convert, *, nullable: bool) -> Form:
+    null = JSON_NULL if nullable else None
+
+    def read(stored: Any) -> Any:
+        if stored is None:
+            return None if nullable else SqlNull()
+        if type(stored) is not str:
+            return stored
+        fast = parse_fast(stored)
+        value = _parsed(kind, stored) if fast is None else fast[0]
+        return null if value is None else value
+
+    def write(value: Any) -> Any:
+        if value is None and nullable:
+            return None
+        value = None if value is null else value
+        if not is_plain(value):
+            kind.encode(value)
+        return check(value)
+
+    return Form(read, write, nulls=True)
+
+
+def _parsed(kind: composite.Json, text: str) -> Any:
+    try:
+        value = parse_json(text)
+        kind.encode(value)
+    except ValueError:
+        return RawText(text.encode())
+    return value

@@ -1,0 +1,110 @@
+"""The foreign keys of a database, which are not checked while an import writes.
+
+What dangled before an import may dangle after it; what newly does is refused, or, outside the
+schema and where that is allowed, carried off by the reference's own action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from databackup.adapters.sqlalchemy.mysql.catalogue import quoted
+from databackup.adapters.sqlalchemy.mysql.statements import exact_column
+from databackup.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from databackup.adapters.sqlalchemy.catalogue import Catalogue, ForeignKey
+    from databackup.adapters.sqlalchemy.plan import Plan
+
+Values = tuple[Any, ...]
+Query = Callable[[str, Values], Iterable[Values]]
+Execute = Callable[[str, Values], int]
+_ACTIONS: Final = ("CASCADE", "SET NULL")
+
+
+@attrs.frozen
+class _Dangling:
+    key: ForeignKey
+    values: Values
+    rows: int
+
+
+class ForeignKeys:
+    """The foreign keys from and to covered tables, and which of their values dangled before."""
+
+    def __init__(self, query: Query, catalogue: Catalogue, plans: Mapping[str, Plan]) -> None:
+        self._query = query
+        self._catalogue = catalogue
+        self._covered = {plan.info.name for plan in plans.values()}
+        self._before = {(found.key, found.values) for found in self._dangling()}
+
+    def settle(self, execute: Execute, *, allow_cascade: bool) -> None:
+        """Carry off what newly dangles outside the schema where that is allowed.
+
+        Raises `StoreError` for what may not be, or has no action that carries it off.
+        """
+        while new := [f for f in self._dangling() if (f.key, f.values) not in self._before]:
+            for found in new:
+                if found.key.table in self._covered:
+                    raise StoreError(_message(found, "that do not exist"))
+                if not allow_cascade or found.key.on_delete not in _ACTIONS:
+                    raise StoreError(
+                        _message(found, "that an import would delete")
+                        + ". The schema leaves that table out"
+                        + ("" if allow_cascade else "; allow_cascade lets the store carry them off")
+                    )
+                self._carry_off(execute, found)
+
+    def _dangling(self) -> Iterator[_Dangling]:
+        for key in self._catalogue.foreign_keys:
+            for *values, rows in self._query(self._sql(key), ()):
+                yield _Dangling(key, tuple(values), int(rows))
+
+    def _sql(self, key: ForeignKey) -> str:
+        """Values that refer to nothing, and in how many rows, as the server compares them."""
+        child, parent = key.details
+        given = " AND ".join(f"t.{quoted(name)} IS NOT NULL" for name in key.columns)
+        matches = " AND ".join(
+            f"p.{quoted(to)} = t.{quoted(name)}"
+            for name, to in zip(key.columns, key.to, strict=True)
+        )
+        values = ", ".join(self._exact(key, name) for name in key.columns)
+        return (
+            f"SELECT {values}, count(*) FROM {child} AS t WHERE {given} AND NOT EXISTS "
+            f"(SELECT 1 FROM {parent} AS p WHERE {matches}) GROUP BY {values}"
+        )
+
+    def _exact(self, key: ForeignKey, name: str) -> str:
+        info = self._catalogue.tables.get(key.table)
+        if info is None:  # of a database that is not looked at
+            return f"CAST(t.{quoted(name)} AS BINARY)"
+        # A generated column may refer, too.
+        column = info.columns.get(name)
+        return exact_column(column, "t") if column else f"t.{quoted(name)}"
+
+    def _carry_off(self, execute: Execute, found: _Dangling) -> None:
+        key = found.key
+        child, _ = key.details
+        terms = " AND ".join(f"{self._exact(key, name)} = %s" for name in key.columns)
+        if key.on_delete == "CASCADE":
+            done = execute(f"DELETE t FROM {child} AS t WHERE {terms}", found.values)
+        else:
+            changes = ", ".join(f"t.{quoted(name)} = NULL" for name in key.columns)
+            done = execute(f"UPDATE {child} AS t SET {changes} WHERE {terms}", found.values)
+        if not done:
+            raise StoreError(_message(found, "that cannot be carried off"))
+
+
+def _message(found: _Dangling, which: str) -> str:
+    rows = "1 row" if found.rows == 1 else f"{found.rows} rows"
+    verb = "refers" if found.rows == 1 else "refer"
+    columns = ", ".join(found.key.columns)
+    return (
+        f"{rows} of the table {found.key.table!r} {verb} ({columns}) "
+        f"to records of {found.key.parent!r} {which}"
+    )

@@ -1,0 +1,326 @@
+"""Reading and writing in one transaction of MariaDB or MySQL."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
+
+from databackup.adapters.sqlalchemy.mysql import settings
+from databackup.adapters.sqlalchemy.mysql.catalogue import quoted
+from databackup.adapters.sqlalchemy.mysql.errors import column_in
+from databackup.adapters.sqlalchemy.mysql.outside import ForeignKeys
+from databackup.adapters.sqlalchemy.mysql.statements import Statements
+from databackup.adapters.sqlalchemy.session import SQLSnapshot, SQLTransaction
+from databackup.errors import RecordsRefused, StoreError, StoreFailed, StoreLocked
+from databackup.spill import RowQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import sqlalchemy
+
+    from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column
+    from databackup.adapters.sqlalchemy.dialect import Dialect
+    from databackup.adapters.sqlalchemy.plan import Plan
+    from databackup.repository import Key, Row
+    from databackup.schema import Collection, Reference
+
+_KEYS_AT_ONCE: Final = 200
+_LARGEST_COUNTER: Final = 2**63 - 1
+_BYTES_OF_A_CHARACTER: Final = 4
+_BYTES_OF_OTHERS: Final = 70  # of a number or a date with its comma; decimals have 65 digits
+_STATEMENT: Final = 1024 * 1024  # bytes, roughly; longer ones are no faster
+
+
+class MySQLSnapshot(SQLSnapshot):
+    """What one transaction sees.
+
+    Rows are read page by page in the order of a unique index, so that nothing is left on the
+    connection between two pages. Without such an index all go through a temporary file first.
+    """
+
+    counts_rows = True
+
+    def __init__(
+        self,
+        connection: sqlalchemy.Connection,
+        plans: Mapping[str, Plan],
+        catalogue: Catalogue,
+        dialect: Dialect,
+    ) -> None:
+        super().__init__(connection, plans, catalogue, dialect)
+        self._statements = {name: Statements(plan) for name, plan in plans.items()}
+
+    def get(self, collection: Collection, keys: Iterable[Key]) -> list[Row]:
+        plan = self._plan(collection)
+        statements = self._statements[collection.name]
+        found: list[Row] = []
+        for chunk in _chunks(_held(plan, keys)):
+            values = statements.key_values(chunk)
+            sql = statements.get(len(chunk))
+            found += self._query(sql, values, doing=f"{collection} cannot be read")
+        return plan.binder.load(found)
+
+    def counters(self) -> Mapping[str, int]:
+        self._require_open()
+        numbers = {name: self._next_number(plan) for name, plan in self._plans.items()}
+        return {
+            name: min(number - 1, _LARGEST_COUNTER)
+            for name, number in numbers.items()
+            if number is not None
+        }
+
+    def _next_number(self, plan: Plan) -> int | None:
+        """The number that the next plain insert gets; None where the server counts none."""
+        if _counted(plan) is None:
+            return None
+        ((number,),) = self._query(
+            "SELECT auto_increment FROM information_schema.tables "
+            "WHERE table_schema = %s AND table_name = %s",
+            plan.info.details.place,
+            doing="the counters cannot be read",
+        )
+        return None if number is None else int(number)
+
+    def _stored(self, plan: Plan, size: int) -> Iterator[list[Row]]:
+        statements = self._statements[plan.collection.name]
+        read = self._pages if statements.position else self._spooled
+        seen = 0
+        for rows in read(plan, statements, size):
+            seen += len(rows)
+            yield rows
+        if self.counts_rows and seen != (count := self.count(plan.collection)):
+            raise StoreFailed(f"{plan.collection}: {seen:,} records were read of {count:,}")
+
+    def _stored_at(self, plan: Plan, key: Row) -> list[Row]:
+        statements = self._statements[plan.collection.name]
+        values = statements.key_values([key])
+        return self._query(statements.get(1), values, doing=f"{plan.collection} cannot be read")
+
+    def _pages(self, plan: Plan, statements: Statements, size: int) -> Iterator[list[Row]]:
+        width, place = len(plan.columns), None
+        first, next_one = statements.page(size, after=False), statements.page(size, after=True)
+        doing = f"{plan.collection} cannot be read"
+        while True:
+            if place is None:
+                rows = self._query(first, doing=doing)
+            else:
+                rows = self._query(next_one, statements.place_values(place), doing=doing)
+            if not rows:
+                return
+            last = statements.place_of(rows[-1])
+            if last == place:
+                raise StoreFailed(f"{plan.collection} cannot be read: its index has no order")
+            place = last
+            yield rows if len(rows[0]) == width else [row[:width] for row in rows]
+            if len(rows) < size:
+                return
+
+    def _spooled(self, plan: Plan, statements: Statements, size: int) -> Iterator[list[Row]]:
+        self._require_open()
+        with RowQueue() as queue:
+            with self._errors(f"{plan.collection} cannot be read"):
+                found = self._connection.exec_driver_sql(
+                    statements.select, (), execution_options={"stream_results": True}
+                )
+                with contextlib.closing(found):
+                    for rows in found.partitions(size):
+                        queue.put([tuple(row) for row in rows])
+            for batch in queue.batches():
+                self._require_open()
+                yield batch
+
+
+class MySQLTransaction(MySQLSnapshot, SQLTransaction):
+    """One write transaction. Foreign keys are not checked before `finish`, and triggers fire."""
+
+    counts_rows = False  # others are kept out, but the caller may write between two pages
+
+    def __init__(
+        self,
+        connection: sqlalchemy.Connection,
+        plans: Mapping[str, Plan],
+        catalogue: Catalogue,
+        dialect: Dialect,
+    ) -> None:
+        super().__init__(connection, plans, catalogue, dialect)
+        self._failure: StoreError | None = None
+        ((packet,),) = self._query("SELECT @@max_allowed_packet", doing="no transaction can begin")
+        self._packet = int(packet)
+        self._foreign_keys = ForeignKeys(self._read, catalogue, plans)
+
+    # -- failing -------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _errors(self, doing: str) -> Iterator[None]:
+        """A deadlock has rolled back all, and a lost connection, too: nothing may follow them."""
+        try:
+            with super()._errors(doing):
+                yield
+        except (StoreLocked, StoreFailed) as error:
+            self._failure = error
+            raise
+
+    def _require_open(self) -> None:
+        super()._require_open()
+        if self._failure is not None:
+            raise StoreFailed(f"the transaction has failed before: {self._failure.message}")
+
+    def _undo(self, name: str) -> None:
+        if self._failure is None:
+            with contextlib.suppress(
+                StoreError
+            ):  # it is noted, and what was raised first says more
+                super()._undo(name)
+
+    # -- records -------------------------------------------------------------------------------
+
+    def clear(self, collection: Collection) -> None:
+        plan = self._plan(collection)
+        with self._writing(plan):
+            self._write(f"DELETE FROM {plan.sql}")
+
+    def _insert(self, plan: Plan, rows: list[Row]) -> None:
+        statements = self._statements[plan.collection.name]
+        for chunk in self._in_packets(plan, rows):
+            values = tuple(value for row in chunk for value in row)
+            done = self._write(statements.insert(len(chunk)), values, plan)
+            if done != len(chunk):
+                raise RecordsRefused(f"{len(chunk) - done} of {len(chunk)} were not inserted")
+
+    def _in_packets(self, plan: Plan, rows: list[Row]) -> Iterator[list[Row]]:
+        """Rows as many at once as a packet surely holds, in statements of no more than a MiB."""
+        size = 0
+        chunk: list[Row] = []
+        limit = min(self._packet // 2, _STATEMENT)
+        for row in rows:
+            bytes_ = sum(map(_bytes_at_most, row))
+            if bytes_ > self._packet // 2:
+                self._require_packet(plan.columns, row)
+            if chunk and size + bytes_ > limit:
+                yield chunk
+                size, chunk = 0, []
+            chunk.append(row)
+            size += bytes_
+        if chunk:
+            yield chunk
+
+    def _require_packet(self, columns: Sequence[Column], row: Row) -> None:
+        """Raise for a record that the server would answer by closing the connection."""
+        escape: Any = getattr(self._connection.connection.dbapi_connection, "escape", repr)
+        sizes = [len(escape(value).encode()) for value in row]
+        names = sum(len(column.name.encode()) + 10 for column in columns)
+        if 2 * names + sum(sizes) + 4096 > self._packet:
+            largest = columns[sizes.index(max(sizes))].name
+            raise RecordsRefused(
+                f"a record of {sum(sizes):,} bytes as SQL, and the server's max_allowed_packet is "
+                f"{self._packet:,}",
+                largest,
+            )
+
+    def _update(self, plan: Plan, rows: list[Row]) -> int:
+        statements = self._statements[plan.collection.name]
+        places = plan.collection.key_positions
+        done = 0
+        for row in rows:
+            key = tuple(row[place] for place in places)
+            if sum(map(_bytes_at_most, row)) > self._packet // 2:
+                self._require_packet(plan.columns, row)
+            found = self._write(statements.update, row + statements.key_values([key]), plan)
+            # A driver may count only the rows that have changed.
+            done += found or len(self._stored_at(plan, key))
+        return done
+
+    def _delete(self, plan: Plan, keys: list[Row]) -> int:
+        statements = self._statements[plan.collection.name]
+        return sum(
+            self._write(statements.delete(len(chunk)), statements.key_values(chunk))
+            for chunk in _chunks(keys)
+        )
+
+    def _write(self, sql: str, values: tuple[Any, ...] = (), plan: Plan | None = None) -> int:
+        """Run a statement that writes; how many rows it found. Any warning is a refusal."""
+        self._require_open()
+        result = self._connection.exec_driver_sql(sql, values)
+        cursor: Any = result.context.cursor
+        if getattr(cursor, "warning_count", 1):
+            self._require_no_warning(plan)
+        return result.rowcount
+
+    def _require_no_warning(self, plan: Plan | None) -> None:
+        """Raise for a warning, except of columns that are generated: what they hold is no data."""
+        found = list(self._connection.exec_driver_sql("SHOW WARNINGS", ()))
+        for _level, _code, said in found:
+            column = column_in(said)
+            if plan and column and column not in plan.info.columns:
+                continue
+            raise RecordsRefused(f"the store would change what is written: {said}", column)
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def dangling(self, collection: Collection, reference: Reference, limit: int) -> list[Key]:
+        plan = self._plan(collection)
+        target = self._plans[reference.collection]
+        sql = self._statements[collection.name].dangling(reference, target, limit)
+        found = self._query(sql, doing=f"the references of {collection} cannot be checked")
+        return plan.binder_of(reference.fields).load(found)
+
+    def finish(self, counters: Mapping[str, int], *, allow_cascade: bool = False) -> None:
+        self._require_open()
+        with self._errors("the transaction cannot be finished"):
+            self._foreign_keys.settle(self._write, allow_cascade=allow_cascade)
+        for name, plan in self._plans.items():
+            given = counters.get(name)
+            number = self._next_number(plan)
+            if given is not None and number is not None and number <= given < _LARGEST_COUNTER:
+                self._set_counter(plan, given)
+        self.finished = True
+
+    def _set_counter(self, plan: Plan, given: int) -> None:
+        """Let the server count on from a number, by a record that is undone.
+
+        ALTER TABLE would commit. InnoDB keeps the number whatever becomes of the record.
+        """
+        column = quoted(str(_counted(plan)))
+        doing = f"the counter of {plan.collection} cannot be set to {given}"
+        with self._errors(doing):
+            self._connection.exec_driver_sql("SAVEPOINT databackup_counter")
+        try:
+            with self._errors(doing), settings.lenient(self._connection):
+                self._connection.exec_driver_sql(
+                    f"INSERT INTO {plan.sql} ({column}) VALUES (%s) "
+                    f"ON DUPLICATE KEY UPDATE {column} = %s",
+                    (given, given),
+                )
+        finally:
+            self._undo("databackup_counter")
+        if (self._next_number(plan) or 0) <= given:
+            raise StoreError(doing)
+
+    def _read(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        return self._query(sql, values, doing="the foreign keys cannot be checked")
+
+
+def _counted(plan: Plan) -> str | None:
+    """The column that the server gives out numbers for."""
+    return next((column.name for column in plan.columns if column.counted), None)
+
+
+def _held(plan: Plan, keys: Iterable[Key]) -> list[Row]:
+    """Keys as the server is given them; one that it cannot hold has no record."""
+    found: list[Row] = []
+    for key in dict.fromkeys(keys):
+        with contextlib.suppress(RecordsRefused):
+            found += plan.key_binder.store([key])
+    return found
+
+
+def _chunks(keys: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        yield keys[start : start + _KEYS_AT_ONCE]
+
+
+def _bytes_at_most(value: Any) -> int:
+    if type(value) is str:
+        return len(value) * _BYTES_OF_A_CHARACTER + 3
+    return len(value) * 2 + 13 if type(value) is bytes else _BYTES_OF_OTHERS
