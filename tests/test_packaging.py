@@ -154,16 +154,7 @@ def _extras() -> list[str]:
 DRIVERS = {"psycopg": "postgresql+psycopg", "PyMySQL": "mysql+pymysql"}
 
 
-@pytest.mark.parametrize(
-    "package",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason="its adapter is not there yet"))
-        if name == "SQLAlchemy"
-        else name
-        for name in _extras()
-        if name not in DRIVERS
-    ],
-)
+@pytest.mark.parametrize("package", [name for name in _extras() if name not in DRIVERS])
 def test_extras_are_imported_somewhere(package: str) -> None:
     """Every package that an extra brings is imported by the library: no extra does nothing."""
     module = {"backports.zstd": "backports"}.get(package, package.lower())
