@@ -294,7 +294,7 @@ def test_a_connection_that_goes_on_enforcing_is_refused(
     database: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the pragma did not take, no transaction begins."""
-    from databackup.adapters.sqlite import transaction as module  # noqa: PLC0415
+    from databackup.adapters.sqlite import lease as module  # noqa: PLC0415
 
     monkeypatch.setattr(module, "pragma", lambda *_: 1)
     repository = SQLiteRepository(database(TABLE), SCHEMA)
