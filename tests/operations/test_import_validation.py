@@ -14,6 +14,7 @@ from databackup import (
     Schema,
     diff,
     import_all,
+    inspect_archive,
     seal_archive,
     verify_archive,
 )
@@ -331,6 +332,25 @@ def test_a_digest_is_checked_in_every_import(
     (problem,) = caught.value.problems
     assert ("digest", "teams") == (problem.code, problem.collection)
     assert before == Lines.of(exported(repository)).collections
+
+
+@pytest.mark.parametrize("read_back", [True, False])
+@pytest.mark.parametrize("stored", [[], ["a", "b"], ["c"]], ids=len)
+def test_a_digest_is_checked_without_a_key(
+    make: Make, stored: list[str], *, read_back: bool
+) -> None:
+    """Records that the totals do not speak of are refused, also where the store equals these."""
+    schema = Schema(collections=[Collection("log", fields={"line": str})])
+    archive = Lines.of(exported(memory({"log": [("a",), ("b",)]}, schema)))
+    totals = archive.sealed(schema)
+    end = inspect_archive(io.BytesIO(totals)).collections["log"]
+    archive.collections["log"][1] = b'{"line":"lost"}'
+    wrong = archive.sealed(schema, {"log": CollectionEnd(2, end.digest)})
+    repository = make(schema, {"log": [(line,) for line in stored]})
+    with pytest.raises(InvalidRecords) as caught:
+        import_all(repository, io.BytesIO(wrong), read_back=read_back)
+    (problem,) = caught.value.problems
+    assert ("digest", "log") == (problem.code, problem.collection)
 
 
 def test_record_moved_to_another_collection() -> None:

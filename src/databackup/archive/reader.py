@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -44,7 +44,12 @@ if TYPE_CHECKING:
 
     from databackup.archive.format import CollectionEnd, Header
 
-    ReadRecords = Callable[[RecordCodec], Iterator[Batch]]
+
+class ReadRecords(Protocol):
+    """A function that reads the records of one collection."""
+
+    def __call__(self, codec: RecordCodec, *, digests: bool = True) -> Iterator[Batch]:
+        """The records, batch by batch."""
 
 
 @attrs.frozen(kw_only=True)
@@ -60,18 +65,19 @@ class Archive:
     _limits: Limits = attrs.field(repr=False)
     _open: Callable[[], Scanner] = attrs.field(repr=False)
 
-    def collections(self, *, digests: bool = True) -> Iterator[tuple[str, ReadRecords]]:
+    def collections(self) -> Iterator[tuple[str, ReadRecords]]:
         """Each collection's name, and a function that reads its records.
 
         The function takes the codec to read them with; what it has not read when the next
         collection is asked for is passed over. A count or digest that differs from the totals is a
-        `Problem` of the last batch; without `digests`, for callers that compare them with what they
-        make of the records, a count alone. After the last collection the seal is checked once more.
+        `Problem` of the last batch; with `digests=False`, for callers that compare them with what
+        they make of the records, a count alone. After the last collection the seal is checked once
+        more.
         Raises `ArchiveSwapped` where the file was changed since it was opened.
         """
         scanner = self._open()
         with self._noticing_a_swap(scanner):
-            yield from self._collections(scanner, digests=digests)
+            yield from self._collections(scanner)
         if not self._is_same(scanner):
             raise _swapped()
 
@@ -92,12 +98,12 @@ class Archive:
             return False  # the first pass could expand it
         return scanner.hex == self.seal == read_seal(scanner.tail)
 
-    def _collections(self, scanner: Scanner, *, digests: bool) -> Iterator[tuple[str, ReadRecords]]:
+    def _collections(self, scanner: Scanner) -> Iterator[tuple[str, ReadRecords]]:
         _header_lines(scanner)
         names = self.header.collections
         for position, name in enumerate(names):
             _expect(scanner, text.dump(name) + b":[")
-            yield name, functools.partial(self._batches, scanner, name, digests=digests)
+            yield name, functools.partial(self._batches, scanner, name)
             for _ in scanner.blocks():
                 pass  # records that nobody asked for
             _expect(scanner, b"]," if position + 1 < len(names) else b"]")
@@ -106,7 +112,7 @@ class Archive:
             raise ArchiveInvalid("the end is not where it should be", scanner.line_number)
 
     def _batches(
-        self, scanner: Scanner, name: str, codec: RecordCodec, *, digests: bool
+        self, scanner: Scanner, name: str, codec: RecordCodec, *, digests: bool = True
     ) -> Iterator[Batch]:
         digest = Digest(name) if digests else None
         count = 0

@@ -11,7 +11,7 @@ from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords, Problem, RecordsNotTaken, StoreError
 from databackup.operations import readback
 from databackup.operations.collection import CollectionImport, Outcome
-from databackup.operations.fit import require_fit, require_keys
+from databackup.operations.fit import has_identity, require_fit, require_keys
 from databackup.operations.locate import ProblemList
 from databackup.operations.options import Dangling, ImportOptions, Mode, WrongAppChoice
 from databackup.operations.reports import ImportReport, reported
@@ -100,9 +100,7 @@ class _Import:
 
     def write_collections(self) -> None:
         """Parse, validate and write every collection; reading goes on after the first problem."""
-        # What a replace reads back has the archive's own digests, or the import is refused.
-        proven_later = self._options.read_back and self._options.mode == "replace"
-        for name, read in self._archive.collections(digests=not proven_later):
+        for name, read in self._archive.collections():
             target = self._schema[name]
             step = CollectionImport(
                 self._archive,
@@ -113,10 +111,18 @@ class _Import:
                 mode=self._options.mode,
                 store_in_order=name in self._ordered_rows,
             )
-            batches = read(RecordCodec(target))
+            batches = read(RecordCodec(target), digests=not self._proves_later(target))
             end = self._archive.ends[name]
             self._outcomes[name] = step.run(reported(batches, "writing", name, end, self._progress))
         self._raise_problems()
+
+    def _proves_later(self, collection: Collection) -> bool:
+        """Whether what is read back proves the archive's digest: then it is that of its records.
+
+        Without identity the records may never be looked at one by one.
+        """
+        replaces = self._options.mode == "replace" and self._options.read_back
+        return replaces and has_identity(self._archive.header, collection)
 
     def check_references(self) -> None:
         """See that every reference points at a record, whether the store enforces it or not."""

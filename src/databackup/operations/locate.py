@@ -72,11 +72,11 @@ def _locate(archive: Archive, schema: Schema, found: Sequence[Unlocated]) -> lis
         form = _form(collection, item.fields, item.values)
         wanted[collection.name][item.fields].setdefault(form, []).append(position)
     located = {position: item.problem for position, item in enumerate(found)}
-    for name, read in archive.collections(digests=False):
+    for name, read in archive.collections():
         if name not in wanted:
             continue
         collection = schema[name]
-        for batch in read(RecordCodec(collection)):
+        for batch in read(RecordCodec(collection), digests=False):
             for number, row in zip(batch.numbers, batch.rows, strict=True):
                 for position in _matches(collection, row, wanted[name]):
                     located[position] = _placed(collection, located[position], number, row)

@@ -76,9 +76,9 @@ def _records_of(
     archive: Archive, collection: Collection, *, digests: bool = False
 ) -> Iterator[Batch]:
     """The records that an archive has of one collection."""
-    for name, read in archive.collections(digests=digests):
+    for name, read in archive.collections():
         if name == collection.name:
-            yield from read(RecordCodec(collection))
+            yield from read(RecordCodec(collection), digests=digests)
             return
 
 

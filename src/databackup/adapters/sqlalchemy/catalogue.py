@@ -45,8 +45,8 @@ class ForeignKey:
 class TableInfo:
     """A table; generated columns are left out.
 
-    `sql` is its name as it stands in a statement. `problem` says why it cannot be backed up, and
-    `details` holds what a dialect needs to know beyond the rest.
+    `sql` is its name as it stands in a statement with parameters. `problem` says why it cannot be
+    backed up, and `details` holds what a dialect needs to know beyond the rest.
     """
 
     name: str

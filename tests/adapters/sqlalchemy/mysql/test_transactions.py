@@ -304,8 +304,10 @@ def test_a_snapshot_begins_with_its_block(
 
 def test_a_snapshot_writes_nothing(repository: SQLAlchemyRepository) -> None:
     """A snapshot's transaction is read-only."""
-    with repository.snapshot() as snapshot, pytest.raises(sqlalchemy.exc.DBAPIError):
-        snapshot._connection.exec_driver_sql("INSERT INTO loose VALUES (1)")
+    with repository.snapshot() as made:
+        snapshot: Any = made
+        with pytest.raises(sqlalchemy.exc.DBAPIError):
+            snapshot._connection.exec_driver_sql("INSERT INTO loose VALUES (1)")
 
 
 # -- a lent connection -----------------------------------------------------------------------------

@@ -39,9 +39,14 @@ class Type:
 
 @attrs.frozen(kw_only=True)
 class TableDetails:
-    """`name` is the table's own, without ONLY; `sequences` are those its columns own."""
+    """`name` is what rows are put into, `source` what they are read from and changed in.
+
+    Neither is fit for a statement with parameters, as `driver_sql` makes it. `sequences` are those
+    that the table's columns own.
+    """
 
     name: str
+    source: str
     oid: int
     sequences: Mapping[str, str] = attrs.field(factory=dict)
 
@@ -162,13 +167,14 @@ def read_catalogue(connection: sqlalchemy.Connection, schemas: Sequence[str]) ->
     tables = {}
     for oid, schema, table, kind, _extension in rows:
         own = f"{quoted(schema)}.{quoted(table)}"
+        source = own if kind == "p" else f"ONLY {own}"  # or heirs' rows would come twice
         tables[names[oid]] = TableInfo(
             name=names[oid],
-            sql=own if kind == "p" else f"ONLY {own}",  # or heirs' rows would come twice
+            sql=driver_sql(source),
             columns=columns[oid],
             primary_key=primary.get(oid, ()),
             unique=tuple(unique[oid]),
-            details=TableDetails(name=own, oid=oid, sequences=sequences[oid]),
+            details=TableDetails(name=own, source=source, oid=oid, sequences=sequences[oid]),
         )
     housekeeping = {name: HOUSEKEEPING[name] for name in tables if name in HOUSEKEEPING}
     housekeeping |= {

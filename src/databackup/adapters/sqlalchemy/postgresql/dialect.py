@@ -10,7 +10,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from databackup.adapters.sqlalchemy.postgresql import forms
 from databackup.adapters.sqlalchemy.postgresql.catalogue import (
     Type,
-    driver_sql,
     quoted,
     read_catalogue,
 )
@@ -115,7 +114,7 @@ class PostgreSQL:
         mode = "SHARE ROW EXCLUSIVE" if write else "ACCESS SHARE"
         names = ", ".join(table.sql for table in tables)
         if names:
-            connection.exec_driver_sql(driver_sql(f"LOCK TABLE {names} IN {mode} MODE"))
+            connection.exec_driver_sql(f"LOCK TABLE {names} IN {mode} MODE")
 
     def catalogue(self, connection: sqlalchemy.Connection, schemas: Sequence[str]) -> Catalogue:
         return read_catalogue(connection, schemas)

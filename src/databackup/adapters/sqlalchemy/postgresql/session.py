@@ -83,7 +83,7 @@ class PostgreSQLSnapshot(SQLSnapshot):
                 reader.close()
 
     def _stored(self, plan: Plan, size: int) -> Iterator[list[Row]]:
-        sql = f"SELECT {_texts(plan.columns)} FROM {plan.sql} AS t"
+        sql = f"SELECT {_texts(plan.columns)} FROM {_source(plan)} AS t"
         if plan.collection.name in self.ordered:
             sql += f" ORDER BY {', '.join(map(_order, plan.columns_of(plan.collection.key)))}"
         doing = f"{plan.collection} cannot be read"
@@ -119,7 +119,10 @@ class PostgreSQLSnapshot(SQLSnapshot):
 
     def _stored_at(self, plan: Plan, key: Row) -> list[Row]:
         condition = " AND ".join(_matches(plan.columns_of(plan.collection.key)))
-        sql = driver_sql(f"SELECT {_texts(plan.columns)} FROM {plan.sql} AS t WHERE ") + condition
+        sql = (
+            driver_sql(f"SELECT {_texts(plan.columns)} FROM {_source(plan)} AS t WHERE ")
+            + condition
+        )
         with self._errors(f"{plan.collection} cannot be read"), self._driver.cursor() as cursor:
             return cursor.execute(sql, _twice(plan, key)).fetchall()
 
@@ -209,7 +212,8 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
             f"{driver_sql(quoted(plan.columns[n].name))} = {_cast(plan.columns[n])}"
             for n in changed
         )
-        sql = f"UPDATE {driver_sql(plan.sql)} AS t SET {values} WHERE {' AND '.join(_matches(key))}"
+        table, condition = driver_sql(_source(plan)), " AND ".join(_matches(key))
+        sql = f"UPDATE {table} AS t SET {values} WHERE {condition}"
         given = [
             (*[row[n] for n in changed], *_twice(plan, [row[n] for n in positions])) for row in rows
         ]
@@ -217,7 +221,7 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
 
     def _delete(self, plan: Plan, keys: list[Row]) -> int:
         condition = " AND ".join(_matches(plan.columns_of(plan.collection.key)))
-        sql = f"DELETE FROM {driver_sql(plan.sql)} AS t WHERE {condition}"
+        sql = f"DELETE FROM {driver_sql(_source(plan))} AS t WHERE {condition}"
         return self._write_all(sql, [_twice(plan, key) for key in keys])
 
     def _write_all(self, sql: str, values: Sequence[Sequence[Any]]) -> int:
@@ -239,8 +243,8 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
             for here, there in zip(own, to, strict=True)
         )
         sql = (
-            f"SELECT DISTINCT {_texts(own)} FROM {plan.sql} AS t WHERE {given} AND NOT EXISTS "
-            f"(SELECT 1 FROM {target.sql} AS p WHERE {matches}) LIMIT {limit}"
+            f"SELECT DISTINCT {_texts(own)} FROM {_source(plan)} AS t WHERE {given} AND NOT EXISTS "
+            f"(SELECT 1 FROM {_source(target)} AS p WHERE {matches}) LIMIT {limit}"
         )
         found = self._query(
             driver_sql(sql), doing=f"the references of {collection} cannot be checked"
@@ -268,7 +272,7 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
         ((step, largest),) = self._query(
             driver_sql(
                 "SELECT seqincrement, (SELECT CASE WHEN seqincrement > 0 "
-                f"THEN max({quoted(column)}) ELSE min({quoted(column)}) END FROM {plan.sql}) "
+                f"THEN max({quoted(column)}) ELSE min({quoted(column)}) END FROM {_source(plan)}) "
                 "FROM pg_catalog.pg_sequence "
             )
             + "WHERE seqrelid = %s::regclass",
@@ -284,6 +288,12 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
             self._connection.exec_driver_sql(
                 driver_sql(f"ALTER SEQUENCE {sequence} RESTART WITH {last + step}")
             )
+
+
+def _source(plan: Plan) -> str:
+    """The table as rows are read from it, in a statement without parameters."""
+    found: str = plan.info.details.source
+    return found
 
 
 def _texts(columns: Sequence[Column]) -> str:
