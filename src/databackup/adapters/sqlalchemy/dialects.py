@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from databackup.adapters.sqlalchemy.dialect import Dialect
 
 _HOMES: Final = {"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
+_DRIVERS: Final = {"postgresql": "psycopg", "mysql": "pymysql"}
 
 
 def dialect_of(bind: sqlalchemy.Engine | sqlalchemy.Connection) -> Dialect:
@@ -21,6 +22,12 @@ def dialect_of(bind: sqlalchemy.Engine | sqlalchemy.Connection) -> Dialect:
     if name not in _HOMES:
         raise StoreError(
             f"there is no support for {name} databases; there is for {', '.join(sorted(_HOMES))}"
+        )
+    driver = _DRIVERS[_HOMES[name]]
+    if bind.dialect.driver != driver:
+        raise StoreError(
+            f"the driver {bind.dialect.driver} is not supported; "
+            f"make an engine of the URL {name}+{driver}://…"
         )
     home = importlib.import_module(f"databackup.adapters.sqlalchemy.{_HOMES[name]}")
     dialect: Dialect = home.DIALECT

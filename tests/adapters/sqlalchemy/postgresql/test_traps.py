@@ -557,3 +557,67 @@ def test_passwords_are_not_told() -> None:
         exported(repository)
     assert "127.0.0.1" in str(caught.value)
     assert "sec" not in str(caught.value) + repr(repository)
+
+
+def test_a_hosts_settings_stay(engine: sqlalchemy.Engine) -> None:
+    """Also for the rest of its transaction."""
+    run(engine, "CREATE TABLE t (id int PRIMARY KEY)")
+    schema = schema_of(t=Collection("t", key="id", fields={"id": int}))
+    archive = io.BytesIO(archive_of(schema, {"t": [(5,)]}))
+    shown = (
+        "SELECT current_setting('TimeZone'), current_setting('IntervalStyle'), "
+        "current_setting('lock_timeout'), current_setting('row_security')"
+    )
+    with engine.connect() as connection, connection.begin():
+        connection.exec_driver_sql("SET LOCAL TimeZone = 'Asia/Tokyo'")
+        before = connection.exec_driver_sql(shown).all()
+        import_all(SQLAlchemyRepository(connection, schema), archive)
+        assert before == connection.exec_driver_sql(shown).all()
+        exported(SQLAlchemyRepository(connection, schema))
+        assert before == connection.exec_driver_sql(shown).all()
+
+
+def test_a_lent_connection_shows_one_moment(engine: sqlalchemy.Engine) -> None:
+    """Whether or not the host has begun a transaction on it."""
+    run(engine, "CREATE TABLE t (id int PRIMARY KEY)", "SET lock_timeout = 100")
+    collection = Collection("t", key="id", fields={"id": int})
+    with engine.connect() as connection:
+        repository = SQLAlchemyRepository(connection, schema_of(t=collection))
+        with repository.snapshot() as snapshot:
+            assert 0 == snapshot.count(collection)
+            run(engine, "INSERT INTO t VALUES (1)")
+            assert 0 == snapshot.count(collection)
+        with connection.begin(), repository.snapshot() as snapshot:
+            assert 1 == snapshot.count(collection)
+            with pytest.raises(sqlalchemy.exc.OperationalError, match="lock timeout"):
+                run(engine, "SET LOCAL lock_timeout = 100", "INSERT INTO t VALUES (2)")
+            assert 1 == snapshot.count(collection)
+
+
+def test_autocommit_is_no_transaction(engine: sqlalchemy.Engine) -> None:
+    """A lent connection that commits by itself is refused; an engine's is given a transaction."""
+    run(engine, "CREATE TABLE t (id int PRIMARY KEY)")
+    schema = schema_of(t=Collection("t", key="id", fields={"id": int}))
+    committing = engine.execution_options(isolation_level="AUTOCOMMIT")
+    plain = exported(SQLAlchemyRepository(engine, schema))
+    assert records(plain) == records(exported(SQLAlchemyRepository(committing, schema)))
+    with (
+        committing.connect() as connection,
+        pytest.raises(StoreError, match="AUTOCOMMIT"),
+    ):
+        exported(SQLAlchemyRepository(connection, schema))
+
+
+def test_other_drivers_are_refused() -> None:
+    """With the one that is needed."""
+    engine = sqlalchemy.create_engine("postgresql+pg8000://h/d", module=_Pg8000)
+    with pytest.raises(StoreError, match=r"postgresql\+psycopg://"):
+        SQLAlchemyRepository(engine, schema_of(t=Collection("t", key="id", fields={"id": int})))
+
+
+class _Pg8000:
+    """As much of another driver as SQLAlchemy looks at."""
+
+    __version__ = "1.30.0"
+    paramstyle = "format"
+    Error = Exception

@@ -17,7 +17,13 @@ from databackup.adapters.sqlalchemy.postgresql.session import (
     PostgreSQLSnapshot,
     PostgreSQLTransaction,
 )
-from databackup.errors import DatabackupError, RecordsRefused, StoreFailed, StoreLocked
+from databackup.errors import (
+    DatabackupError,
+    RecordsRefused,
+    StoreError,
+    StoreFailed,
+    StoreLocked,
+)
 from databackup.schema import Kind, composite, kinds
 from databackup.schema.interval import IntervalKind
 
@@ -31,20 +37,21 @@ if TYPE_CHECKING:
     from databackup.adapters.sqlalchemy.plan import Plan
     from databackup.schema import Collection, Field
 
-_SETTINGS: Final = (
-    "SET LOCAL TimeZone = 'UTC'",
-    "SET LOCAL DateStyle = 'ISO, YMD'",
-    "SET LOCAL IntervalStyle = 'iso_8601'",
-    "SET LOCAL bytea_output = 'hex'",
-    "SET LOCAL extra_float_digits = 1",
-    "SET LOCAL lc_monetary = 'C'",
-    "SET LOCAL row_security = off",  # an error, where a policy would hide rows
-    "SET LOCAL statement_timeout = 0",
-    "SET LOCAL idle_in_transaction_session_timeout = 0",
-)
+_SETTINGS: Final = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "iso_8601",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "lc_monetary": "C",
+    "row_security": "off",  # an error, where a policy would hide rows
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
+_BEFORE: Final = "databackup: settings of the host's transaction"
 _IMPORTS: Final = 0x6461746162  # the advisory lock that keeps a second import out
 _LOCKED: Final = ("55P03", "40P01")
-_MOST_LOCKS_WAIT: Final = 2**31 - 1
+_LONGEST_WAIT: Final = 2**31 - 1
 
 _KINDS: Final[Mapping[str, Kind]] = {
     "bool": kinds.Bool(),
@@ -91,27 +98,33 @@ class PostgreSQL:
         return quoted(name)
 
     def begin_snapshot(self, connection: sqlalchemy.Connection) -> None:
+        _require_transactions(connection)
         if not connection.in_nested_transaction():
-            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-        self._set_up(connection)
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        _set_up(connection)
 
     def begin_transaction(self, connection: sqlalchemy.Connection, wait: float) -> None:
-        self._set_up(connection)
-        patience = min(max(1, int(wait * 1000)), _MOST_LOCKS_WAIT)
+        _require_transactions(connection)
+        if connection.in_nested_transaction():
+            # Else they would stay for the rest of the host's transaction.
+            connection.info[_BEFORE] = _settings(connection)
+        _set_up(connection)
+        patience = min(max(1, int(wait * 1000)), _LONGEST_WAIT)
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {patience}")
         connection.exec_driver_sql(f"SELECT pg_catalog.pg_advisory_xact_lock({_IMPORTS})")
 
-    def _set_up(self, connection: sqlalchemy.Connection) -> None:
-        for setting in _SETTINGS:
-            connection.exec_driver_sql(setting)
-
     def end(self, connection: sqlalchemy.Connection) -> None:
-        """All settings and locks are the transaction's own, and end with it."""
+        for name, value in connection.info.pop(_BEFORE, {}).items():
+            connection.exec_driver_sql("SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
 
     def lock(
         self, connection: sqlalchemy.Connection, tables: Sequence[TableInfo], *, write: bool
     ) -> None:
-        mode = "SHARE ROW EXCLUSIVE" if write else "ACCESS SHARE"
+        mode = "ACCESS SHARE"
+        if write:
+            mode = "SHARE ROW EXCLUSIVE"
+        elif connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "read committed":
+            mode = "SHARE"  # within the host's transaction: each statement sees another moment
         names = ", ".join(table.sql for table in tables)
         if names:
             connection.exec_driver_sql(f"LOCK TABLE {names} IN {mode} MODE")
@@ -175,6 +188,26 @@ class PostgreSQL:
         return isinstance(cause, psycopg.OperationalError) and (
             state is None or state.startswith(("08", "57P"))
         )
+
+
+def _require_transactions(connection: sqlalchemy.Connection) -> None:
+    driver: Any = connection.connection.driver_connection
+    if driver.autocommit:
+        raise StoreError("the connection is in AUTOCOMMIT mode: give it another isolation level")
+
+
+def _settings(connection: sqlalchemy.Connection) -> dict[str, str]:
+    """The settings that an import changes, as they are."""
+    names = [*_SETTINGS, "lock_timeout"]
+    found = connection.exec_driver_sql(
+        "SELECT name, pg_catalog.current_setting(name) FROM unnest(%s::text[]) AS name", (names,)
+    )
+    return {name: value for name, value in found}  # noqa: C416 - rows are no pairs to mypy
+
+
+def _set_up(connection: sqlalchemy.Connection) -> None:
+    for name, value in _SETTINGS.items():
+        connection.exec_driver_sql(f"SET LOCAL {name} = '{value}'")
 
 
 def _kind(type_: Type) -> Kind:
