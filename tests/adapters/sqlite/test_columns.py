@@ -39,7 +39,7 @@ numbers = st.one_of(
     cents, st.floats(), st.integers(-(2**70), 2**70), st.integers(-5, 5), st.just(-0.0),
     st.sampled_from([5.0, 1e15, 1e16, 2.0**53, 2**53 + 1, 0.005, 1.005, "1.00", True]), st.none(),
 )  # fmt: skip
-json_texts = st.one_of(
+texts = st.one_of(
     st.sampled_from(
         [
             "[1,2]", '{"a":1}', '{"a": 1}', "[1,\n2]", "1", "1.0", "1e400", "null", "[null]", "NaN",
@@ -47,9 +47,9 @@ json_texts = st.one_of(
             "[" * 257 + "]" * 257, '"' + "é" * 300 + '"', "12345678901234567890.5", "\x00",
         ]
     ),
-    st.none() | st.integers() | st.binary(max_size=2),
     st.text('[]{},:1" \n', max_size=5),
 )  # fmt: skip
+json_texts = st.one_of(texts, st.none() | st.integers() | st.binary(max_size=2))
 
 
 def form(kind: Kind, declared: str, *, nullable: bool = True, **options: Any) -> Form:
@@ -158,7 +158,7 @@ def test_more_digits_than_a_double_holds() -> None:
     assert read([1234567890123.25]) is None
 
 
-@given(st.lists(json_texts.filter(lambda text: type(text) is str), max_size=4))
+@given(st.lists(texts, max_size=4))
 @example(["1,\n2"])
 @example(["1,\n[3", "4]"])
 @example(["1,2", "[3", "4]"])
