@@ -11,8 +11,7 @@ if TYPE_CHECKING:
 
     from databackup.adapters._binding import Form
     from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column, TableInfo
-    from databackup.adapters.sqlalchemy.plan import Plan
-    from databackup.adapters.sqlalchemy.session import SQLSnapshot, SQLTransaction
+    from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
     from databackup.errors import DatabackupError
     from databackup.schema import Collection, Field, Kind
 
@@ -67,14 +66,10 @@ class Dialect(Protocol):
     def is_ordered(self, collection: Collection, columns: Mapping[str, Column]) -> bool:
         """Whether rows can be had in the order of their keys' values; `columns` are by field."""
 
-    def snapshot(
-        self, connection: sqlalchemy.Connection, plans: Mapping[str, Plan], catalogue: Catalogue
-    ) -> SQLSnapshot:
+    def snapshot(self, scope: Scope) -> SQLSnapshot:
         """A view of the transaction that `begin_snapshot` has prepared."""
 
-    def transaction(
-        self, connection: sqlalchemy.Connection, plans: Mapping[str, Plan], catalogue: Catalogue
-    ) -> SQLTransaction:
+    def transaction(self, scope: Scope) -> SQLTransaction:
         """The transaction that `begin_transaction` has prepared."""
 
     def error(self, error: BaseException, doing: str) -> DatabackupError:

@@ -9,6 +9,7 @@ from databackup.adapters._sql import Table, differences, tables_of
 from databackup.adapters.sqlalchemy.connections import Connections
 from databackup.adapters.sqlalchemy.dialects import dialect_of
 from databackup.adapters.sqlalchemy.plan import Plan
+from databackup.adapters.sqlalchemy.session import Scope
 from databackup.errors import StoreMismatch
 from databackup.repository import Capabilities
 
@@ -60,7 +61,7 @@ class ServerRepository:
             plans = self._plans(catalogue)
             with self._connections.errors("the tables cannot be read"):
                 self._dialect.lock(connection, [p.info for p in plans.values()], write=False)
-            snapshot = self._dialect.snapshot(connection, plans, catalogue)
+            snapshot = self._dialect.snapshot(Scope(connection, plans, catalogue, self._dialect))
             with contextlib.closing(snapshot):
                 yield snapshot
 
@@ -71,7 +72,9 @@ class ServerRepository:
             plans = self._plans(catalogue)
             with self._connections.errors("the tables cannot be locked"):
                 self._dialect.lock(connection, [p.info for p in plans.values()], write=True)
-            transaction = self._dialect.transaction(connection, plans, catalogue)
+            transaction = self._dialect.transaction(
+                Scope(connection, plans, catalogue, self._dialect)
+            )
             with contextlib.closing(transaction):
                 yield transaction
                 if not transaction.finished:

@@ -6,6 +6,8 @@ import abc
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from databackup.adapters.sqlalchemy.connections import engine_errors
 from databackup.errors import DatabackupError, RecordsRefused, StoreError
 from databackup.repository import BATCH_SIZE
@@ -23,20 +25,23 @@ if TYPE_CHECKING:
     from databackup.schema import Collection, Reference
 
 
+@attrs.frozen
+class Scope:
+    """What a snapshot or a transaction works on."""
+
+    connection: sqlalchemy.Connection
+    plans: Mapping[str, Plan]
+    catalogue: Catalogue
+    dialect: Dialect
+
+
 class SQLSnapshot(abc.ABC):
     """What one transaction sees. The repository begins and ends it."""
 
-    def __init__(
-        self,
-        connection: sqlalchemy.Connection,
-        plans: Mapping[str, Plan],
-        catalogue: Catalogue,
-        dialect: Dialect,
-    ) -> None:
-        self._connection = connection
-        self._plans = plans
-        self._catalogue = catalogue
-        self._dialect = dialect
+    def __init__(self, scope: Scope) -> None:
+        self._connection = scope.connection
+        self._plans = scope.plans
+        self._dialect = scope.dialect
         self._open = True
 
     def close(self) -> None:
@@ -101,14 +106,8 @@ class SQLSnapshot(abc.ABC):
 class SQLTransaction(SQLSnapshot):
     """One write transaction."""
 
-    def __init__(
-        self,
-        connection: sqlalchemy.Connection,
-        plans: Mapping[str, Plan],
-        catalogue: Catalogue,
-        dialect: Dialect,
-    ) -> None:
-        super().__init__(connection, plans, catalogue, dialect)
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope)
         self.finished = False
         self._depth = 0
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from databackup.adapters._binding import Form
     from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column, TableInfo
-    from databackup.adapters.sqlalchemy.plan import Plan
+    from databackup.adapters.sqlalchemy.session import Scope
     from databackup.errors import DatabackupError
     from databackup.schema import Collection, Field, Kind
 
@@ -110,15 +110,11 @@ class MySQLDialect:
     def is_ordered(self, collection: Collection, columns: Mapping[str, Column]) -> bool:
         return statements.is_ordered(collection, columns)
 
-    def snapshot(
-        self, connection: sqlalchemy.Connection, plans: Mapping[str, Plan], catalogue: Catalogue
-    ) -> MySQLSnapshot:
-        return MySQLSnapshot(connection, plans, catalogue, self)
+    def snapshot(self, scope: Scope) -> MySQLSnapshot:
+        return MySQLSnapshot(scope)
 
-    def transaction(
-        self, connection: sqlalchemy.Connection, plans: Mapping[str, Plan], catalogue: Catalogue
-    ) -> MySQLTransaction:
-        return MySQLTransaction(connection, plans, catalogue, self)
+    def transaction(self, scope: Scope) -> MySQLTransaction:
+        return MySQLTransaction(scope)
 
     def error(self, error: BaseException, doing: str) -> DatabackupError:
         return errors.store_error(error, doing)

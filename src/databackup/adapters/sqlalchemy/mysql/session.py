@@ -10,17 +10,14 @@ from databackup.adapters.sqlalchemy.mysql.catalogue import quoted
 from databackup.adapters.sqlalchemy.mysql.errors import column_in
 from databackup.adapters.sqlalchemy.mysql.outside import ForeignKeys
 from databackup.adapters.sqlalchemy.mysql.statements import Statements
-from databackup.adapters.sqlalchemy.session import SQLSnapshot, SQLTransaction
+from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
 from databackup.errors import RecordsRefused, StoreError, StoreFailed, StoreLocked
 from databackup.spill import RowQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    import sqlalchemy
-
-    from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column
-    from databackup.adapters.sqlalchemy.dialect import Dialect
+    from databackup.adapters.sqlalchemy.catalogue import Column
     from databackup.adapters.sqlalchemy.plan import Plan
     from databackup.repository import Key, Row
     from databackup.schema import Collection, Reference
@@ -41,15 +38,9 @@ class MySQLSnapshot(SQLSnapshot):
 
     counts_rows = True
 
-    def __init__(
-        self,
-        connection: sqlalchemy.Connection,
-        plans: Mapping[str, Plan],
-        catalogue: Catalogue,
-        dialect: Dialect,
-    ) -> None:
-        super().__init__(connection, plans, catalogue, dialect)
-        self._statements = {name: Statements(plan) for name, plan in plans.items()}
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope)
+        self._statements = {name: Statements(plan) for name, plan in scope.plans.items()}
 
     def get(self, collection: Collection, keys: Iterable[Key]) -> list[Row]:
         plan = self._plan(collection)
@@ -136,18 +127,12 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
 
     counts_rows = False  # others are kept out, but the caller may write between two pages
 
-    def __init__(
-        self,
-        connection: sqlalchemy.Connection,
-        plans: Mapping[str, Plan],
-        catalogue: Catalogue,
-        dialect: Dialect,
-    ) -> None:
-        super().__init__(connection, plans, catalogue, dialect)
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope)
         self._failure: StoreError | None = None
         ((packet,),) = self._query("SELECT @@max_allowed_packet", doing="no transaction can begin")
         self._packet = int(packet)
-        self._foreign_keys = ForeignKeys(self._read, catalogue, plans)
+        self._foreign_keys = ForeignKeys(self._read, scope.catalogue, scope.plans)
 
     # -- failing -------------------------------------------------------------------------------
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     import sqlalchemy
 
-    from databackup.adapters.sqlalchemy.catalogue import Catalogue
     from databackup.adapters.sqlalchemy.plan import Plan
 
 _CONSTRAINTS: Final = """
@@ -88,11 +87,8 @@ class _Constraint:
 class SuspendedConstraints:
     """The foreign keys that touch the covered tables, and the triggers on these."""
 
-    def __init__(
-        self, connection: sqlalchemy.Connection, plans: Mapping[str, Plan], catalogue: Catalogue
-    ) -> None:
+    def __init__(self, connection: sqlalchemy.Connection, plans: Mapping[str, Plan]) -> None:
         self._connection = connection
-        self._catalogue = catalogue
         self._covered = {plan.info.details.oid for plan in plans.values()}
         self._constraints: list[_Constraint] = []
         self._triggers: list[tuple[str, str, str]] = []

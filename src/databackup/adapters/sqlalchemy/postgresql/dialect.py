@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from databackup.adapters._binding import Form
     from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column, TableInfo
-    from databackup.adapters.sqlalchemy.plan import Plan
+    from databackup.adapters.sqlalchemy.session import Scope
     from databackup.schema import Collection, Field
 
 _SETTINGS: Final = {
@@ -155,15 +155,11 @@ class PostgreSQL:
             return not (isinstance(kind, composite.Enum) and type(kind.values[0]) is int)
         return column.details.name not in ("text", "varchar", "bpchar", "name", "citext")
 
-    def snapshot(
-        self, connection: sqlalchemy.Connection, plans: Mapping[str, Plan], catalogue: Catalogue
-    ) -> PostgreSQLSnapshot:
-        return PostgreSQLSnapshot(connection, plans, catalogue, self)
+    def snapshot(self, scope: Scope) -> PostgreSQLSnapshot:
+        return PostgreSQLSnapshot(scope)
 
-    def transaction(
-        self, connection: sqlalchemy.Connection, plans: Mapping[str, Plan], catalogue: Catalogue
-    ) -> PostgreSQLTransaction:
-        return PostgreSQLTransaction(connection, plans, catalogue, self)
+    def transaction(self, scope: Scope) -> PostgreSQLTransaction:
+        return PostgreSQLTransaction(scope)
 
     def error(self, error: BaseException, doing: str) -> DatabackupError:
         cause: Any = getattr(error, "orig", None) or error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from databackup.adapters.sqlalchemy.postgresql.catalogue import driver_sql, quoted
 from databackup.adapters.sqlalchemy.postgresql.constraints import SuspendedConstraints
-from databackup.adapters.sqlalchemy.session import SQLSnapshot, SQLTransaction
+from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
 from databackup.errors import StoreFailed
 from databackup.spill import RowQueue
 
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import psycopg
-    import sqlalchemy
 
-    from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column
-    from databackup.adapters.sqlalchemy.dialect import Dialect
+    from databackup.adapters.sqlalchemy.catalogue import Column
     from databackup.adapters.sqlalchemy.plan import Plan
     from databackup.repository import Key, Row
     from databackup.schema import Collection, Reference
@@ -64,15 +62,9 @@ class Reader:
 class PostgreSQLSnapshot(SQLSnapshot):
     """What one transaction of PostgreSQL sees."""
 
-    def __init__(
-        self,
-        connection: sqlalchemy.Connection,
-        plans: Mapping[str, Plan],
-        catalogue: Catalogue,
-        dialect: Dialect,
-    ) -> None:
-        super().__init__(connection, plans, catalogue, dialect)
-        driver: Any = connection.connection.driver_connection
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope)
+        driver: Any = scope.connection.connection.driver_connection
         self._driver: psycopg.Connection[Any] = driver
         self._readers: list[Reader] = []
 
@@ -161,15 +153,9 @@ class PostgreSQLSnapshot(SQLSnapshot):
 class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
     """One write transaction of PostgreSQL."""
 
-    def __init__(
-        self,
-        connection: sqlalchemy.Connection,
-        plans: Mapping[str, Plan],
-        catalogue: Catalogue,
-        dialect: Dialect,
-    ) -> None:
-        super().__init__(connection, plans, catalogue, dialect)
-        self._constraints = SuspendedConstraints(connection, plans, catalogue)
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope)
+        self._constraints = SuspendedConstraints(scope.connection, scope.plans)
 
     def _set_readers_aside(self) -> None:
         """Let no query be open: PostgreSQL changes no table that one still reads."""
