@@ -23,6 +23,7 @@ from databackup.errors import (
     SealBroken,
 )
 from databackup.schema import Collection, Json, Schema
+from databackup.schema.jsontext import deeper_than
 from tests.archive.support import (
     SALES,
     SHOP,
@@ -272,6 +273,29 @@ def test_a_pipe_is_copied_up_to_the_limit_of_size() -> None:
 
 
 # -- depth -------------------------------------------------------------------------------------
+
+
+@given(
+    parts=st.lists(st.sampled_from(["[", "]", "{", "}", "[[", "]}", '"[{"', '"\\"]"', ",", '"'])),
+    levels=st.integers(0, 5),
+)
+def test_depth_is_counted_up_to_where_a_parser_gets(parts: list[str], levels: int) -> None:
+    """As when brackets outside of texts are counted one by one, until more are closed than open."""
+    text = "".join(parts)
+    depth = deepest = 0
+    in_text = escaped = False
+    for mark in text:
+        if in_text:
+            in_text = escaped or mark != '"'
+            escaped = mark == "\\" and not escaped
+        elif mark == '"':
+            in_text = True
+        else:
+            depth += (mark in "[{") - (mark in "]}")
+            deepest = max(deepest, depth)
+            if depth < 0:
+                break
+    assert (deepest > levels) == deeper_than(levels, text)
 
 
 def _nested(levels: int, *, objects: bool) -> Any:

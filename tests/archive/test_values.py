@@ -6,6 +6,7 @@ import io
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +52,29 @@ def test_unsound_text_is_counted_too(parts: list[bytes]) -> None:
     text = b"".join(parts)
     answers = [more_values_than(limit, text) for limit in range(1, len(text) + 2)]
     assert sorted(answers, reverse=True) == answers
+
+
+@given(st.lists(DOCUMENTS, min_size=1), st.sampled_from([b"", b" ", b"\t "]))
+def test_objects_without_commas_are_counted(values: list[Any], between: bytes) -> None:
+    """Objects that follow each other in a line are values: a parser for lines builds them all."""
+    objects = [value if type(value) is dict else {"v": value} for value in values]
+    text = between.join(json.dumps(value).encode() for value in objects)
+    count = _count(objects)
+    assert objects == msgspec.json.Decoder(dict).decode_lines(text)
+    assert count - 1 == values_in(text)  # the outermost is not counted
+    for limit in range(1, count + 2):
+        assert (count - 1 > limit) == more_values_than(limit, text)
+
+
+@pytest.mark.parametrize("item", [b"{}", b"{} ", b'{"a":0}', b'{"a":{}}\t'])
+def test_objects_without_commas_take_no_time(item: bytes) -> None:
+    """16 MiB of objects on one line are refused before they are built."""
+    archive = archive_of(NOTES, {"notes": [(1, None), (2, "x")]})
+    line = b'{"id":2,"value":"x"}'
+    archive = resealed(archive.replace(line, line + item * (16 * 1024 * 1024 // len(item))))
+    for read in (_seal, _import):
+        with within(1), pytest.raises(LimitExceeded, match="record 2 of notes has more values"):
+            read(archive)
 
 
 def test_too_many_texts_are_too_many_values() -> None:

@@ -22,6 +22,7 @@ from databackup.errors import (
 )
 from databackup.schema import Collection, Schema
 from tests.archive.support import SHOP, archive_of, read_rows, shop
+from tests.support.clock import within
 from tests.support.layouts import document_of, text_of
 from tests.support.sealing import refused, sealed
 
@@ -274,3 +275,20 @@ def test_limits_of_another_type() -> None:
     """What are no limits is refused as such."""
     with pytest.raises(TypeError, match="limits are Limits"):
         seal_archive(io.BytesIO(shop()), io.BytesIO(), limits=5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "start, place",
+    [
+        (b'[{"a":1,"a":2}', "the name str 'a' stands twice in one object, at /data/log/1/text/0"),
+        (b"[]" * 1000, "the document is no JSON at line 8, column 11"),
+        (b"[" * 800, "JSON deeper than 256 levels"),
+    ],
+)
+def test_brackets_too_many_take_no_time(start: bytes, place: str) -> None:
+    """16 MiB of them behind a flaw are no reason to look at each."""
+    schema = Schema(collections=[Collection("log", fields={"text": str})])
+    archive = archive_of(schema, {"log": [("a",), ("b",)]})
+    with within(1.5):
+        error = refused(archive.replace(b'"b"', start + b"]" * (16 * 1024 * 1024)))
+    assert place in str(error)

@@ -80,6 +80,22 @@ def test_the_place_of_a_flaw(
     assert "/".join(["/data/notes/4/value", *escaped]) == problem.pointer
 
 
+@given(
+    steps=STEPS,
+    flaw=st.sampled_from(["NaN", "range of a double", "at most 1000 characters", "stands twice"]),
+    tail=st.lists(st.sampled_from([b"]", b"}", b",", b":", b"[", b"{", b'"', b"1", b"NaN"])),
+)
+def test_what_follows_does_not_matter(steps: list[str | int], flaw: str, tail: list[bytes]) -> None:
+    """A flaw that is no flaw of syntax is where it is, whatever is wrong further on."""
+    record = {"id": 7, "value": _around(_HOLE, steps, ["}", 5, [{}]])}
+    text = json.dumps(record).encode()
+    sound, behind = text.split(json.dumps(_HOLE).encode())
+    (whole,) = _problems(sound + FLAWS[flaw] + behind)
+    (torn,) = _problems(sound + FLAWS[flaw] + b"".join(tail))
+    if flaw in torn.message:
+        assert (whole.pointer, whole.field) == (torn.pointer, torn.field)
+
+
 @pytest.mark.parametrize(
     "line, key, field, pointer",
     [
@@ -93,7 +109,14 @@ def test_the_place_of_a_flaw(
         (b'{"id":1,"value":{"\\ud800":}}', (1,), "value", '/value/"\\ud800"'),
         (b'{"id":1,"value":["\\ud800",NaN]}', (1,), "value", "/value/1"),
         (b'{"id":1,"value":[1e999,NaN]}', (1,), "value", "/value/0"),
-        (b'{"id":1,"value":{"a":{"b":NaN,"b":1}}}', (1,), None, ""),
+        (b'{"id":1,"value":{"a":{"b":NaN,"b":1}}}', (1,), "value", "/value/a/b"),
+        (b'{"id":1,"value":[0,{"b":2,"b":[1]},NaN]}', (1,), "value", "/value/1"),
+        (b'{"id":1,"value":[NaN,]}', (1,), "value", "/value/0"),
+        (b'{"id":1,"value":["NaN",-1.5e3,-Infinity,true],}', (1,), "value", "/value/2"),
+        (b'{"id":1,"value":[{},{"}":{"b":1,"b":2}}]},"id":2}', (1,), "value", "/value/1/}"),
+        (b'{"id":1,"value":["\\ud800",]}', (1,), "value", "/value/1"),
+        (b'{"id":1,"value":NaN},"id":2}', (1,), "value", "/value"),
+        (b'{"id":1,"value":::["\xff"]}', (1,), None, ""),
         (b'{"id":1,"value":2} x', (1,), None, ""),
         (b'{"id":1,"value":' + b"[" * 900 + b"]" * 900 + b"}", (1,), "value", "/value"),
         (b'{"id":1,}', (1,), None, ""),
@@ -159,3 +182,26 @@ def test_a_flaw_behind_many_values(item: str, flaw: str) -> None:
     with within(5):
         (problem,) = _problems(line.encode(), 1)
     assert f"/data/notes/0/value/{count}" == problem.pointer
+
+
+TAILS = {
+    "brackets behind a name twice": (b'[{"a":1,"a":2}', b"]"),
+    "braces behind a name twice": (b'[{"a":1,"a":2}', b"}"),
+    "colons behind a name twice": (b'[{"a":1,"a":2}', b":"),
+    "brackets behind a long number": (b"[" + b"1" * 1001, b"]"),
+    "brackets behind open ones": (b"[" * 800, b"]"),
+    "colons behind open brackets": (b"[" * 800, b":"),
+    "brackets behind pairs": (b"[]" * 1000, b"]"),
+    "braces behind pairs": (b"{}" * 1000, b"}"),
+}
+
+
+@pytest.mark.parametrize("end", [b"", b"\xff"], ids=["UTF-8", "no UTF-8"])
+@pytest.mark.parametrize("name", TAILS)
+def test_what_follows_takes_no_time(name: str, end: bytes) -> None:
+    """A flaw is explained in good time, though 32 MiB of brackets or colons follow it."""
+    start, tail = TAILS[name]
+    line = b'{"id":1,"value":' + start + tail * (32 * 1024 * 1024) + end
+    with within(1.5):
+        (problem,) = _problems(line, 1)
+    assert "invalid-json" == problem.code

@@ -42,7 +42,8 @@ from databackup.errors import (
     NotSealable,
 )
 from databackup.schema.compiled import json_pointer
-from databackup.schema.jsontext import JsonTextError, parse_json, steps_to_flaw
+from databackup.schema.jsonplace import steps_to_flaw
+from databackup.schema.jsontext import JsonTextError, parse_json
 from databackup.schema.kind import KindError, shown
 
 if TYPE_CHECKING:

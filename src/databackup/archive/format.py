@@ -18,7 +18,8 @@ from databackup.errors import ArchiveInvalid, NewerFormat, NotAnArchive, SchemaE
 from databackup.schema import Exclusion, Schema
 from databackup.schema.compiled import json_pointer
 from databackup.schema.document import described_collection, description_digest
-from databackup.schema.jsontext import JsonTextError, steps_to_flaw
+from databackup.schema.jsonplace import steps_to_flaw
+from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ _DATA: Final = re.compile(rb'"data"[ \t]*:[ \t]*\{')
 _COLLECTION: Final = re.compile(rb'("(?:[^"\\]|\\.)*")[ \t]*:[ \t]*\[')
 _OBJECTS: Final = msgspec.json.Decoder(dict)
 _PARTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
-# Strings, closed or not, and what stands outside of them.
-_TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[][{},]', re.DOTALL)
+# Strings, closed or not, and what stands outside of them; brackets that stand together are one.
+_TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]++|[\]}]++|,', re.DOTALL)
 _NO_COMMA: Final = re.compile(r"\}([ \t\r]*\n\s*\{)")
 _COMMA_TOO_MANY: Final = re.compile(r"\},([ \t\r]*\n\s*\])")
 
@@ -230,11 +230,11 @@ def _parts(line: bytes) -> tuple[list[bytes], bool]:
     start = depth = 0
     are_closed = True
     for token in _TOKEN.finditer(line):
-        match token[0]:
+        match token[0][:1]:
             case b"{" | b"[":
-                depth += 1
+                depth += token.end() - token.start()
             case b"}" | b"]":
-                depth -= 1
+                depth -= token.end() - token.start()
             case b"," if depth <= 0 and (part := line[start : token.start()].strip(_SPACES)):
                 parts.append(part)
                 are_closed = are_closed and depth == 0

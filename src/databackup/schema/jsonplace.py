@@ -11,9 +11,10 @@ import attrs
 from databackup.schema.jsontext import (
     JsonTextError,
     TooDeepError,
+    find_flaw,
     is_text,
     parse_json,
-    steps_to_flaw,
+    steps_to_surrogate,
 )
 from databackup.schema.jsonvalues import MAX_DEPTH
 
@@ -40,33 +41,62 @@ def place_of_flaw(line: bytes, error: JsonTextError, key: Sequence[str]) -> Plac
     """Where in a record's line its first flaw is, which `error` tells of. It raises nothing."""
     cause = error.__cause__
     if isinstance(cause, UnicodeDecodeError):
-        text = line[: cause.start].decode()
-        outline = _Outline(text, len(text))
-        steps = outline.steps
-    else:
-        text = line.decode(errors="replace")
-        if isinstance(cause, json.JSONDecodeError):
-            outline = _Outline(text, cause.pos)
-            steps = outline.steps
-        else:
-            outline = _Outline(text, len(text))
-            too_deep = isinstance(error, TooDeepError)
-            steps = outline.steps_to_depth[:_FIELD] if too_deep else steps_to_flaw(text)
+        outline = _Outline(line[: cause.start].decode())
+        return Place(outline.steps, outline.forms(key))
+    text = line.decode(errors="replace")
+    if isinstance(cause, json.JSONDecodeError):
+        outline = _Outline(text, cause.pos, cause.pos)
+        return Place(outline.steps, outline.forms(key))
+    if isinstance(error, TooDeepError):
+        outline = _Outline(text)
+        return Place(outline.steps_to_depth[:_FIELD], outline.forms(key))
+    flaw = find_flaw(text)
+    outline = _Outline(text, None if flaw is None else flaw.start())
+    steps = steps_to_surrogate(text) if flaw is None else _steps_to_found(flaw, outline)
     return Place(steps, outline.forms(key))
 
 
-class _Outline:
-    """The first part of a JSON text by its brackets, commas and names: `steps` lead to its end."""
+def steps_to_flaw(text: str) -> tuple[str | int, ...]:
+    """The names and positions that lead to the first value that `parse_json` refuses.
 
-    def __init__(self, text: str, end: int) -> None:
+    For text that is JSON by its syntax at least up to there; empty where no value is to blame.
+    """
+    flaw = find_flaw(text)
+    if flaw is None:
+        return steps_to_surrogate(text)
+    return _steps_to_found(flaw, _Outline(text, flaw.start(), flaw.start()))
+
+
+def _steps_to_found(flaw: re.Match[str], outline: _Outline) -> tuple[str | int, ...]:
+    # Where an object is closed, its last name is the last step.
+    return outline.steps[:-1] if flaw[0] == "}" else outline.steps
+
+
+class _Outline:
+    """A JSON text by its brackets, commas and names: `steps` lead to a flaw in it.
+
+    It ends where the record does, or where a colon follows no name. So it has no more tokens than
+    some to each value that is counted for the limit, in whatever text.
+    """
+
+    def __init__(self, text: str, flaw: int | None = None, end: int | None = None) -> None:
         self._text = text
-        self._end = end
+        self._end = len(text) if end is None else end
         self._fields: dict[str, list[int]] = {}
         # By open container: the position in an array, the name in an object once it is known.
-        places: list[int | str | None] = []
+        self._places: list[int | str | None] = []
         self.steps_to_depth: tuple[int | str, ...] = ()
+        flaw = self._end if flaw is None else flaw
+        goes_on = self._read(0, flaw)
+        self.steps = tuple(_steps(self._places)) if goes_on else ()
+        if goes_on:
+            self._read(flaw, self._end)
+
+    def _read(self, start: int, end: int) -> bool:
+        """Take in a part of the text, and whether the record may go on behind it."""
+        places = self._places
         last = ""
-        for found in _TOKEN.finditer(text, 0, end):
+        for found in _TOKEN.finditer(self._text, start, end):
             mark = found[0]
             if mark in "[{":
                 places.append(0 if mark == "[" else None)
@@ -74,17 +104,25 @@ class _Outline:
                     self.steps_to_depth = tuple(_steps(places))
             elif mark in "]}":
                 del places[-1:]
+                if not places:
+                    return False
             elif mark == "," and places:
                 place = places[-1]
                 places[-1] = place + 1 if type(place) is int else None
-            elif mark == ":" and places and type(places[-1]) is not int:
-                places[-1] = last
-                name = _name(last) if len(places) == _FIELD else None
-                if name is not None:
-                    self._fields.setdefault(name, []).append(found.end())
-            else:
-                last = mark
-        self.steps = tuple(_steps(places))
+            elif mark == ":":
+                if not last.startswith('"'):
+                    return False
+                self._take_name(last, found.end())
+            last = mark
+        return True
+
+    def _take_name(self, mark: str, end: int) -> None:
+        if not self._places or type(self._places[-1]) is int:
+            return
+        self._places[-1] = mark
+        name = _name(mark) if len(self._places) == _FIELD else None
+        if name is not None:
+            self._fields.setdefault(name, []).append(end)
 
     def forms(self, names: Sequence[str]) -> tuple[Any, ...] | None:
         """The forms of some fields, None where not each of them can be told for sure."""

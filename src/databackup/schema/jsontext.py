@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -24,8 +25,10 @@ _SHORT: Final = 2 * MAX_DEPTH  # the shortest text that may be too deep, or have
 # A record holds its fields' values one level further in; tags and $json add two at each level.
 _MAX_BRACKETS: Final = 3 * MAX_DEPTH
 # It matches from every quote on: were it to fail at the end, it would be tried from the next one.
-_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-_BRACKETS = re.compile(r"[\[\]{}]")
+_STRING_TEXT: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
+_BRACKETS: Final = re.compile(rf"{_STRING_TEXT}|[\[{{]++|[\]}}]++", re.DOTALL)
+_OBJECT_ENDS: Final = re.compile(rf"{_STRING_TEXT}|\}}", re.DOTALL)
+_NUMBERS: Final = re.compile(rf"{_STRING_TEXT}|[-\dIN][-+.\w]*+", re.DOTALL)
 _STRING_BYTES: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 
 
@@ -109,49 +112,73 @@ def _alike(given: bytes, written: bytes, spaces: bytes) -> bool:
     return written == given or written.translate(None, spaces) == given.translate(None, spaces)
 
 
-def steps_to_flaw(text: str) -> tuple[str | int, ...]:
-    """The names and positions that lead to the first value that `parse_json` refuses.
+def find_flaw(text: str) -> re.Match[str] | None:
+    """The first value that `parse_json` refuses, for another reason than syntax or surrogates.
 
-    For text that is JSON by its syntax; empty where no single value is to blame. The time is that
-    of parsing the text once more, and of a look at each value.
+    Found is a number, or the bracket that closes an object; up to there the text is JSON by its
+    syntax. The time is that of parsing the text once more up to it.
     """
-    first_is_met = False
-
-    def or_flaw(hook: Callable[[Any], Any], otherwise: Callable[[Any], Any]) -> Any:
-        def convert(found: Any) -> Any:
-            nonlocal first_is_met
-            try:
-                return hook(found)
-            except (JsonTextError, KindError):
-                if first_is_met:
-                    return otherwise(found)
-                first_is_met = True
-                return _FLAW
-
-        return convert
-
+    numbers = _Counted(_NUMBERS, number)
     try:
-        document = json.loads(
+        json.loads(
             text,
-            object_pairs_hook=or_flaw(_object, dict),
-            parse_constant=or_flaw(_constant, str),
-            parse_float=or_flaw(number, str),
-            parse_int=or_flaw(number, str),
+            object_pairs_hook=_Counted(_OBJECT_ENDS, _object),
+            parse_constant=numbers.refuse,
+            parse_float=numbers,
+            parse_int=numbers,
         )
+    except _Refused as refused:
+        found = (f for f in refused.tokens.finditer(text) if not f[0].startswith('"'))
+        return next(itertools.islice(found, refused.count - 1, None))
+    except (ValueError, RecursionError):
+        return None
+    return None
+
+
+class _Refused(Exception):
+    """The so manieth of some tokens is refused."""
+
+    def __init__(self, tokens: re.Pattern[str], count: int) -> None:
+        super().__init__(tokens, count)
+        self.tokens = tokens
+        self.count = count
+
+
+class _Counted:
+    """A hook of json, which is called at each of some tokens, in their order."""
+
+    def __init__(self, tokens: re.Pattern[str], hook: Callable[[Any], Any]) -> None:
+        self._tokens = tokens
+        self._hook = hook
+        self._count = 0
+
+    def __call__(self, found: Any) -> Any:
+        self._count += 1
+        try:
+            return self._hook(found)
+        except (JsonTextError, KindError):
+            raise _Refused(self._tokens, self._count) from None
+
+    def refuse(self, _found: str) -> NoReturn:
+        raise _Refused(self._tokens, self._count + 1)
+
+
+def steps_to_surrogate(text: str) -> tuple[str | int, ...]:
+    """The names and positions that lead to the first lone surrogate, or object that names one.
+
+    Empty where there is none in the values of the outermost, and for text that is no JSON.
+    """
+    try:
+        document = json.loads(text, parse_float=str, parse_int=str)
     except (ValueError, RecursionError):
         return ()
-    return _steps_to(_is_flaw if first_is_met else _has_lone_surrogates, document)
-
-
-def _steps_to(is_flaw: Callable[[Any], bool], document: Any) -> tuple[str | int, ...]:
-    """The steps to the first value, from the outermost on, empty for that and for none."""
     path: list[str | int] = []
     open_: list[Iterator[tuple[str | int, Any]]] = [iter(_items(document))]
-    if is_flaw(document):
+    if _has_lone_surrogates(document):
         return ()
     while open_:
         for step, value in open_[-1]:
-            if is_flaw(value):
+            if _has_lone_surrogates(value):
                 return (*path, step)
             if type(value) is dict or type(value) is list:
                 path.append(step)
@@ -167,13 +194,6 @@ def _items(value: Any) -> Iterable[tuple[str | int, Any]]:
     if type(value) is dict:
         return value.items()
     return enumerate(value) if type(value) is list else ()
-
-
-_FLAW: Final = object()
-
-
-def _is_flaw(value: Any) -> bool:
-    return value is _FLAW
 
 
 def _has_lone_surrogates(value: Any) -> bool:
@@ -205,10 +225,17 @@ def deeper_than(levels: int, text: str) -> bool:
     if text.count("[") + text.count("{") <= levels:
         return False
     depth = 0
-    for bracket in _BRACKETS.finditer(_STRING.sub("", text)):
-        depth += 1 if bracket[0] in "[{" else -1
+    for found in _BRACKETS.finditer(text):
+        mark = found[0][0]
+        if mark == '"':
+            continue
+        # Brackets that stand together are one step, however many they are.
+        length = found.end() - found.start()
+        depth += length if mark in "[{" else -length
         if depth > levels:
             return True
+        if depth < 0:  # no parser gets further
+            return False
     return False
 
 
@@ -219,7 +246,7 @@ def more_values_than(limit: int, text: bytes) -> bool:
     that of a few passes, whatever the text holds.
     """
     # A value is two bytes at least, with its comma or its brackets; most texts are done with here.
-    if len(text) <= 2 * limit or _separators(text) <= limit:
+    if len(text) <= 2 * limit or _separators(text) + text.count(b"{") <= limit:
         return False
     # A value has one string at most, and its name; more of them are values too many.
     bare, strings = _STRING_BYTES.subn(b"0", text, count=2 * limit + 1)
@@ -232,9 +259,13 @@ def values_in(text: bytes) -> int:
 
 
 def _values_in_bare(text: bytes) -> int:
-    """The values of a text without strings: one behind each comma, one first in what has any."""
+    """The values of a text without strings: one behind each comma, one first in what has any.
+
+    In text that is no JSON objects may follow each other, and parsers for lines read them all.
+    """
     tight = text.translate(None, _SPACES)
-    return _separators(tight) - tight.count(b"[]") - tight.count(b"{}")
+    empty = tight.count(b"[]") + tight.count(b"{}")
+    return _separators(tight) - empty + tight.count(b"}{")
 
 
 def _separators(text: bytes) -> int:
