@@ -279,6 +279,8 @@ def test_a_pipe_is_copied_up_to_the_limit_of_size() -> None:
     parts=st.lists(st.sampled_from(["[", "]", "{", "}", "[[", "]}", '"[{"', '"\\"]"', ",", '"'])),
     levels=st.integers(0, 5),
 )
+@example(parts=["]", "[[", "["], levels=0)
+@example(parts=["[", '"[{"', "[["], levels=2)
 def test_depth_is_counted_up_to_where_a_parser_gets(parts: list[str], levels: int) -> None:
     """As when brackets outside of texts are counted one by one, until more are closed than open."""
     text = "".join(parts)
