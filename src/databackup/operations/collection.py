@@ -115,6 +115,8 @@ class CollectionImport:
         with UniqueKeys(collection, collection.codec, in_order=self._in_order) as keys:
             for batch in batches:
                 self._problems.add([*batch.problems, *self._structured(batch), *keys.check(batch)])
+                if self._problems.are_enough:
+                    return
                 yield batch
 
     def _structured(self, batch: Batch) -> Iterator[Problem]:

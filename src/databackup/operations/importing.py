@@ -114,6 +114,8 @@ class _Import:
             batches = read(RecordCodec(target), digests=not self._proves_later(target))
             end = self._archive.ends[name]
             self._outcomes[name] = step.run(reported(batches, "writing", name, end, self._progress))
+            if self._problems.are_enough:
+                break
         self._raise_problems()
 
     def _proves_later(self, collection: Collection) -> bool:
@@ -186,7 +188,9 @@ class _Import:
         found = self._problems.locate(self._archive, self._schema)
         of_store = all(problem.code in _OF_THE_STORE for problem in found)
         raise (RecordsNotTaken if of_store else InvalidRecords).of(
-            "the import was refused and nothing was changed", found, self._problems.total
+            self._problems.headline("the import was refused and nothing was changed"),
+            found,
+            self._problems.total,
         )
 
     def report(self) -> ImportReport:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from databackup.schema import Collection, Schema
 
 
+_ENOUGH = 10_000
 _Wanted = dict[tuple[str, ...], dict[bytes | None, list[int]]]
 
 
@@ -43,6 +44,15 @@ class ProblemList:
 
     def __bool__(self) -> bool:
         return self.total > 0
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether there are so many that to read on would tell nothing more."""
+        return self.total >= _ENOUGH
+
+    def headline(self, text: str) -> str:
+        """What an error begins with; whether reading stopped before the end."""
+        return f"{text}, and reading was stopped" if self.are_enough else text
 
     def add(self, problems: Sequence[Problem]) -> None:
         """Add problems, of which as many are kept as one answer names."""

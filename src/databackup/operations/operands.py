@@ -157,6 +157,8 @@ class _ArchiveOperand:
         with UniqueKeys(collection, codec.codec, in_order=in_order) as keys:
             for batch in self._reader(name)(codec):
                 self._problems.add([*batch.problems, *keys.check(batch)])
+                if self._problems.are_enough:
+                    return
                 yield batch
 
     def _reader(self, wanted: str) -> Callable[[RecordCodec], Iterator[Batch]]:
@@ -173,7 +175,8 @@ class _ArchiveOperand:
                 pass  # its end is where the seal is checked once more
             if self._problems:
                 problems = self._problems
-                raise InvalidRecords.of("it is not sound", problems.located, problems.total)
+                headline = problems.headline("it is not sound")
+                raise InvalidRecords.of(headline, problems.located, problems.total)
 
 
 @attrs.frozen

@@ -90,12 +90,16 @@ class _Seal:
                     self._require_within_limits(name, batch)
                     references.add(self._schema[name], self._codecs[name], batch)
                     self._queue.put(batch.rows)
+                    if problems.are_enough:
+                        break
                 self._parts[name] = range(start, self._queue.batch_count)
-            self._find_duplicates(problems)
+                if problems.are_enough:
+                    break
+            else:
+                self._find_duplicates(problems)
             if problems:
-                raise InvalidEdit.of(
-                    "the edited document is not sound", problems.located, problems.total
-                )
+                headline = problems.headline("the edited document is not sound")
+                raise InvalidEdit.of(headline, problems.located, problems.total)
             for problem in references.dangling():
                 dangling.add([problem])
         self._warnings = tuple(map(str, dangling.located))

@@ -19,6 +19,9 @@ from databackup.schema import Schema
 from databackup.schema.compiled import Codec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from databackup.archive.records import Batch
     from databackup.operations.reports import ProgressCallback
 
 
@@ -90,15 +93,18 @@ def verify_archive(
                 batches = reported(read(codec), "verifying", name, archive.ends[name], progress)
                 in_order = in_key_order(archive.header, schema[name])
                 with UniqueKeys(schema[name], codec.codec, in_order=in_order) as keys:
-                    for batch in batches:
+                    for batch in _until_enough(batches, problems):
                         problems.add([*batch.problems, *keys.check(batch)])
                         references.add(schema[name], codec.codec, batch)
+                if problems.are_enough:
+                    break
             if not problems:
                 found = problems if dangling == "refuse" else warnings
                 for problem in references.dangling():
                     found.add([problem])
         if problems:
-            raise InvalidRecords.of("the archive is not sound", problems.located, problems.total)
+            headline = problems.headline("the archive is not sound")
+            raise InvalidRecords.of(headline, problems.located, problems.total)
         counts = {name: end.count for name, end in archive.ends.items()}
         return VerifyReport(
             archive_id=archive.header.archive_id,
@@ -109,3 +115,10 @@ def verify_archive(
             seal=archive.seal,
             warnings=tuple(map(str, warnings.located)),
         )
+
+
+def _until_enough(batches: Iterable[Batch], problems: ProblemList) -> Iterator[Batch]:
+    for batch in batches:
+        yield batch
+        if problems.are_enough:
+            return
