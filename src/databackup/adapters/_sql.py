@@ -8,14 +8,17 @@ import attrs
 import msgspec
 
 from databackup.errors import SchemaError
-from databackup.schema import KindError
+from databackup.schema import KindError, RawText
+from databackup.schema.jsontext import parse_fast, parse_json
 from databackup.schema.jsonvalues import unwrap, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Collection as Names
     from collections.abc import Iterable, Iterator, Mapping
 
-    from databackup.schema import Collection, Schema
+    from databackup.adapters._binding import Convert
+    from databackup.schema import Collection, Kind, Schema
+    from databackup.schema.composite import Json
 
 
 @attrs.frozen
@@ -144,3 +147,38 @@ class SqlValue:
 
     def __repr__(self) -> str:
         return "NULL" if self.value is None else f"{self.value!r} that is no text"
+
+
+def json_writer(kind: Kind) -> Convert:
+    """A function that writes values of lists, dicts and nested classes as JSON text."""
+    return lambda value: json_text(stored_json(kind.encode(value)))
+
+
+def json_reader(kind: Kind) -> Convert:
+    """The opposite of `json_writer`; what is no such text is passed on as it is."""
+
+    def read(stored: Any) -> Any:
+        if type(stored) is not str:
+            return stored
+        try:
+            return kind.decode(json_form(parse_json(stored)))
+        except ValueError:
+            return stored
+
+    return read
+
+
+def parsed_json(kind: Json, text: str) -> Any:
+    """The value of a JSON text; `RawText` where it has none that an archive holds.
+
+    The text may be JSON, and deeper than any archive, or with a lone surrogate.
+    """
+    fast = parse_fast(text)
+    if fast is not None:
+        return fast[0]
+    try:
+        value = parse_json(text)
+        kind.encode(value)
+    except ValueError:
+        return RawText(text.encode())
+    return value

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import attrs
 
 from databackup.adapters._binding import Convert, Form
+from databackup.adapters._sql import json_reader, json_writer
 from databackup.adapters.sqlite.columns import DIGITS, whole_column
-from databackup.adapters.sqlite.jsonforms import json_column, json_reader, json_writer
+from databackup.adapters.sqlite.jsonforms import json_column
 from databackup.adapters.sqlite.sqlalchemyforms import sqlalchemy_form
 from databackup.schema import KindError, RawText, composite, kinds
 from databackup.schema.interval import IntervalKind

@@ -6,35 +6,14 @@ import decimal
 import math
 from typing import TYPE_CHECKING, Any
 
-from databackup.adapters._binding import Convert, Form
-from databackup.adapters._sql import SqlValue, json_form, json_text, stored_json
+from databackup.adapters._binding import Form
+from databackup.adapters._sql import SqlValue, json_text, parsed_json
 from databackup.schema import JSON_NULL, KindError, RawText, composite
-from databackup.schema.jsontext import parse_fast, parse_json
 from databackup.schema.jsonvalues import is_plain
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
     from databackup.adapters.sqlite.catalogue import Column
-    from databackup.schema import Kind
-
-
-def json_writer(kind: Kind) -> Convert:
-    """A function that writes values of lists, dicts and nested classes as JSON text."""
-    return lambda value: json_text(stored_json(kind.encode(value)))
-
-
-def json_reader(kind: Kind) -> Convert:
-    """The opposite of `json_writer`; what is no such text is passed on as it is."""
-
-    def read(stored: Any) -> Any:
-        if type(stored) is not str:
-            return stored
-        try:
-            return kind.decode(json_form(parse_json(stored)))
-        except ValueError:
-            return stored
-
-    return read
 
 
 def json_column(kind: composite.Json, *, nullable: bool, keep: bool, column: Column) -> Form:
@@ -44,8 +23,7 @@ def json_column(kind: composite.Json, *, nullable: bool, keep: bool, column: Col
 
     def read(stored: Any) -> Any:
         if type(stored) is str:
-            fast = parse_fast(stored)
-            value = _parsed(kind, stored) if fast is None else fast[0]
+            value = parsed_json(kind, stored)
             return null if value is None else value
         if stored is None:
             return None if nullable else SqlValue(None)
@@ -70,16 +48,6 @@ def json_column(kind: composite.Json, *, nullable: bool, keep: bool, column: Col
     return Form(read, write, nulls=True, by_value=True)
 
 
-def _parsed(kind: composite.Json, text: str) -> Any:
-    try:
-        value = parse_json(text)
-        # The text may be JSON that no archive holds: deeper, or with a lone surrogate.
-        kind.encode(value)
-    except ValueError:
-        return RawText(text.encode())
-    return value
-
-
 def _json_text(kind: composite.Json, value: Any) -> str:
     """A JSON value as text. msgspec alone would make JSON of much that is none."""
     if not is_plain(value):
@@ -95,7 +63,7 @@ def _unparsed(kind: composite.Json, value: Any) -> Any:
         text = value.data.decode()
     except UnicodeDecodeError:
         return value
-    if _parsed(kind, text) != value:
+    if parsed_json(kind, text) != value:
         raise KindError("text that is no JSON", shown(text))
     return text
 

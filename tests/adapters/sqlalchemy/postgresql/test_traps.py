@@ -213,6 +213,21 @@ def test_values_beyond_pythons(
     assert before == query(engine, "SELECT v::text FROM t")
 
 
+@pytest.mark.parametrize("declared", ["json", "jsonb"])
+@pytest.mark.parametrize("text", ["[" * 300 + "]" * 300, "7" * 1001])
+def test_json_that_no_archive_holds(engine: sqlalchemy.Engine, declared: str, text: str) -> None:
+    """It is refused, and not taken for a JSON text of these characters."""
+    run(
+        engine,
+        f"CREATE TABLE t (id int PRIMARY KEY, v {declared} NOT NULL)",
+        f"INSERT INTO t VALUES (1, '{text}')",
+    )
+    field = Field("v", composite.Json())
+    schema = schema_of(t=Collection("t", key="id", fields=[Field("id", INT), field]))
+    with pytest.raises(InvalidRecords, match="values that its schema does not allow"):
+        exported(SQLAlchemyRepository(engine, schema))
+
+
 @pytest.mark.parametrize(
     "declared, kind, value",
     [
@@ -246,6 +261,7 @@ def test_what_a_column_cannot_hold(
         import_all(SQLAlchemyRepository(engine, schema), io.BytesIO(archive))
     (problem,) = caught.value.problems
     assert ("t", 1, (1,)) == (problem.collection, problem.record, problem.key)
+    assert "store-refuses" == problem.code  # and not found at the read-back
     if declared != "jsonb":
         assert "v" == problem.field
     assert [] == query(engine, "SELECT * FROM t")
@@ -621,3 +637,31 @@ class _Pg8000:
     __version__ = "1.30.0"
     paramstyle = "format"
     Error = Exception
+
+
+def test_imports_into_other_tables_wait_too(engine: sqlalchemy.Engine) -> None:
+    """One import at a time into a database, whatever its tables."""
+    run(engine, "CREATE TABLE a (id int PRIMARY KEY)", "CREATE TABLE b (id int PRIMARY KEY)")
+    one, other = (
+        SQLAlchemyRepository(
+            engine,
+            Schema(
+                collections=[Collection(name, key="id", fields={"id": int})], exclude={left: "test"}
+            ),
+        )
+        for name, left in ("ab", "ba")
+    )
+    with one.transaction(), pytest.raises(StoreLocked), other.transaction(wait=0.1):
+        pass
+
+
+def test_reading_goes_on_behind_the_end_of_writing(engine: sqlalchemy.Engine) -> None:
+    """Foreign keys are made anew while a query is open, which PostgreSQL itself forbids."""
+    run(engine, *CYCLE)
+    with undone(SQLAlchemyRepository(engine, PAIRS)) as transaction:
+        transaction.delete(PAIRS["b"], [(2,)])
+        transaction.insert(PAIRS["b"], [(2, 1)])
+        batches = transaction.rows(PAIRS["a"], batch_size=1)
+        assert [(1, 1)] == next(batches)
+        transaction.finish({})
+        assert [[(2, 2)]] == list(batches)

@@ -8,30 +8,19 @@ from __future__ import annotations
 import decimal
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
-
 from databackup.adapters._binding import Convert, Form
-from databackup.adapters._sql import json_form, json_text, stored_json
+from databackup.adapters._sql import SqlValue, json_reader, json_text, parsed_json, stored_json
 from databackup.adapters.sqlalchemy.mysql.columns import details
 from databackup.adapters.sqlalchemy.mysql.texts import text_writer
-from databackup.schema import JSON_NULL, KindError, RawText, composite
-from databackup.schema.jsontext import parse_fast, parse_json
+from databackup.schema import JSON_NULL, KindError, composite
 from databackup.schema.jsonvalues import is_plain
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
     from databackup.adapters.sqlalchemy.catalogue import Column
-    from databackup.schema import Field, Kind
+    from databackup.schema import Field
 
 _INT64: Final = 2**63
-
-
-@attrs.frozen(repr=False)
-class SqlNull:
-    """NULL where a JSON value is needed, so that no kind takes it."""
-
-    def __repr__(self) -> str:
-        return "NULL"
 
 
 def json_form_of(field: Field, column: Column) -> Form:
@@ -40,7 +29,7 @@ def json_form_of(field: Field, column: Column) -> Form:
     check = _writer(column)
     if isinstance(kind, composite.Json):
         return _json(kind, check, nullable=field.nullable)
-    return Form(_reader(kind), lambda value: check(stored_json(kind.encode(value))))
+    return Form(json_reader(kind), lambda value: check(stored_json(kind.encode(value))))
 
 
 def _writer(column: Column) -> Convert:
@@ -65,28 +54,15 @@ def _require_doubles(value: Any) -> None:
         raise KindError("a JSON number that a double or 64 bits hold", shown(value))
 
 
-def _reader(kind: Kind) -> Convert:
-    def read(stored: Any) -> Any:
-        if type(stored) is not str:
-            return stored
-        try:
-            return kind.decode(json_form(parse_json(stored)))
-        except ValueError:
-            return stored
-
-    return read
-
-
 def _json(kind: composite.Json, check: Convert, *, nullable: bool) -> Form:
     null = JSON_NULL if nullable else None
 
     def read(stored: Any) -> Any:
         if stored is None:
-            return None if nullable else SqlNull()
+            return None if nullable else SqlValue(None)
         if type(stored) is not str:
             return stored
-        fast = parse_fast(stored)
-        value = _parsed(kind, stored) if fast is None else fast[0]
+        value = parsed_json(kind, stored)
         return null if value is None else value
 
     def write(value: Any) -> Any:
@@ -98,12 +74,3 @@ def _json(kind: composite.Json, check: Convert, *, nullable: bool) -> Form:
         return check(value)
 
     return Form(read, write, nulls=True)
-
-
-def _parsed(kind: composite.Json, text: str) -> Any:
-    try:
-        value = parse_json(text)
-        kind.encode(value)
-    except ValueError:
-        return RawText(text.encode())
-    return value

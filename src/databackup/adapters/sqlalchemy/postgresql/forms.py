@@ -13,12 +13,11 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from databackup.adapters._binding import Convert, Form
-from databackup.adapters._sql import SqlValue, json_form, json_text, stored_json
+from databackup.adapters._sql import SqlValue, json_reader, json_text, json_writer, parsed_json
 from databackup.adapters.sqlalchemy.postgresql.arrays import array_text, parse_array
 from databackup.adapters.sqlalchemy.postgresql.times import TIMES, Pair, reader
 from databackup.schema import JSON_NULL, KindError, composite, kinds
 from databackup.schema.interval import IntervalKind
-from databackup.schema.jsontext import parse_fast, parse_json
 from databackup.schema.jsonvalues import is_plain
 from databackup.schema.kind import shown
 
@@ -249,14 +248,6 @@ def _as_it_is(value: Any) -> Any:
 def _json_column(kind: composite.Json, *, nullable: bool) -> Form:
     null = JSON_NULL if nullable else None
 
-    def read(stored: str) -> Any:
-        fast = parse_fast(stored)
-        try:
-            value = parse_json(stored) if fast is None else fast[0]
-        except ValueError:
-            return stored
-        return null if value is None else value
-
     def write(value: Any) -> Any:
         if value is None and nullable:
             return None
@@ -268,20 +259,13 @@ def _json_column(kind: composite.Json, *, nullable: bool) -> Form:
         except UnicodeEncodeError:
             raise KindError("text without lone surrogates", shown(value)) from None
 
-    def read_nulls(stored: Any) -> Any:
+    def read(stored: str | None) -> Any:
         if stored is None:
             return None if nullable else SqlValue(None)
-        return read(stored)
+        value = parsed_json(kind, stored)
+        return null if value is None else value
 
-    return Form(read_nulls, write, nulls=True)
-
-
-def _json_writer(kind: Kind) -> Convert:
-    return lambda value: json_text(stored_json(kind.encode(value)))
-
-
-def _json_reader(kind: Kind) -> Convert:
-    return reader(lambda stored: kind.decode(json_form(parse_json(stored))))
+    return Form(read, write, nulls=True)
 
 
 def _array(kind: composite.List, element: Type) -> Pair:
@@ -323,7 +307,7 @@ def _json_text_of(kind: Any, _type: Type) -> Pair:
 
 
 def _structure(kind: Kind, _type: Type) -> Pair:
-    return _json_reader(kind), _json_writer(kind)
+    return json_reader(kind), json_writer(kind)
 
 
 # What stands in a column of text in another form than the archive's.
