@@ -193,6 +193,8 @@ def test_types(
         ("timestamp", kinds.DateTime(), "'-infinity'"),
         ("timestamptz", kinds.DateTimeTz(), "'12000-01-01 00:00+00'"),
         ("time", kinds.Time(), "'24:00'"),
+        ("json", composite.Json(), f"'{'[' * 300}{']' * 300}'"),
+        ("jsonb", composite.Json(), f"'{'7' * 1001}'"),
         ("int4[]", composite.List(composite.Optional(INT)), "'{{1,2},{3,4}}'"),
         ("int4[]", composite.List(composite.Optional(INT)), "'[2:3]={1,2}'"),
     ],

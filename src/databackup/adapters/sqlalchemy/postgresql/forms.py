@@ -16,7 +16,7 @@ from databackup.adapters._binding import Convert, Form
 from databackup.adapters._sql import SqlValue, json_reader, json_text, json_writer, parsed_json
 from databackup.adapters.sqlalchemy.postgresql.arrays import array_text, parse_array
 from databackup.adapters.sqlalchemy.postgresql.times import TIMES, Pair, reader
-from databackup.schema import JSON_NULL, KindError, composite, kinds
+from databackup.schema import JSON_NULL, KindError, RawText, composite, kinds
 from databackup.schema.interval import IntervalKind
 from databackup.schema.jsonvalues import is_plain
 from databackup.schema.kind import shown
@@ -251,6 +251,8 @@ def _json_column(kind: composite.Json, *, nullable: bool) -> Form:
     def write(value: Any) -> Any:
         if value is None and nullable:
             return None
+        if type(value) is RawText:
+            return _unparsed(kind, value)
         value = None if value is null else value
         if not is_plain(value):
             kind.encode(value)
@@ -266,6 +268,17 @@ def _json_column(kind: composite.Json, *, nullable: bool) -> Form:
         return null if value is None else value
 
     return Form(read, write, nulls=True)
+
+
+def _unparsed(kind: composite.Json, value: RawText) -> str:
+    """JSON that no archive holds as such, and that is kept as its text."""
+    try:
+        text = value.data.decode()
+    except UnicodeDecodeError:
+        raise KindError("text in UTF-8", shown(value)) from None
+    if parsed_json(kind, text) != value:
+        raise KindError("text that is no JSON", shown(text))
+    return text
 
 
 def _array(kind: composite.List, element: Type) -> Pair:
