@@ -77,7 +77,8 @@ def test_a_database_without_tables(tmp_path: Path) -> None:
         ("sqlite+pysqlite:///a", "sqlalchemy", r"needs the extra .*'databackup\[sqlalchemy\]'"),
         ("postgresql+asyncpg://h/d", "psycopg", r"needs the extra .*'databackup\[postgresql\]'"),
         ("mysql://h/d", "pymysql", r"needs the extra .*'databackup\[mysql\]'"),
-        ("postgresql+pg8000://h/d", "pg8000", "needs the package pg8000"),
+        ("postgresql+psycopg2://h/d", "psycopg", r"needs the extra .*'databackup\[postgresql\]'"),
+        ("sqlite+pysqlcipher:///a.db", "pysqlcipher3", "needs the package pysqlcipher3"),
     ],
 )
 def test_a_package_that_is_missing(
@@ -109,7 +110,10 @@ def test_a_package_that_is_missing(
         ("postgresql://h/d", "postgresql+psycopg://h/d"),
         ("mysql://h/d", "mysql+pymysql://h/d"),
         ("mariadb://h/d", "mariadb+pymysql://h/d"),
-        ("postgresql+psycopg2://h/d", "postgresql+psycopg2://h/d"),
+        ("postgresql+psycopg2://h/d?sslmode=require", "postgresql+psycopg://h/d?sslmode=require"),
+        ("mysql+mysqldb://h/d?charset=utf8mb4", "mysql+pymysql://h/d?charset=utf8mb4"),
+        ("mariadb+mariadbconnector://h/d", "mariadb+pymysql://h/d"),
+        ("oracle+oracledb://h/d", "oracle+oracledb://h/d"),
         (
             "postgresql+asyncpg://h/d?ssl=require&prepared_statement_cache_size=0",
             "postgresql+psycopg://h/d?sslmode=require",
@@ -119,7 +123,7 @@ def test_a_package_that_is_missing(
     ],
 )
 def test_drivers(url: str, plain: str) -> None:
-    """Asynchronous drivers give way to plain ones; what was named otherwise stays."""
+    """Other drivers give way to the two that are supported; other servers' stay."""
     found = drivers.plain_url(sa.make_url(url))
     assert found.render_as_string(hide_password=False) == plain
 

@@ -26,8 +26,8 @@ def dialect_of(bind: sqlalchemy.Engine | sqlalchemy.Connection) -> Dialect:
     driver = _DRIVERS[_HOMES[name]]
     if bind.dialect.driver != driver:
         raise StoreError(
-            f"the driver {bind.dialect.driver} is not supported; "
-            f"make an engine of the URL {name}+{driver}://…"
+            f"the driver {bind.dialect.driver} is not supported; make another engine for this: "
+            f'create_engine(engine.url.set(drivername="{name}+{driver}"))'
         )
     home = importlib.import_module(f"databackup.adapters.sqlalchemy.{_HOMES[name]}")
     dialect: Dialect = home.DIALECT

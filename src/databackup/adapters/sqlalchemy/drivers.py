@@ -12,15 +12,28 @@ from databackup.errors import StoreError
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
-# By an asynchronous driver, the one that is used instead.
+# By a driver, the one that is used in its place: it streams, and knows the same options.
 _DRIVERS: Final = {
-    "postgresql+asyncpg": "postgresql+psycopg",
+    **dict.fromkeys(
+        [
+            f"postgresql+{driver}"
+            for driver in ("asyncpg", "pg8000", "psycopg2", "psycopg2cffi", "psycopg_async")
+        ],
+        "postgresql+psycopg",
+    ),
+    **{
+        f"{server}+{driver}": f"{server}+pymysql"
+        for server in ("mysql", "mariadb")
+        for driver in (
+            "aiomysql",
+            "asyncmy",
+            "cymysql",
+            "mariadbconnector",
+            "mysqlconnector",
+            "mysqldb",
+        )
+    },
     "postgresql+psycopg": "postgresql+psycopg",
-    "postgresql+psycopg_async": "postgresql+psycopg",
-    "mysql+aiomysql": "mysql+pymysql",
-    "mysql+asyncmy": "mysql+pymysql",
-    "mariadb+aiomysql": "mariadb+pymysql",
-    "mariadb+asyncmy": "mariadb+pymysql",
     "sqlite+aiosqlite": "sqlite+pysqlite",
 }
 _DEFAULTS: Final = {
@@ -55,7 +68,7 @@ def shown(engine: sqlalchemy.Engine) -> str:
 
 
 def plain_url(url: URL) -> URL:
-    """A URL with the driver that this library uses, for one with an asynchronous driver or none.
+    """A URL with the driver that this library uses, for one with another driver or none.
 
     Raises `StoreError` for an asynchronous driver that is not known.
     """

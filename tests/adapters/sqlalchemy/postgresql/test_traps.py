@@ -629,7 +629,7 @@ def test_autocommit_is_no_transaction(engine: sqlalchemy.Engine) -> None:
 def test_other_drivers_are_refused() -> None:
     """With the one that is needed."""
     engine = sqlalchemy.create_engine("postgresql+pg8000://h/d", module=_Pg8000)
-    with pytest.raises(StoreError, match=r"postgresql\+psycopg://"):
+    with pytest.raises(StoreError, match=r'drivername="postgresql\+psycopg"'):
         SQLAlchemyRepository(engine, schema_of(t=Collection("t", key="id", fields={"id": int})))
 
 
