@@ -77,4 +77,4 @@ $(VENV)/.bench $(VENV)/.profile: $(VENV)/.%: $(VENV)/.installed
 clean:
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache \
 	  .mypy_cache .pytest_cache .ruff_cache __pycache__
-	find src tests examples benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find src tests examples benchmarks servers docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -65,7 +65,12 @@ def measure(
             cwd=ROOT,
             env={**os.environ, **(env or {})},
         )
-        _, status, used = os.wait4(process.pid, 0)
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+        except BaseException:  # Ctrl-C: what it works on will be gone
+            process.kill()
+            process.wait()
+            raise
         seconds = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:

@@ -10,7 +10,7 @@ from sqlalchemy import URL, Connection, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from tests.support.servers import SERVERS, NotThere, Server
+from servers.sessions import SERVERS, NotThere, Server
 
 REQUIRE = "DATABACKUP_REQUIRE"
 """The environment variable that names, with commas, the servers without which tests fail."""
