@@ -38,6 +38,7 @@ _TYPES: Final = {
 }
 _DRIVERS: Final = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 _BATCH: Final = 10_000
+_FEW_PAGES: Final = 100  # which MariaDB writes in no time
 _PATIENCE: Final = 120.0  # seconds that a server may take to write what it holds in memory
 
 
@@ -72,17 +73,17 @@ def settle(server: str) -> None:
     with _autocommitting(engine(server)) as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("CHECKPOINT")
-            return
-        connection.exec_driver_sql("SET GLOBAL innodb_max_dirty_pages_pct = 0")
-        end = time.monotonic() + _PATIENCE
-        while _dirty_pages(connection) and time.monotonic() < end:
-            time.sleep(0.05)
-        connection.exec_driver_sql("SET GLOBAL innodb_max_dirty_pages_pct = DEFAULT")
+        elif _dirty_pages(connection) > _FEW_PAGES:
+            connection.exec_driver_sql("SET GLOBAL innodb_max_dirty_pages_pct = 0")
+            end = time.monotonic() + _PATIENCE
+            while _dirty_pages(connection) > _FEW_PAGES and time.monotonic() < end:
+                time.sleep(0.05)
+            connection.exec_driver_sql("SET GLOBAL innodb_max_dirty_pages_pct = DEFAULT")
 
 
 def _dirty_pages(connection: sqlalchemy.Connection) -> int:
     status = "SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'"
-    return int(connection.exec_driver_sql(status.replace("%", "%%")).one()[1])
+    return int(connection.exec_driver_sql(status).one()[1])
 
 
 def _fill(made: sqlalchemy.Engine, rows: int) -> None:
