@@ -27,7 +27,6 @@ from servers.sessions import session
 def main() -> None:
     """Read the arguments, measure, print."""
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was begun is cleaned up
     with session(arguments.folder), tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         report = measured(Path(folder), arguments.rows, arguments.rounds, arguments.only)
     text = report.as_markdown()
@@ -108,4 +107,5 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers and files are cleaned up
     main()

@@ -50,7 +50,6 @@ def measure(
     `reads` and `writes` are the files that its standard input and output are connected to, `env`
     what is added to the environment. Raises `CommandFailed` with what it said.
     """
-    os.sync()  # what the step before has written is not this one's to wait for
     with (
         (reads or Path(os.devnull)).open("rb") as stdin,
         (writes or Path(os.devnull)).open("wb") as stdout,

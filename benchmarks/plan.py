@@ -1,6 +1,7 @@
 """The steps: databackup's, and those of its peers on the same rows."""
 
 import importlib.util
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -118,6 +119,7 @@ class Step:
             self.makes.unlink(missing_ok=True)
         if self.makes and self.begins_as:
             shutil.copyfile(self.begins_as, self.makes)
+        os.sync()  # what others have written is not this one's to wait for
         return measure(self.command, reads=self.reads, writes=self.writes, env=self.env)
 
 
