@@ -54,21 +54,15 @@ def _results(steps: Sequence[Sequence[Step]], rounds: int) -> dict[Id, Result]:
 
     So steps and their peers are close in time, and what else the machine does meets both.
     """
-    usages: dict[Id, list[Usage]] = {step.id: [] for part in steps for step in part}
-    sizes: dict[Id, int | None] = {}
+    everything = list(chain.from_iterable(steps))
+    usages: dict[Id, list[Usage]] = {step.id: [] for step in everything}
+    ordered = [step for part in steps for step in sorted(part, key=attrgetter("is_import"))]
     for number in range(1, rounds + 1):
-        for step in chain.from_iterable(
-            sorted(part, key=attrgetter("is_import")) for part in steps
-        ):
+        for step in ordered:
             usage = step.run()
             usages[step.id].append(usage)
-            sizes[step.id] = step.size
             say(f"round {number}: {step.title}, {step.rows:,} rows, {usage.seconds:.2f} s")
-    return {
-        step.id: Result(step, tuple(usages[step.id]), sizes[step.id])
-        for part in steps
-        for step in part
-    }
+    return {step.id: Result(step, tuple(usages[step.id]), step.size) for step in everything}
 
 
 def _positive(text: str) -> int:
@@ -76,6 +70,10 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is less than 1")
     return number
+
+
+def _folder(text: str) -> Path:
+    return Path(text).absolute()
 
 
 def _groups(text: str) -> tuple[Group, ...]:
@@ -99,7 +97,7 @@ def _arguments() -> argparse.Namespace:
         metavar="PART",
         help=f"{', '.join(PARTS)}; or of them {', '.join(GROUPS)}",
     )
-    parser.add_argument("--folder", type=Path, help="where the files are made, and removed again")
+    parser.add_argument("--folder", type=_folder, help="where files are made, and removed again")
     parser.add_argument("--write", action="store_true", help="keep the tables in README.md")
     arguments = parser.parse_args()
     arguments.only = tuple(chain.from_iterable(arguments.only or [GROUPS]))

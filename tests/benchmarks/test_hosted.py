@@ -149,8 +149,11 @@ def test_an_export_begins_alone(shop: Shop) -> None:
         _tables(shop, shop.target)
 
 
-def test_both_databases_are_dropped(engine: Engine, tmp_path: Path) -> None:
-    """Nothing is left on a server, not even where a step has failed."""
+def test_both_databases_are_dropped(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is left on a server that was given, not even where a step has failed."""
+    monkeypatch.setenv(engine.server.variable, engine.server.url())
     with (  # noqa: PT012 - the shop itself must see the error
         pytest.raises(ZeroDivisionError),
         hosted.shop(engine, tmp_path / "shop", 11) as made,
