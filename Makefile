@@ -19,7 +19,7 @@ help:
 	@echo 'make lint       ruff, mypy, import-linter'
 	@echo 'make fmt        mend what ruff can mend'
 	@echo 'make docs-test  only the examples of README.md and docs/'
-	@echo 'make bench      time and memory beside sqlite3 and Django; ROWS=100000, ARGS=--help'
+	@echo 'make bench      time and memory beside sqlite3, Django, pg_dump, mariadb-dump; ROWS=100000, ARGS=--help'
 	@echo 'make profile    flame graphs of exports and imports in build/profile; ROWS=100000'
 	@echo 'make clean      remove what these made, .venv too'
 
@@ -77,4 +77,4 @@ $(VENV)/.bench $(VENV)/.profile: $(VENV)/.%: $(VENV)/.installed
 clean:
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache \
 	  .mypy_cache .pytest_cache .ruff_cache __pycache__
-	find src tests examples benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find src tests examples benchmarks servers docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -50,7 +50,6 @@ def measure(
     `reads` and `writes` are the files that its standard input and output are connected to, `env`
     what is added to the environment. Raises `CommandFailed` with what it said.
     """
-    os.sync()  # what the step before has written is not this one's to wait for
     with (
         (reads or Path(os.devnull)).open("rb") as stdin,
         (writes or Path(os.devnull)).open("wb") as stdout,
@@ -65,7 +64,12 @@ def measure(
             cwd=ROOT,
             env={**os.environ, **(env or {})},
         )
-        _, status, used = os.wait4(process.pid, 0)
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+        except BaseException:  # Ctrl-C: what it works on will be gone
+            process.kill()
+            process.wait()
+            raise
         seconds = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:

@@ -30,28 +30,30 @@ _START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
 def make_orders(path: Path, rows: int) -> None:
     """Make the file; there must be none yet. The same number of rows gives the same data."""
-    customers = -(-rows // 11)
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(_TABLES)
-        connection.executemany(
-            "INSERT INTO customers VALUES (?, ?, ?)",
-            ((i, f"Customer № {i}", f"customer{i}@example.com") for i in range(1, customers + 1)),
-        )
-        connection.executemany(
-            "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            _orders(rows - customers, customers),
-        )
+        connection.executemany("INSERT INTO customers VALUES (?, ?, ?)", customers(rows))
+        connection.executemany("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)", orders(rows))
 
 
-def _orders(rows: int, customers: int) -> Iterator[tuple[Any, ...]]:
-    draw = random.Random(rows)
-    for number in range(1, rows + 1):
+def customers(rows: int) -> Iterator[tuple[Any, ...]]:
+    """The customers where both tables have so many rows."""
+    for number in range(1, _number_of_customers(rows) + 1):
+        yield number, f"Customer № {number}", f"customer{number}@example.com"
+
+
+def orders(rows: int) -> Iterator[tuple[Any, ...]]:
+    """The orders where both tables have so many rows."""
+    buyers = _number_of_customers(rows)
+    number_of_orders = rows - buyers
+    draw = random.Random(number_of_orders)
+    for number in range(1, number_of_orders + 1):
         at = _START + datetime.timedelta(seconds=number * 37)
         note = None if number % 3 else f"Please ring twice, order {number}: “à la carte”"
         details = f'{{"items":[{number % 97},{number % 89}],"gift":{str(not number % 5).lower()}}}'
         yield (
             number,
-            draw.randint(1, customers),
+            draw.randint(1, buyers),
             draw.randint(100, 1_000_000) / 100,
             at.strftime("%Y-%m-%d %H:%M:%S"),
             draw.choice(("new", "paid", "sent", "returned")),
@@ -59,6 +61,10 @@ def _orders(rows: int, customers: int) -> Iterator[tuple[Any, ...]]:
             draw.random() * 100,
             details,
         )
+
+
+def _number_of_customers(rows: int) -> int:
+    return -(-rows // 11)
 
 
 def main() -> None:

@@ -1,9 +1,10 @@
 """The steps: databackup's, and those of its peers on the same rows."""
 
 import importlib.util
+import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -11,14 +12,37 @@ import attrs
 
 from benchmarks.child import Usage, measure
 
-Group = Literal["reflected", "models", "sqlite3", "django"]
+Group = Literal[
+    "reflected",
+    "models",
+    "sqlite3",
+    "django",
+    "postgresql-reflected",
+    "postgresql-models",
+    "pg_dump",
+    "mariadb-reflected",
+    "mariadb-models",
+    "mariadb-dump",
+]
 Id = tuple[Group, str]
 GROUPS: Final[tuple[Group, ...]] = get_args(Group)
-_TITLES: Final = {
-    "reflected": "reflected schema:",
-    "models": "attrs models:",
-    "sqlite3": "sqlite3",
-    "django": "Django",
+PARTS: Final[Mapping[str, tuple[Group, ...]]] = {
+    "sqlite": ("reflected", "models", "sqlite3"),
+    "django": ("django",),
+    "postgresql": ("postgresql-reflected", "postgresql-models", "pg_dump"),
+    "mariadb": ("mariadb-reflected", "mariadb-models", "mariadb-dump"),
+}
+_TITLES: Final[Mapping[Group, str]] = {
+    "reflected": "reflected schema: ",
+    "models": "attrs models: ",
+    "sqlite3": "sqlite3 ",
+    "django": "Django ",
+    "postgresql-reflected": "PostgreSQL, reflected schema: ",
+    "postgresql-models": "PostgreSQL, attrs models: ",
+    "pg_dump": "",
+    "mariadb-reflected": "MariaDB, reflected schema: ",
+    "mariadb-models": "MariaDB, attrs models: ",
+    "mariadb-dump": "",
 }
 
 
@@ -51,12 +75,16 @@ class Step:
     """One command, and what it works on.
 
     `makes` is the file that is there afterwards. Before, it is a copy of `begins_as`, or not there.
+    `before` is a command that runs first and is not measured. An import fills a database from what
+    another step has made.
     """
 
     group: Group
     name: str
     rows: int
     command: tuple[str | Path, ...]
+    is_import: bool = False
+    before: tuple[str | Path, ...] = ()
     makes: Path | None = None
     begins_as: Path | None = None
     reads: Path | None = None
@@ -69,9 +97,9 @@ class Step:
         return self.group, self.name
 
     @property
-    def is_import(self) -> bool:
-        """Whether it fills a database from what another step has made."""
-        return self.begins_as is not None or self.reads is not None
+    def is_on_a_server(self) -> bool:
+        """Whether a server works for it, whose processors and memory are not counted."""
+        return self.group in PARTS["postgresql"] + PARTS["mariadb"]
 
     @property
     def size(self) -> int | None:
@@ -81,14 +109,17 @@ class Step:
     @property
     def title(self) -> str:
         """What it is called in the tables."""
-        return f"{_TITLES[self.group]} {self.name}"
+        return f"{_TITLES[self.group]}{self.name}"
 
     def run(self) -> Usage:
         """Measure it. Raises `CommandFailed`."""
+        if self.before:
+            measure(self.before, env=self.env)
         if self.makes:
             self.makes.unlink(missing_ok=True)
         if self.makes and self.begins_as:
             shutil.copyfile(self.begins_as, self.makes)
+        os.sync()  # what others have written is not this one's to wait for
         return measure(self.command, reads=self.reads, writes=self.writes, env=self.env)
 
 
@@ -103,6 +134,7 @@ def databackup(data: Dataset, group: Literal["reflected", "models"]) -> Iterator
             name=name,
             rows=data.rows,
             command=_child(name, group, target, archive),
+            is_import=True,
             makes=target,
             begins_as=data.empty,
         )
@@ -145,6 +177,7 @@ def sqlite3(data: Dataset) -> Iterator[Step]:
         name="< dump.sql",
         rows=data.rows,
         command=("sqlite3", target),
+        is_import=True,
         makes=target,
         reads=dump,
     )
@@ -176,6 +209,7 @@ def django(data: Dataset) -> Iterator[Step]:
         name="loaddata",
         rows=data.rows,
         command=(*command, "loaddata", fixture),
+        is_import=True,
         makes=target,
         begins_as=data.empty,
         env=settings(target),

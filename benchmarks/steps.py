@@ -1,17 +1,25 @@
 """What is measured of databackup, one step in a process.
 
 python -m benchmarks.steps export reflected orders.db archive.json
+python -m benchmarks.steps export models '$BENCHMARK_DATABASE' archive.json
+
+A database is a SQLite file or a URL. A variable may hold it, so that no command line has passwords.
 """
 
+import os
 import sys
 from pathlib import Path
 
 import databackup  # whose names load what they need when they are used
-from databackup.adapters.sqlite import SQLiteRepository
+from databackup.repository import Repository
 
 
-def repository(schema: str, database: Path) -> SQLiteRepository:
+def repository(schema: str, database: str | Path) -> Repository:
     """The database as reflected, or seen through the app's models."""
+    if "://" in str(database):
+        return _on_a_server(schema, str(database))
+    from databackup.adapters.sqlite import SQLiteRepository  # noqa: PLC0415 - only what it needs
+
     if schema == "reflected":
         return SQLiteRepository.reflect(database)
     from benchmarks.models import SCHEMA  # noqa: PLC0415 - what is reflected needs no models
@@ -19,7 +27,18 @@ def repository(schema: str, database: Path) -> SQLiteRepository:
     return SQLiteRepository(database, SCHEMA)
 
 
-def main(step: str, schema: str, database: Path, archive: Path) -> None:
+def _on_a_server(schema: str, url: str) -> Repository:
+    from benchmarks.stores import engine  # noqa: PLC0415 - SQLite's steps need no SQLAlchemy
+    from databackup.adapters.sqlalchemy import SQLAlchemyRepository  # noqa: PLC0415 - the same
+
+    if schema == "reflected":
+        return SQLAlchemyRepository.reflect(engine(url))
+    from benchmarks.models import SCHEMA  # noqa: PLC0415 - what is reflected needs no models
+
+    return SQLAlchemyRepository(engine(url), SCHEMA)
+
+
+def main(step: str, schema: str, database: str | Path, archive: Path) -> None:
     """Do one step."""
     store = repository(schema, database)
     match step:
@@ -31,10 +50,10 @@ def main(step: str, schema: str, database: Path, archive: Path) -> None:
             databackup.import_all(store, archive)
         case "diff of equal data":
             if not databackup.diff(archive, store).identical:
-                sys.exit(f"{archive} and {database} differ")
+                sys.exit(f"{archive} and its database differ")
         case _:
             sys.exit(f"no step is called {step!r}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], os.path.expandvars(sys.argv[3]), Path(sys.argv[4]))

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support import databases, servers
+from servers import sessions
+from tests.support import databases
 from tests.support.data import SHARED
 
 # Times depend on the machine, so neither a deadline nor slow data makes a test fail.
@@ -30,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make a place for the servers that tests will ask for; xdist's workers find it there."""
     databases.required()
     place = contextlib.ExitStack()
-    place.enter_context(servers.session())
+    place.enter_context(sessions.session())
     config.add_cleanup(place.close)
 
 

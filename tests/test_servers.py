@@ -18,8 +18,8 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
+from servers.sessions import FOLDER, SERVERS, NotThere
 from tests.support import databases
-from tests.support.servers import FOLDER, SERVERS, NotThere
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,7 +33,7 @@ MISSING = attrs.evolve(SERVERS["mysql"], name="mysql-none", version=lambda: None
 
 OWNER = """
 import os, signal, sys, time
-from tests.support.servers import FOLDER, SERVERS, session
+from servers.sessions import FOLDER, SERVERS, session
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # may have been ignored
 with session():

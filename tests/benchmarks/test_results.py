@@ -7,7 +7,7 @@ import pytest
 from benchmarks.child import Usage
 from benchmarks.plan import Group, Step
 from benchmarks.report import Report
-from benchmarks.results import LARGEST_PEAK, TARGETS, Result, Target
+from benchmarks.results import TARGETS, Result, Target, largest_peak
 from benchmarks.table import README, keep, markdown
 
 MEGABYTE = 1_000_000
@@ -72,8 +72,43 @@ def test_targets() -> None:
         ("models", "import with read-back", "≤ 3 ×"),
         ("django", "dumpdata", "≥ 7 ×"),
         ("django", "loaddata", "≥ 17.5 ×"),
+        *(
+            (f"{engine}-{schema}", name, words)
+            for schema in ("reflected", "models")
+            for engine, name, words in (
+                ("postgresql", "export to .json.zst", "≤ 1.3 ×"),
+                ("postgresql", "import", "≤ 1.3 ×"),
+                ("postgresql", "import with read-back", "≤ 1.9 ×"),
+                ("mariadb", "export", "≤ 2.5 ×"),
+                ("mariadb", "import", "≤ 1.5 ×"),
+                ("mariadb", "import with read-back", "none"),
+            )
+        ),
     } == {(*target.step, target.words) for target in TARGETS}
-    assert LARGEST_PEAK == 80 * MEGABYTE
+
+
+def test_peers() -> None:
+    """Exports are held against exports, imports against imports."""
+    pairs = {(*target.step, *target.peer) for target in TARGETS}
+    dump, replay = ("mariadb-dump", "mariadb-dump"), ("mariadb-dump", "mariadb < dump.sql")
+    assert {
+        ("reflected", "export", "sqlite3", ".dump"),
+        ("reflected", "import", "sqlite3", "< dump.sql"),
+        ("postgresql-models", "export to .json.zst", "pg_dump", "pg_dump -Fc"),
+        ("postgresql-models", "import", "pg_dump", "pg_restore"),
+        ("postgresql-models", "import with read-back", "pg_dump", "pg_restore"),
+        ("mariadb-models", "export", *dump),
+        ("mariadb-models", "import", *replay),
+        ("mariadb-models", "import with read-back", *replay),
+    } <= pairs
+
+
+@pytest.mark.parametrize(
+    "group, megabytes", [("models", 80), ("postgresql-models", 120), ("mariadb-reflected", 120)]
+)
+def test_largest_peaks(group: Group, megabytes: int) -> None:
+    """SQLAlchemy and a driver have memory of their own."""
+    assert megabytes * MEGABYTE == largest_peak(_result(group, "export", _usage(1.0)).step)
 
 
 def test_step_row() -> None:
@@ -111,6 +146,29 @@ def test_target_row(seconds: float, verdict: str) -> None:
             verdict,
         ]
     ]
+
+
+def test_target_row_of_a_server() -> None:
+    """The server's processors are not counted, so that CPU times do not compare."""
+    ours = _result("postgresql-models", "import", _usage(2.0, 3.0))
+    peer = _result("pg_dump", "pg_restore", _usage(1.0, 1.0))
+    title = "PostgreSQL, attrs models: import / pg_restore"
+    assert [[title, "2.00 ×", "", "≤ 1.3 ×", "not met"]] == _cells(_report(ours, peer), title)
+
+
+def test_row_without_a_target() -> None:
+    """Where no limit was set, the ratio is shown and nobody judges it."""
+    ours = _result("mariadb-models", "import with read-back", _usage(2.0))
+    peer = _result("mariadb-dump", "mariadb < dump.sql", _usage(1.0))
+    title = "MariaDB, attrs models: import with read-back / mariadb < dump.sql"
+    assert [[title, "2.00 ×", "", "none", ""]] == _cells(_report(ours, peer), title)
+
+
+def test_notes() -> None:
+    """What was left out, and on what the rest was run, follows the facts of the machine."""
+    report = Report({}, {}, "facts", ["PostgreSQL 18.4", "MariaDB is left out: install it"])
+    expected = "facts\nPostgreSQL 18.4.\nMariaDB is left out: install it.\n\n"
+    assert report.as_markdown().startswith(expected)
 
 
 def test_targets_without_a_peer_are_left_out() -> None:

@@ -4,13 +4,14 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 from sqlalchemy import URL, Connection, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from tests.support.servers import SERVERS, NotThere, Server
+from servers.sessions import SERVERS, NotThere, Server
 
 REQUIRE = "DATABACKUP_REQUIRE"
 """The environment variable that names, with commas, the servers without which tests fail."""
@@ -102,10 +103,14 @@ def url_of(server: Server) -> URL:
     try:
         return with_driver(server.url())
     except NotThere as error:
-        message = f"{server.title} {LEFT_OUT}: {error}"
-    if server.name in required():
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
+        leave_out(server.name, f"{server.title} {LEFT_OUT}: {error}")
+
+
+def leave_out(name: str, reason: str) -> NoReturn:
+    """Skip a test for want of a server, or fail it if the server is required."""
+    if name in required():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
 
 
 def with_driver(url: str) -> URL:

@@ -33,10 +33,11 @@ def _program(name: str) -> str | None:
 
 
 @contextlib.contextmanager
-def started(folder: Path) -> Iterator[str]:
+def started(folder: Path, *, durable: bool = False) -> Iterator[str]:
     """The URL of a new server with its files in an empty folder, until the block ends.
 
-    It listens on a free port of 127.0.0.1, and root has a password.
+    It listens on a free port of 127.0.0.1, and root has a password. Only a `durable` one
+    waits for the disk, as its settings are by default.
     """
     owner = pwd.getpwuid(os.geteuid())
     if owner.pw_uid == 0:  # as whom it does not run
@@ -61,7 +62,7 @@ def started(folder: Path) -> Iterator[str]:
             "--bind-address=127.0.0.1",
             "--skip-name-resolve",
             "--max-allowed-packet=64M",
-            "--innodb-flush-log-at-trx-commit=0",
+            *([] if durable else ["--innodb-flush-log-at-trx-commit=0"]),
         ],
         env=environment,
         stdout=sys.stderr,

@@ -39,8 +39,10 @@ def _major(programs: Path) -> int:
 
 
 @contextlib.contextmanager
-def started(programs: Path, folder: Path) -> Iterator[str]:
+def started(programs: Path, folder: Path, *, durable: bool = False) -> Iterator[str]:
     """The URL of a new server that listens on a socket in a folder, until the block ends.
+
+    Only a `durable` one waits for the disk, as its settings are by default.
 
     XDG_RUNTIME_DIR must name a folder of the caller's: the wheel keeps a lock in there.
     """
@@ -52,8 +54,9 @@ def started(programs: Path, folder: Path) -> Iterator[str]:
     POSTGRES_VERSIONS[major] = programs
     server = get_server(folder / "data", cleanup_mode="delete", postgres_version=major)
     try:
-        for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):
-            server.psql(statement)
+        if not durable:
+            for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):
+                server.psql(statement)
         yield server.get_uri().replace(":@", "@")
     finally:
         server.cleanup()

