@@ -6,6 +6,7 @@ Each part has one layout in bytes; docs/reference/archive-format.md is the norma
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -76,6 +77,11 @@ class Header:
     def collections(self) -> tuple[str, ...]:
         """The names of the collections, in the order they are written."""
         return tuple(self.schema["collections"])
+
+    @functools.cached_property
+    def described(self) -> Schema:
+        """The schema that is described. Raises `ArchiveInvalid`."""
+        return _described(self.schema["collections"])
 
     @property
     def counters(self) -> dict[str, int]:
@@ -292,8 +298,12 @@ def _header(members: dict[str, Any]) -> Header:
 
 def described_schema(header: Header) -> Schema:
     """The schema as the header describes it. Raises `ArchiveInvalid`."""
+    return header.described
+
+
+def _described(descriptions: Mapping[str, Any]) -> Schema:
     collections = []
-    for name, description in header.schema["collections"].items():
+    for name, description in descriptions.items():
         order = description.get("order")
         if order not in ("key", "none") or (order == "key" and not description.get("key")):
             found = shown(order)

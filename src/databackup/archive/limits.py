@@ -8,7 +8,13 @@ import attrs
 
 from databackup.archive.compression import EXPANSION, Compression
 from databackup.errors import LimitExceeded
-from databackup.schema.jsontext import more_values_than, values_in
+from databackup.schema.jsontext import (
+    deeper_than,
+    longer_written_out,
+    may_be_longer,
+    more_values_than,
+    values_in,
+)
 from databackup.schema.jsonvalues import MAX_DEPTH
 
 if TYPE_CHECKING:
@@ -45,7 +51,8 @@ class Limits:
     """What a reader accepts at most; None is no limit.
 
     record
-        Bytes of a line of the data: one record.
+        Bytes of a line of the data: one record. Also with its numbers written out, `1e300` as 301
+        digits, as they are in the canonical form that digests are made of.
     header
         Bytes of a line of the header, or of the totals at the end.
     size
@@ -78,6 +85,31 @@ class Limits:
         if compression is None:
             return None
         return EXPANSION[compression] if self.expansion == "auto" else self.expansion
+
+    @property
+    def _depth(self) -> int | None:
+        """The limit `depth` where it is lower than the format's own, to which kinds hold values."""
+        return None if self.depth == MAX_DEPTH else self.depth
+
+    def may_be_exceeded(self, lines: bytes) -> bool:
+        """Whether lines of records have to be looked at one by one."""
+        return (
+            self._depth is not None
+            or self.may_exceed_values(lines)
+            or (self.record is not None and may_be_longer(self.record, lines))
+        )
+
+    def require_record(self, text: bytes, what: str, line: int | None = None) -> None:
+        """See that a record's JSON text, not parsed yet, is within all limits.
+
+        Raises `LimitExceeded`.
+        """
+        self.require_values(text, what, line)
+        if self._depth is not None and deeper_than(self._depth + 1, text.decode("latin-1")):
+            raise LimitExceeded.of("depth", self._depth, f"{what} is deeper", line)
+        if self.record is not None and longer_written_out(self.record, text):
+            what = f"{what}, its numbers written out, is longer"
+            raise LimitExceeded.of("record", self.record, what, line)
 
     def may_exceed_values(self, text: bytes) -> bool:
         """Whether JSON text is long enough to have more values."""

@@ -114,7 +114,7 @@ class EditedLines:
                 break
             if not (record.startswith(b"{") and record.endswith(b"}")):
                 raise self._not_in_lines()
-            self._limits.require_values(record, f"record {number} of {name}", self.number)
+            self._limits.require_record(record, f"record {number} of {name}", self.number)
             held += (record, b"\n")
             length += len(record)
             if length >= compression.CHUNK:

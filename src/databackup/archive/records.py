@@ -47,9 +47,16 @@ class RecordCodec:
     def __init__(self, collection: Collection, codec: Codec | None = None) -> None:
         self.collection = collection
         self.codec = codec or collection.codec
-        self._wide = text.BlockDecoder(self.codec.record_type or Any)
+        self._is_narrow = True  # as long as all records were
+
+    @functools.cached_property
+    def _wide(self) -> text.BlockDecoder:
+        return text.BlockDecoder(self.codec.record_type or Any)
+
+    @functools.cached_property
+    def _narrow(self) -> text.BlockDecoder | None:
         narrow = self.codec.narrow_type
-        self._narrow = None if narrow is None else text.BlockDecoder(narrow)
+        return None if narrow is None else text.BlockDecoder(narrow)
 
     def lines(self, rows: list[Row], first: int = 1) -> tuple[bytes, list[bytes]]:
         """The lines of rows, each ended by a line feed, and the canonical form of each row.
@@ -93,7 +100,7 @@ class RecordCodec:
 
         Between the lines stand commas and line feeds; `first` is the first record's number.
         """
-        loaded = self._load(block)
+        loaded = self._load(block) if self.codec.pays(block) else None
         if loaded is None:
             return None
         records, lines = loaded
@@ -104,7 +111,7 @@ class RecordCodec:
             else:
                 values = list(map(msgspec.structs.astuple, records))
                 plain = self.codec.are_plain(values)
-                rows = self.codec.read(values, plain=plain, narrow=self._narrow is not None)
+                rows = self.codec.read(values, plain=plain, narrow=self._is_narrow)
                 canonical = functools.partial(self._canonical, rows, records, lines, plain=plain)
         except KindError:
             return None
@@ -113,11 +120,11 @@ class RecordCodec:
 
     def _load(self, block: bytes) -> tuple[list[Any], bytes] | None:
         """The records of a block, and their lines; once one does not fit, all are read widely."""
-        if self._narrow is not None:
+        if self._is_narrow and self._narrow is not None:
             loaded = self._narrow.load(block)
             if loaded is not None:
                 return loaded
-            self._narrow = None
+        self._is_narrow = False
         return self._wide.load(block)
 
     def strict_batch(self, lines: Iterable[bytes], first: int) -> Batch:

@@ -29,7 +29,10 @@ _STRING_TEXT: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
 _BRACKETS: Final = re.compile(rf"{_STRING_TEXT}|[\[{{]++|[\]}}]++", re.DOTALL)
 _OBJECT_ENDS: Final = re.compile(rf"{_STRING_TEXT}|\}}", re.DOTALL)
 _NUMBERS: Final = re.compile(rf"{_STRING_TEXT}|[-\dIN][-+.\w]*+", re.DOTALL)
+_EXPONENTS: Final = re.compile(rb"[0-9][eE]\+?0*+([1-9][0-9]{1,2})(?![0-9])")
 _STRING_BYTES: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_LARGEST_EXPONENT: Final = 308
+_MOST_GROWTH: Final = 60  # what is shorter than `1e308,` grows less
 
 
 class JsonTextError(ValueError):
@@ -256,6 +259,33 @@ def more_values_than(limit: int, text: bytes) -> bool:
 def values_in(text: bytes) -> int:
     """How many values a sound JSON text has in its arrays and objects, at all levels."""
     return _values_in_bare(_STRING_BYTES.sub(b"0", text))
+
+
+def longer_written_out(limit: int, text: bytes) -> bool:
+    """Whether a JSON text, which may be unsound, is longer with its numbers written out.
+
+    `1e300` is 301 digits. Nothing is parsed; exponents below 10 are not counted.
+    """
+    if not may_be_longer(limit, text):
+        return False
+    length = len(text)
+    for found in _EXPONENTS.finditer(_STRING_BYTES.sub(b"0", text)):
+        length += int(found[1])
+        if length > limit:
+            return True
+    return length > limit
+
+
+def may_be_longer(limit: int, text: bytes) -> bool:
+    """As `longer_written_out`, by a glance; texts of many lines are mostly done with."""
+    if len(text) * _MOST_GROWTH <= limit:
+        return False
+    return len(text) + _LARGEST_EXPONENT * (text.count(b"e") + text.count(b"E")) > limit
+
+
+def length_written_out(text: bytes) -> int:
+    """How long a sound JSON text is with its numbers written out, as `longer_written_out` counts."""
+    return len(text) + sum(map(int, _EXPONENTS.findall(_STRING_BYTES.sub(b"0", text))))
 
 
 def _values_in_bare(text: bytes) -> int:

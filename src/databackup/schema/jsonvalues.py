@@ -60,6 +60,8 @@ def number(text: str) -> int | float | decimal.Decimal:
     if not any(mark in text for mark in ".eE"):
         return -0.0 if text == "-0" else int(text)
     double = float(text)
+    if repr(double) == text:  # as most are written
+        return double
     try:
         exact = decimal.Decimal(text)
     except decimal.InvalidOperation:
@@ -70,22 +72,34 @@ def number(text: str) -> int | float | decimal.Decimal:
 
 
 def number_layout(value: decimal.Decimal) -> str:
-    """The canonical text of a number that is neither an int nor a double: its digits as a float's.
+    """The canonical text of a number that is held as a Decimal.
 
-    Plain notation where the first digit's exponent is from −5 to 15, otherwise scientific with `e`,
-    no plus sign and no padding.
+    An integer is its digits. Any other number has its digits as a float has them: plain notation
+    where the first digit's exponent is from −5 to 15, otherwise scientific with `e`, no plus sign
+    and no padding.
     """
-    sign, digits, exponent = value.normalize(_EXACT).as_tuple()
-    text = "".join(map(str, digits))
-    first = len(text) + int(exponent) - 1
+    sign, digits, exponent = _parts(_EXACT.to_sci_string(value))
+    if not digits:
+        return "0"
+    if exponent >= 0:
+        return sign + digits + "0" * exponent
+    first = len(digits) + exponent - 1
     if not _FIRST_PLAIN <= first <= _LAST_PLAIN:
-        fraction = f".{text[1:]}" if len(text) > 1 else ""
-        body = f"{text[0]}{fraction}e{first}"
-    elif first < 0:
-        body = "0." + "0" * (-first - 1) + text
-    else:
-        body = f"{text[: first + 1]}.{text[first + 1 :]}"
-    return "-" + body if sign else body
+        fraction = f".{digits[1:]}" if len(digits) > 1 else ""
+        return f"{sign}{digits[0]}{fraction}e{first}"
+    if first < 0:
+        return f"{sign}0.{'0' * (-first - 1)}{digits}"
+    return f"{sign}{digits[: first + 1]}.{digits[first + 1 :]}"
+
+
+def _parts(text: str) -> tuple[str, str, int]:
+    """Sign, digits without zeros around them, and exponent of a number's text."""
+    mantissa, _, power = text.replace("E", "e").partition("e")
+    sign = "-" if mantissa[0] == "-" else ""
+    whole, _, fraction = mantissa[len(sign) :].partition(".")
+    digits = (whole + fraction).lstrip("0")
+    stripped = digits.rstrip("0")
+    return sign, stripped, int(power or 0) - len(fraction) + len(digits) - len(stripped)
 
 
 def escape(value: Any, depth: int = 0) -> Any:
@@ -164,28 +178,37 @@ def _is_plain_number(value: float) -> bool:
 
 
 def _items(walk: Callable[[Any, int], Any], value: list[Any], depth: int) -> list[Any]:
+    """The items as `walk` has them; the list itself where it leaves all as they are."""
     _check_depth(depth)
     items = []
+    is_same = True
     for step, item in enumerate(value):
         try:
-            items.append(walk(item, depth + 1))
+            made = walk(item, depth + 1)
         except KindError as error:
             raise error.under(step) from None
-    return items
+        is_same = is_same and made is item
+        items.append(made)
+    return value if is_same else items
 
 
 def _members(
     walk: Callable[[Any, int], Any], value: dict[str, Any], names: Iterable[str], depth: int
 ) -> dict[str, Any]:
+    """The members as `walk` has them, in the order of names; the object itself if it has them so."""
     _check_depth(depth)
     members = {}
+    is_same = True
     for name in names:
         key = _key(name)
+        item = value[name]
         try:
-            members[key] = walk(value[name], depth + 1)
+            made = walk(item, depth + 1)
         except KindError as error:
             raise error.under(key) from None
-    return members
+        is_same = is_same and made is item
+        members[key] = made
+    return value if is_same and [*members] == [*value] else members
 
 
 def _check_depth(depth: int) -> None:
@@ -258,18 +281,19 @@ def _out_of_range(value: object) -> KindError:
     return KindError("a number in the range of a double", shown(value))
 
 
-def _canonical_float(value: float) -> int | float:
+def _canonical_float(value: float) -> Any:
     if not value.is_integer():
         return value
+    if abs(value) < 2**53:
+        return int(value)
     # 1e300 stands for the number its text names, not for the nearest binary fraction.
-    return int(value) if abs(value) < 2**53 else int(decimal.Decimal(repr(value)))
+    sign, digits, exponent = _parts(repr(value))
+    return msgspec.Raw((sign + digits + "0" * exponent).encode())
 
 
 def _canonical_decimal(value: decimal.Decimal) -> Any:
     _decimal_text(value)
-    if value == value.to_integral_value(context=_EXACT):
-        return int(value)
     double = float(value)
-    if decimal.Decimal(repr(double)) == value:
+    if not double.is_integer() and decimal.Decimal(repr(double)) == value:
         return double
     return msgspec.Raw(number_layout(value).encode())
