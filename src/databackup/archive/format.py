@@ -73,7 +73,7 @@ class Header:
     extensions: Mapping[str, Any] = attrs.field(factory=dict)
     format_version: int = FORMAT_VERSION
 
-    @property
+    @functools.cached_property
     def collections(self) -> tuple[str, ...]:
         """The names of the collections, in the order they are written."""
         return tuple(self.schema["collections"])

@@ -7,6 +7,7 @@ value, and as a Decimal otherwise, so that no digit is lost.
 from __future__ import annotations
 
 import decimal
+import operator
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
@@ -115,12 +116,16 @@ def escape(value: Any, depth: int = 0) -> Any:
 
 
 def canonical(value: Any, depth: int = 0) -> Any:
-    """The canonical form of a JSON value: keys sorted, numbers by value, `$json` as in `escape`."""
+    """The canonical form of a JSON value: keys sorted, numbers by value, `$json` as in `escape`.
+
+    It shares with the value what is the same in both.
+    """
     kind = type(value)
     if kind is list:
-        return _items(canonical, value, depth)
+        return _itself_or(_items(canonical, value, depth), value)
     if kind is dict:
-        return wrap(_members(canonical, value, sorted(map(_key, value)), depth))
+        members = _members(canonical, value, sorted(map(_key, value)), depth)
+        return wrap(_itself_or(members, value))
     if kind is float:
         return _canonical_float(_finite(value))
     if kind is decimal.Decimal:
@@ -178,37 +183,40 @@ def _is_plain_number(value: float) -> bool:
 
 
 def _items(walk: Callable[[Any, int], Any], value: list[Any], depth: int) -> list[Any]:
-    """The items as `walk` has them; the list itself where it leaves all as they are."""
     _check_depth(depth)
     items = []
-    is_same = True
     for step, item in enumerate(value):
         try:
-            made = walk(item, depth + 1)
+            items.append(walk(item, depth + 1))
         except KindError as error:
             raise error.under(step) from None
-        is_same = is_same and made is item
-        items.append(made)
-    return value if is_same else items
+    return items
 
 
 def _members(
     walk: Callable[[Any, int], Any], value: dict[str, Any], names: Iterable[str], depth: int
 ) -> dict[str, Any]:
-    """The members as `walk` has them, in the order of names; the object itself if it has them so."""
     _check_depth(depth)
     members = {}
-    is_same = True
     for name in names:
         key = _key(name)
-        item = value[name]
         try:
-            made = walk(item, depth + 1)
+            members[key] = walk(value[name], depth + 1)
         except KindError as error:
             raise error.under(key) from None
-        is_same = is_same and made is item
-        members[key] = made
-    return value if is_same and [*members] == [*value] else members
+    return members
+
+
+def _itself_or(made: Any, value: Any) -> Any:
+    """What was made of a list or an object, or that one itself where nothing differs in it.
+
+    So a second large value is not held beside the first.
+    """
+    if type(value) is list:
+        is_same = all(map(operator.is_, made, value))
+    else:
+        is_same = [*made] == [*value] and all(map(operator.is_, made.values(), value.values()))
+    return value if is_same else made
 
 
 def _check_depth(depth: int) -> None:
