@@ -260,7 +260,7 @@ def _unreadable(what: str, document: bytes, error: JsonTextError) -> ArchiveInva
     message = f"{what} cannot be read: {error}"
     if isinstance(error.__cause__, json.JSONDecodeError):
         return ArchiveInvalid(message, error.__cause__.lineno)
-    steps = steps_to_flaw(document.decode(errors="replace"))
+    steps = steps_to_flaw(document.decode(errors="replace").encode())
     return ArchiveInvalid(f"{message}, at {json_pointer(steps)}" if steps else message, 1)
 
 

@@ -13,6 +13,7 @@ from databackup.errors import InvalidRecords, Problem
 from databackup.schema import Row
 from databackup.schema.compiled import Codec, json_pointer
 from databackup.schema.jsonplace import Place, place_of_flaw
+from databackup.schema.jsonshort import is_refused
 from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import KindError
 
@@ -100,7 +101,9 @@ class RecordCodec:
 
         Between the lines stand commas and line feeds; `first` is the first record's number.
         """
-        loaded = self._load(block) if self.codec.pays(block) else None
+        if not self.codec.pays(block) or is_refused(block):
+            return None
+        loaded = self._load(block)
         if loaded is None:
             return None
         records, lines = loaded

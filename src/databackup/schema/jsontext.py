@@ -38,6 +38,16 @@ _MOST_GROWTH: Final = 60  # what is shorter than `1e308,` grows less
 class JsonTextError(ValueError):
     """Text that is no JSON, or JSON whose values would not be written as they stand."""
 
+    @classmethod
+    def of_syntax(cls, position: int, error: json.JSONDecodeError) -> JsonTextError:
+        """The error of text that is no JSON from a position on."""
+        return cls(f"no JSON at character {position + 1}: {error.msg}")
+
+
+def syntax_error(error: JsonTextError) -> json.JSONDecodeError | None:
+    """What the parser says of text that is no JSON; None where it is, but not to be taken."""
+    return error.__cause__ if isinstance(error.__cause__, json.JSONDecodeError) else None
+
 
 class TooDeepError(JsonTextError):
     """JSON with more levels than there may be."""
@@ -67,7 +77,7 @@ def parse_json(text: str) -> Any:
     except UnicodeEncodeError as error:
         raise JsonTextError("a lone surrogate, which is no text") from error
     except json.JSONDecodeError as error:
-        raise JsonTextError(f"no JSON at character {error.pos + 1}: {error.msg}") from error
+        raise JsonTextError.of_syntax(error.pos, error) from error
     except KindError as error:
         raise JsonTextError(str(error)) from error
     except RecursionError:
