@@ -116,7 +116,8 @@ def _document(expand: Expand, limits: Limits) -> EditedDocument:
     try:
         found = _by_lines(expand, limits)
     except (NotInLines, NotSealable) as error:
-        return _otherwise(expand, limits, error)
+        # Its frames would hold the line that it tells of, however long.
+        return _otherwise(expand, limits, error.with_traceback(None))
     return found.document if found.is_json else _otherwise(expand, limits, found)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from databackup.archive.limits import Limits
 
 _SPACES: Final = b" \t\r"
+_BLANKS: Final = re.compile(rb"\n[ \t\r\n]*\n")
 _DATA: Final = re.compile(rb'"data"[ \t]*:[ \t]*\{')
 _COLLECTION: Final = re.compile(rb'("(?:[^"\\]|\\.)*")[ \t]*:[ \t]*\[')
 _OBJECTS: Final = msgspec.json.Decoder(dict)
@@ -169,15 +170,17 @@ class EditedLines:
         held = bytearray()  # many chunks would leave their room in pieces behind
         for chunk in self._chunks:
             self._hash.update(chunk)
-            start, *others = chunk.split(b"\n")
-            held += start
-            self._require_length(len(held), self.number + 1)
-            if others:
-                line = bytes(held)
-                held = bytearray(others[-1])
-                yield line
-                del line
-                yield from others[:-1]
+            for part, blank_lines in _between_blanks(chunk):
+                start, *others = part.split(b"\n")
+                held += start
+                self._require_length(len(held), self.number + 1)
+                if others:
+                    line = bytes(held)
+                    held = bytearray(others[-1])
+                    yield line
+                    del line
+                    yield from others[:-1]
+                self.number += blank_lines
         yield bytes(held)
 
     def _require_length(self, length: int, number: int) -> None:
@@ -188,6 +191,15 @@ class EditedLines:
 
     def _not_in_lines(self) -> NotInLines:
         return NotInLines(self.number)
+
+
+def _between_blanks(chunk: bytes) -> Iterator[tuple[bytes, int]]:
+    """The parts of a chunk, and how many blank lines follow each: millions are one step."""
+    start = 0
+    for blanks in _BLANKS.finditer(chunk):
+        yield chunk[start : blanks.start() + 1], blanks[0].count(b"\n") - 1
+        start = blanks.end()
+    yield chunk[start:], 0
 
 
 def _bare(line: bytes) -> bytes:
@@ -219,7 +231,8 @@ def records_of(lines: list[bytes]) -> tuple[list[bytes], bool]:
     are_closed = True
     for line in lines:
         try:
-            records += map(bytes, _PARTS.decode(b"[" + line + b"]"))
+            parts = _PARTS.decode(b"[" + line + b"]")
+            records += map(bytes, parts) if len(parts) > 1 else [line]
         except (msgspec.MsgspecError, ValueError, RecursionError):
             parts, closed = _parts(line)
             records += parts

@@ -20,9 +20,8 @@ from databackup.schema.jsontext import JsonTextError, parse_json, syntax_error
 LONG: Final = 1024 * 1024  # bytes; what is shorter is held as it is
 _PIECE: Final = 1024 * 1024
 _WORTH: Final = 64  # bytes of a string's text that are worth a cut
-_VALUE: Final = re.compile(
-    rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"(?![ \t\r\n]*+:)|\\?\Z)|"[^"\\]*+(?:\\.[^"\\]*+)*+"',
-    re.DOTALL,
+_STRING: Final = re.compile(
+    rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"[ \t\r\n]*+(:)?|\\?\Z)', re.DOTALL
 )
 _SOUND: Final = re.compile(
     rb'(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4})++'
@@ -82,7 +81,8 @@ def shortened(whole: bytes) -> Shortened:
 
 
 def _cuts(whole: bytes) -> itertools.chain[tuple[int, int]]:
-    values = (f.span(1) for f in _VALUE.finditer(whole) if f.end(1) - f.start(1) > _WORTH)
+    texts = (found.span(1) for found in _STRING.finditer(whole) if not found[2])
+    values = ((start, end) for start, end in texts if end - start > _WORTH)
     runs = itertools.chain.from_iterable(_SOUND.finditer(whole, *span) for span in values)
     return itertools.chain.from_iterable(
         [run.span()] for run in runs if run.end() - run.start() > _WORTH
@@ -112,12 +112,30 @@ def parse_bytes(whole: bytes) -> Any:
 
     Raises `JsonTextError`, UnicodeDecodeError.
     """
-    if len(whole) > LONG:
-        short = shortened(whole)
-        if 2 * len(short.text) < len(whole):  # otherwise little would be spared
+    if len(whole) <= LONG:
+        return parse_json(whole.decode())
+    try:
+        if (short := _much_shorter(whole)) is not None:
             _see_that_it_parses(short)
-        del short
-    return parse_json(whole.decode())
+            del short
+        return parse_json(whole.decode())
+    except JsonTextError as error:
+        _forget_the_text(error)
+        raise
+
+
+def _much_shorter(whole: bytes) -> Shortened | None:
+    short = shortened(whole)
+    return short if 2 * len(short.text) < len(whole) else None
+
+
+def _forget_the_text(error: BaseException | None) -> None:
+    """Let go of what an error tells of, which is long: it may be looked at once more."""
+    while error is not None:
+        error.__traceback__ = None
+        if isinstance(error, json.JSONDecodeError):
+            error.doc = ""
+        error = error.__cause__ or error.__context__
 
 
 def is_refused(whole: bytes) -> bool:
@@ -146,7 +164,8 @@ def _see_that_it_parses(short: Shortened) -> None:
 
 def line_and_column(whole: bytes, error: json.JSONDecodeError) -> tuple[int, int]:
     """Where in a text `parse_bytes` has met a syntax error, both from 1 on."""
-    if error.doc != (short := shortened(whole)).text:
+    short = _much_shorter(whole) if len(whole) > LONG else None
+    if short is None:
         return error.lineno, error.colno
     start = short.position(error.pos - error.colno + 1)
     return error.lineno, short.position(error.pos) - start + 1
