@@ -12,6 +12,7 @@ import itertools
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
+import msgspec
 
 from databackup.archive import compression, files, text
 from databackup.archive.format import (
@@ -128,7 +129,7 @@ def _otherwise(
     data = _at_most(expand(), limits.document)
     if data is not None:
         try:
-            return _as_a_whole(data)
+            return _as_a_whole(data, limits)
         except NotSealable as error:
             if isinstance(by_lines, NotInLines):
                 raise _further(error, data, by_lines.line) from None
@@ -269,7 +270,30 @@ def _batch_of_texts(texts: list[bytes], first: int, codec: RecordCodec) -> Batch
 # -- as a whole --------------------------------------------------------------------------------
 
 
-def _as_a_whole(data: bytes) -> EditedDocument:
+class _Whole(msgspec.Struct):
+    """A document whose records are not read yet."""
+
+    data: dict[str, list[msgspec.Raw]]
+
+
+_WHOLE: Final = msgspec.json.Decoder(_Whole)
+
+
+def _require_within_limits(data: bytes, limits: Limits) -> None:
+    """See that each record of a document is within limits. Raises `LimitExceeded`."""
+    if not limits.may_be_exceeded(data):
+        return
+    try:
+        collections = _WHOLE.decode(data).data
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return  # it will be refused
+    for name, records in collections.items():
+        for number, record in enumerate(records, 1):
+            limits.require_record(bytes(record), f"record {number} of {name}")
+
+
+def _as_a_whole(data: bytes, limits: Limits) -> EditedDocument:
+    _require_within_limits(data, limits)
     members = _parsed(data)
     header = _header({name: value for name, value in members.items() if name != "end"})
     collections = members["data"]

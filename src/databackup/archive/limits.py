@@ -65,7 +65,7 @@ class Limits:
         format allows 256 in a value of JSON; only a lower limit is looked for.
     values
         JSON values in a record, in the header, or in the totals: what stands in an array or object
-        at any level, arrays and objects as well.
+        at any level, arrays and objects as well, and the names of members.
     document
         Bytes of an edited document, to be sealed anew, that has not one record on each line.
 
@@ -77,7 +77,7 @@ class Limits:
     size: int | None = attrs.field(default=None, validator=_positive)
     expansion: int | Literal["auto"] | None = attrs.field(default="auto", validator=_ratio)
     depth: int | None = attrs.field(default=MAX_DEPTH, validator=_levels)
-    values: int | None = attrs.field(default=500_000, validator=_positive)
+    values: int | None = attrs.field(default=1_000_000, validator=_positive)
     document: int | None = attrs.field(default=64 * _MIB, validator=_positive)
 
     def expansion_of(self, compression: Compression | None) -> int | None:

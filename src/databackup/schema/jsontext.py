@@ -255,19 +255,19 @@ def deeper_than(levels: int, text: str) -> bool:
 def more_values_than(limit: int, text: bytes) -> bool:
     """Whether a JSON text, which may be unsound, has more values in it than a limit.
 
-    Counted are the values in arrays and objects, not the outermost. Nothing is parsed: the time is
-    that of a few passes, whatever the text holds.
+    Counted are the values in arrays and objects, not the outermost, and the names of members.
+    Nothing is parsed: the time is that of a few passes, whatever the text holds.
     """
-    # A value is two bytes at least, with its comma or its brackets; most texts are done with here.
+    # Each is two bytes at least, with what stands by it; most texts are done with here.
     if len(text) <= 2 * limit or _separators(text) + text.count(b"{") <= limit:
         return False
-    # A value has one string at most, and its name; more of them are values too many.
-    bare, strings = _STRING_BYTES.subn(b"0", text, count=2 * limit + 1)
-    return strings > 2 * limit or _values_in_bare(bare) > limit
+    # What is counted has one string at most; more of them are too many.
+    bare, strings = _STRING_BYTES.subn(b"0", text, count=limit + 2)
+    return strings > limit + 1 or _values_in_bare(bare) > limit
 
 
 def values_in(text: bytes) -> int:
-    """How many values a sound JSON text has in its arrays and objects, at all levels."""
+    """How many values and names a sound JSON text has in its arrays and objects, at all levels."""
     return _values_in_bare(_STRING_BYTES.sub(b"0", text))
 
 
@@ -299,7 +299,8 @@ def length_written_out(text: bytes) -> int:
 
 
 def _values_in_bare(text: bytes) -> int:
-    """The values of a text without strings: one behind each comma, one first in what has any.
+    """The values and names of a text without strings: a value behind each comma, one first in
+    what has any, a name before each colon.
 
     In text that is no JSON objects may follow each other, and parsers for lines read them all.
     """
@@ -309,4 +310,4 @@ def _values_in_bare(text: bytes) -> int:
 
 
 def _separators(text: bytes) -> int:
-    return text.count(b",") + text.count(b"[") + text.count(b"{")
+    return text.count(b",") + text.count(b":") + text.count(b"[") + text.count(b"{")
