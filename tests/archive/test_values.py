@@ -213,3 +213,50 @@ def test_a_sealed_header_at_the_limit() -> None:
     with pytest.raises(LimitExceeded, match="the header has more values"):
         _seal(archive, Limits(values=count))
     _seal(archive, Limits(values=count + 10))
+
+
+# -- numbers written out -----------------------------------------------------------------------
+
+
+def _with_exponents(count: int) -> bytes:
+    return archive_of(NOTES, {"notes": [(1, None), (2, [1e300] * count)]})
+
+
+@READERS
+def test_numbers_written_out_are_bounded(read: Any) -> None:
+    """A record whose numbers would have too many digits is refused before they are written out."""
+    archive = _with_value("[" + ",".join(["1e300"] * 300_000) + "]")
+    for document in (archive, archive.replace(b'"value"', b' "value"')):  # for both lanes
+        with within(1), pytest.raises(LimitExceeded, match="numbers written out, is") as caught:
+            read(resealed(document))
+        assert ("record", 8) == (caught.value.limit, caught.value.line)
+
+
+@READERS
+@pytest.mark.parametrize("text", ['"1e300"', "1e-300", "100", '"e300"'])
+def test_what_is_no_large_number_is_not_written_out(read: Any, text: str) -> None:
+    """Exponents in texts, small ones, and digits that stand there already count for nothing."""
+    rows = [(1, None), (2, [json.loads(text)] * 10)]
+    read(archive_of(NOTES, {"notes": rows}), Limits(record=300))
+
+
+@READERS
+def test_numbers_written_out_at_the_limit(read: Any) -> None:
+    """The record's length and the exponents, to the byte."""
+    archive = _with_exponents(3)
+    length = len(b'{"id":2,"value":[1e300,1e300,1e300]}') + 900
+    read(archive, Limits(record=length))
+    with pytest.raises(LimitExceeded, match="numbers written out"):
+        read(archive, Limits(record=length - 1))
+
+
+def test_an_export_warns_of_numbers() -> None:
+    """The report names the limit that an import needs, and with that it passes."""
+    notes = [{"id": 1, "value": [1e300] * 300_000}]
+    file = io.BytesIO()
+    (warning,) = export_all(MemoryRepository(NOTES, {"notes": notes}), file).warnings
+    needed = len(b'{"id":1,"value":[]}') + 300_000 * 306 - 1
+    assert f"Limits(record={needed})" in warning
+    with pytest.raises(LimitExceeded):
+        _verify(file.getvalue())
+    _verify(file.getvalue(), Limits(record=needed))

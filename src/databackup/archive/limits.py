@@ -10,6 +10,7 @@ from databackup.archive.compression import EXPANSION, Compression
 from databackup.errors import LimitExceeded
 from databackup.schema.jsontext import (
     deeper_than,
+    length_written_out,
     longer_written_out,
     may_be_longer,
     more_values_than,
@@ -140,6 +141,15 @@ def values_needed(records: Sequence[bytes]) -> int | None:
     if limit is None or max(map(len, records), default=0) <= 2 * limit:
         return None
     return max((values_in(r) for r in records if more_values_than(limit, r)), default=None)
+
+
+def length_needed(lines: bytes) -> int | None:
+    """The limit `record` that records need for numbers written out; None for the default."""
+    limit = DEFAULTS.record
+    if limit is None or not may_be_longer(limit, lines):
+        return None
+    found = (line for line in lines.split(b"\n") if longer_written_out(limit, line))
+    return max(map(length_written_out, found), default=None)
 
 
 def needed(limits: Mapping[str, int]) -> tuple[str, ...]:

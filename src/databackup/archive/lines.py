@@ -118,6 +118,9 @@ class EditedLines:
             if not (record.startswith(b"{") and record.endswith(b"}")):
                 raise self._not_in_lines()
             self._limits.require_record(record, f"record {number} of {name}", self.number)
+            if held and len(record) > LONG:  # which is not copied with its neighbours
+                yield held
+                held, length = [], 0
             held.append(record)
             length += len(record)
             del line, record
@@ -231,8 +234,8 @@ def records_of(lines: list[bytes]) -> tuple[list[bytes], bool]:
     are_closed = True
     for line in lines:
         try:
-            parts = _PARTS.decode(b"[" + line + b"]")
-            records += map(bytes, parts) if len(parts) > 1 else [line]
+            found = _PARTS.decode(b"[" + line + b"]")
+            records += map(bytes, found) if len(found) > 1 else [line]
         except (msgspec.MsgspecError, ValueError, RecursionError):
             parts, closed = _parts(line)
             records += parts

@@ -14,7 +14,7 @@ from databackup.schema import Row
 from databackup.schema.compiled import Codec, json_pointer
 from databackup.schema.jsonplace import Place, place_of_flaw
 from databackup.schema.jsonshort import is_refused
-from databackup.schema.jsontext import JsonTextError
+from databackup.schema.jsontext import JsonTextError, has_many_exponents
 from databackup.schema.kind import KindError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class RecordCodec:
 
         Between the lines stand commas and line feeds; `first` is the first record's number.
         """
-        if not self.codec.pays(block) or is_refused(block):
+        if not self.codec.pays(block) or has_many_exponents(block) or is_refused(block):
             return None
         loaded = self._load(block)
         if loaded is None:

@@ -83,9 +83,7 @@ class Codec:
 
     @functools.cached_property
     def record_type(self) -> type[Any] | None:
-        """What msgspec reads a record as; None for many fields, and where some name cannot be a
-        member of a type.
-        """
+        """What msgspec reads a record as; None for many fields, or a name that no type can have."""
         return self._type([form.wire for form in self._forms])
 
     @functools.cached_property

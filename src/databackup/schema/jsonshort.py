@@ -20,9 +20,7 @@ from databackup.schema.jsontext import JsonTextError, parse_json, syntax_error
 LONG: Final = 1024 * 1024  # bytes; what is shorter is held as it is
 _PIECE: Final = 1024 * 1024
 _WORTH: Final = 64  # bytes of a string's text that are worth a cut
-_STRING: Final = re.compile(
-    rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"[ \t\r\n]*+(:)?|\\?\Z)', re.DOTALL
-)
+_STRING: Final = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"[ \t\r\n]*+(:)?|\\?\Z)', re.DOTALL)
 _SOUND: Final = re.compile(
     rb'(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4})++'
 )
@@ -97,7 +95,7 @@ def _require_utf8(whole: bytes) -> None:
     while start < len(whole):
         end = min(start + _PIECE, len(whole))
         for _ in range(3):  # as many bytes of a character may follow its first
-            if end < len(whole) and whole[end] & 0xC0 == 0x80:
+            if end < len(whole) and whole[end] in _CONTINUATIONS:
                 end -= 1
         try:
             whole[start:end].decode()

@@ -32,6 +32,7 @@ _NUMBERS: Final = re.compile(rf"{_STRING_TEXT}|[-\dIN][-+.\w]*+", re.DOTALL)
 _EXPONENTS: Final = re.compile(rb"[0-9][eE]\+?0*+([1-9][0-9]{1,2})(?![0-9])")
 _STRING_BYTES: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _LARGEST_EXPONENT: Final = 308
+_MANY: Final = 1000  # in a text of a batch, at least
 _MOST_GROWTH: Final = 60  # what is shorter than `1e308,` grows less
 
 
@@ -286,6 +287,17 @@ def longer_written_out(limit: int, text: bytes) -> bool:
     return length > limit
 
 
+def has_many_exponents(text: bytes) -> bool:
+    """Whether there are so many large exponents in a text that msgspec would take long over them.
+
+    It takes some ten microseconds for each; the standard json takes one.
+    """
+    if text.count(b"e2") + text.count(b"e3") + text.count(b"E") < _MANY:
+        return False
+    found = _EXPONENTS.finditer(_STRING_BYTES.sub(b"0", text))
+    return next(itertools.islice(found, _MANY, None), None) is not None
+
+
 def may_be_longer(limit: int, text: bytes) -> bool:
     """As `longer_written_out`, by a glance; texts of many lines are mostly done with."""
     if len(text) * _MOST_GROWTH <= limit:
@@ -294,13 +306,14 @@ def may_be_longer(limit: int, text: bytes) -> bool:
 
 
 def length_written_out(text: bytes) -> int:
-    """How long a sound JSON text is with its numbers written out, as `longer_written_out` counts."""
+    """How long a sound JSON text is with its numbers written out: see `longer_written_out`."""
     return len(text) + sum(map(int, _EXPONENTS.findall(_STRING_BYTES.sub(b"0", text))))
 
 
 def _values_in_bare(text: bytes) -> int:
-    """The values and names of a text without strings: a value behind each comma, one first in
-    what has any, a name before each colon.
+    """The values and names of a text without strings.
+
+    There is a value behind each comma, one first in what has any, and a name before each colon.
 
     In text that is no JSON objects may follow each other, and parsers for lines read them all.
     """
