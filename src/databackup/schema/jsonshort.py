@@ -21,8 +21,14 @@ LONG: Final = 1024 * 1024  # bytes; what is shorter is held as it is
 _PIECE: Final = 1024 * 1024
 _WORTH: Final = 64  # bytes of a string's text that are worth a cut
 _STRING: Final = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"[ \t\r\n]*+(:)?|\\?\Z)', re.DOTALL)
+_ESCAPE: Final = rb'\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}'
+_CHARACTER: Final = rb'[^"\\\x00-\x1f\x80-\xff]|[\xc0-\xff][\x80-\xbf]*+'
+# What may be a flaw is no part of it, nor what stands between two halves of a surrogate pair.
 _SOUND: Final = re.compile(
-    rb'(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4})++'
+    rb'((?:[^"\\\x00-\x1f]++|%(escape)s)++)'
+    rb"|\\(?:u[0-9a-fA-F]{0,4}+|.)(?:%(character)s|%(escape)s)?"
+    % {b"escape": _ESCAPE, b"character": _CHARACTER},
+    re.DOTALL,
 )
 _CONTINUATIONS: Final = bytes(range(0x80, 0xC0))
 
@@ -83,7 +89,7 @@ def _cuts(whole: bytes) -> itertools.chain[tuple[int, int]]:
     values = ((start, end) for start, end in texts if end - start > _WORTH)
     runs = itertools.chain.from_iterable(_SOUND.finditer(whole, *span) for span in values)
     return itertools.chain.from_iterable(
-        [run.span()] for run in runs if run.end() - run.start() > _WORTH
+        [run.span(1)] for run in runs if run.end(1) - run.start(1) > _WORTH
     )
 
 
