@@ -21,7 +21,7 @@ _MEMORY = 1024 * 1024
 
 
 class KeyIndex:
-    """Byte keys, each with a byte value, in constant memory.
+    """Byte keys, each with a byte value, in constant memory. What is empty has no file yet.
 
     An empty path makes SQLite keep a private file that is deleted when the index is closed, or
     when the process ends in any way. Threads may take turns with it. Every method raises
@@ -29,14 +29,13 @@ class KeyIndex:
     """
 
     def __init__(self) -> None:
-        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        self._connection.execute("PRAGMA journal_mode = OFF")
-        self._connection.execute("PRAGMA synchronous = OFF")
-        self._connection.execute(
-            "CREATE TABLE entries (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
-        )
-        self._connection.execute("BEGIN")
+        self._opened: sqlite3.Connection | None = None
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._opened = _private_file()
+        return self._opened
 
     def __enter__(self) -> Self:
         return self
@@ -46,7 +45,8 @@ class KeyIndex:
 
     def close(self) -> None:
         """Delete the index."""
-        self._connection.close()
+        if self._opened is not None:
+            self._opened.close()
 
     def add(self, entries: Iterable[tuple[bytes, bytes]]) -> list[int]:
         """Add keys with values; the positions of those whose key was there already are returned.
@@ -66,6 +66,8 @@ class KeyIndex:
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Keys and values, in the order of the keys."""
+        if self._opened is None:
+            return
         for key, value in self._execute("SELECT key, value FROM entries ORDER BY key"):
             yield bytes(key), bytes(value)
 
@@ -79,6 +81,18 @@ class KeyIndex:
             return self._connection.execute(statement, values)
         except sqlite3.OperationalError as error:
             raise _unusable(error) from error
+
+
+def _private_file() -> sqlite3.Connection:
+    connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    connection.execute("PRAGMA journal_mode = OFF")
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute(
+        "CREATE TABLE entries (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
+    )
+    connection.execute("BEGIN")
+    return connection
 
 
 class RowQueue:

@@ -1,4 +1,4 @@
-"""The limit `values`: how many JSON values a record, the header or the end may have."""
+"""The limit `values`: how many JSON values and names a record, the header or the end may have."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ SHAPES = pytest.mark.parametrize("item", ["[]", "{}", '{"a":0}', "0", '""', "[[]
 
 
 def _count(value: Any) -> int:
-    inner = value.values() if type(value) is dict else value if type(value) is list else ()
-    return sum(1 + _count(item) for item in inner)
+    if type(value) is dict:
+        return sum(2 + _count(item) for item in value.values())
+    return sum(1 + _count(item) for item in value) if type(value) is list else 0
 
 
 @given(DOCUMENTS, st.booleans(), st.sampled_from([(",", ":"), (" ,\t", " : ")]))
 def test_values_are_counted(value: Any, ascii_only: bool, separators: tuple[str, str]) -> None:
-    """What stands in arrays and objects counts, at all levels, whatever is written in texts."""
+    """What stands in arrays and objects counts, names too, at all levels, whatever texts hold."""
     text = json.dumps(value, ensure_ascii=ascii_only, separators=separators).encode()
     count = _count(value)
     assert count == values_in(text)
@@ -78,7 +79,7 @@ def test_objects_without_commas_take_no_time(item: bytes) -> None:
 
 
 def test_too_many_texts_are_too_many_values() -> None:
-    """A value has one text and one name at most, so that no more of them are cut out."""
+    """A text is a value or a name, so that no more of them are cut out."""
     assert more_values_than(4, b'",,,,,,,,,,"' + b'""' * 20)
     assert not more_values_than(4, b'{",,,,,,,,,,":",,,,,,,,,,"}')
 
@@ -116,9 +117,9 @@ def test_records_at_the_limit(read: Any) -> None:
     del header["data"], header["end"]
     count = max(_count({"id": 2, "value": [{"a,b": "[,"}, [], [1]]}), _count(header | {"data": {}}))
     read(archive, Limits(values=count + 20))  # the sealed one's header says where it comes from
-    many = archive_of(NOTES, {"notes": [(1, None), (2, [[]] * (count + 18))]})
+    many = archive_of(NOTES, {"notes": [(1, None), (2, [[]] * (count + 16))]})
     read(many, Limits(values=count + 20))
-    more = archive_of(NOTES, {"notes": [(1, None), (2, [[]] * (count + 19))]})
+    more = archive_of(NOTES, {"notes": [(1, None), (2, [[]] * (count + 17))]})
     with pytest.raises(LimitExceeded, match="record 2 of notes has more values than") as caught:
         read(more, Limits(values=count + 20))
     assert ("values", count + 20, 8) == (
@@ -168,15 +169,15 @@ def test_an_export_warns() -> None:
     repository = MemoryRepository(NOTES, {"notes": notes})
     file = io.BytesIO()
     (warning,) = export_all(repository, file).warnings
-    assert f"Limits(values={DEFAULT + 12})" in warning
+    assert f"Limits(values={DEFAULT + 14})" in warning
     with pytest.raises(LimitExceeded):
         _verify(file.getvalue())
-    _import(file.getvalue(), Limits(values=DEFAULT + 12))
+    _import(file.getvalue(), Limits(values=DEFAULT + 14))
     sealed = io.BytesIO()
     file.seek(0)
-    report = seal_archive(file, sealed, limits=Limits(values=DEFAULT + 12))
+    report = seal_archive(file, sealed, limits=Limits(values=DEFAULT + 14))
     assert (warning,) == report.warnings
-    notes[0]["value"] = value[12:]
+    notes[0]["value"] = value[14:]
     assert () == export_all(repository, io.BytesIO()).warnings
 
 
@@ -195,9 +196,9 @@ def test_a_document_as_a_whole() -> None:
     """In any layout a record of too many values is refused, once it has been read."""
     archive = archive_of(NOTES, {"notes": [(1, None), (2, [[]] * 200)]})
     laid_out = json.dumps(json.loads(archive), indent=1).encode()
-    _seal(laid_out, Limits(values=202))
+    _seal(laid_out, Limits(values=204))
     with pytest.raises(LimitExceeded, match="record 2 of notes has more values"):
-        _seal(laid_out, Limits(values=201))
+        _seal(laid_out, Limits(values=203))
 
 
 def test_a_sealed_header_at_the_limit() -> None:
@@ -212,3 +213,50 @@ def test_a_sealed_header_at_the_limit() -> None:
     with pytest.raises(LimitExceeded, match="the header has more values"):
         _seal(archive, Limits(values=count))
     _seal(archive, Limits(values=count + 10))
+
+
+# -- numbers written out -----------------------------------------------------------------------
+
+
+def _with_exponents(count: int) -> bytes:
+    return archive_of(NOTES, {"notes": [(1, None), (2, [1e300] * count)]})
+
+
+@READERS
+def test_numbers_written_out_are_bounded(read: Any) -> None:
+    """A record whose numbers would have too many digits is refused before they are written out."""
+    archive = _with_value("[" + ",".join(["1e300"] * 300_000) + "]")
+    for document in (archive, archive.replace(b'"value"', b' "value"')):  # for both lanes
+        with within(1), pytest.raises(LimitExceeded, match="numbers written out, is") as caught:
+            read(resealed(document))
+        assert ("record", 8) == (caught.value.limit, caught.value.line)
+
+
+@READERS
+@pytest.mark.parametrize("text", ['"1e300"', "1e-300", "100", '"e300"'])
+def test_what_is_no_large_number_is_not_written_out(read: Any, text: str) -> None:
+    """Exponents in texts, small ones, and digits that stand there already count for nothing."""
+    rows = [(1, None), (2, [json.loads(text)] * 10)]
+    read(archive_of(NOTES, {"notes": rows}), Limits(record=300))
+
+
+@READERS
+def test_numbers_written_out_at_the_limit(read: Any) -> None:
+    """The record's length and the exponents, to the byte."""
+    archive = _with_exponents(3)
+    length = len(b'{"id":2,"value":[1e300,1e300,1e300]}') + 900
+    read(archive, Limits(record=length))
+    with pytest.raises(LimitExceeded, match="numbers written out"):
+        read(archive, Limits(record=length - 1))
+
+
+def test_an_export_warns_of_numbers() -> None:
+    """The report names the limit that an import needs, and with that it passes."""
+    notes = [{"id": 1, "value": [1e300] * 300_000}]
+    file = io.BytesIO()
+    (warning,) = export_all(MemoryRepository(NOTES, {"notes": notes}), file).warnings
+    needed = len(b'{"id":1,"value":[]}') + 300_000 * 306 - 1
+    assert f"Limits(record={needed})" in warning
+    with pytest.raises(LimitExceeded):
+        _verify(file.getvalue())
+    _verify(file.getvalue(), Limits(record=needed))

@@ -222,7 +222,7 @@ def made(name: str) -> io.IOBase:
     return makers[place](VALUES[value])
 
 
-def _peak() -> int:
+def peak() -> int:
     """The most memory that this process had, in KiB; `ru_maxrss` would count its parent's, too."""
     status = Path("/proc/self/status").read_text("utf-8")
     return int(status.partition("VmHWM:")[2].split()[0])
@@ -243,7 +243,7 @@ def fallen_into(name: str) -> dict[str, Any]:
     return {
         "error": error and error.as_json(),
         "seconds": seconds,
-        "mebibytes": _peak() // 1024,
+        "mebibytes": peak() // 1024,
         "unchanged": store == {"notes": [{"id": 1, "value": "as it was"}]},
     }
 

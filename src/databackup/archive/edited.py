@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import json
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
+import msgspec
 
 from databackup.archive import compression, files, text
 from databackup.archive.format import (
@@ -43,7 +43,8 @@ from databackup.errors import (
 )
 from databackup.schema.compiled import json_pointer
 from databackup.schema.jsonplace import steps_to_flaw
-from databackup.schema.jsontext import JsonTextError, parse_json
+from databackup.schema.jsonshort import line_and_column, parse_bytes
+from databackup.schema.jsontext import JsonTextError, syntax_error
 from databackup.schema.kind import KindError, shown
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ def _document(expand: Expand, limits: Limits) -> EditedDocument:
     try:
         found = _by_lines(expand, limits)
     except (NotInLines, NotSealable) as error:
-        return _otherwise(expand, limits, error)
+        # Its frames would hold the line that it tells of, however long.
+        return _otherwise(expand, limits, error.with_traceback(None))
     return found.document if found.is_json else _otherwise(expand, limits, found)
 
 
@@ -127,7 +129,7 @@ def _otherwise(
     data = _at_most(expand(), limits.document)
     if data is not None:
         try:
-            return _as_a_whole(data)
+            return _as_a_whole(data, limits)
         except NotSealable as error:
             if isinstance(by_lines, NotInLines):
                 raise _further(error, data, by_lines.line) from None
@@ -151,7 +153,7 @@ def _further(error: NotSealable, data: bytes, line: int | None) -> NotSealable:
     """
     if error.line is not None and (line is None or error.line <= line):
         try:
-            _parsed(with_commas(_decoded(data)))
+            _parsed(with_commas(data))
         except NotSealable as behind:
             return behind
     return error
@@ -193,12 +195,12 @@ def _by_lines(expand: Expand, limits: Limits) -> _InLines:
         counts[name] = 0
         for block in blocks:
             if are_objects(block):
-                counts[name] += block.count(b"\n")
+                counts[name] += len(block)
                 continue
             records, closed = records_of(block)
             counts[name] += len(records)
             is_closed = is_closed and closed
-            is_json = is_json and are_objects(b"\n".join(records))
+            is_json = is_json and are_objects(records)
     lines.end()
     _require_collections(header, counts)
 
@@ -236,16 +238,17 @@ def _swapped() -> ArchiveSwapped:
     return ArchiveSwapped("the document was changed while it was read")
 
 
-def _batches_of_lines(blocks: Iterable[bytes], codec: RecordCodec) -> Iterator[Batch]:
+def _batches_of_lines(blocks: Iterable[list[bytes]], codec: RecordCodec) -> Iterator[Batch]:
     number = 1
-    for block in blocks:
-        lines = block.split(b"\n")[:-1]
+    for lines in blocks:
         batch = codec.batch(b",\n".join(lines), number)
         if batch is None:
-            lines, _ = records_of(block)
-            batch = _batch_of_texts(lines, number, codec)
+            records, _ = records_of(lines)
+            batch = _batch_of_texts(records, number, codec)
+            number += len(records)
+        else:
+            number += len(lines)
         yield batch
-        number += len(lines)
 
 
 def _batch_of_texts(texts: list[bytes], first: int, codec: RecordCodec) -> Batch:
@@ -267,8 +270,31 @@ def _batch_of_texts(texts: list[bytes], first: int, codec: RecordCodec) -> Batch
 # -- as a whole --------------------------------------------------------------------------------
 
 
-def _as_a_whole(data: bytes) -> EditedDocument:
-    members = _parsed(_decoded(data))
+class _Whole(msgspec.Struct):
+    """A document whose records are not read yet."""
+
+    data: dict[str, list[msgspec.Raw]]
+
+
+_WHOLE: Final = msgspec.json.Decoder(_Whole)
+
+
+def _require_within_limits(data: bytes, limits: Limits) -> None:
+    """See that each record of a document is within limits. Raises `LimitExceeded`."""
+    if not limits.may_be_exceeded(data):
+        return
+    try:
+        collections = _WHOLE.decode(data).data
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return  # it will be refused
+    for name, records in collections.items():
+        for number, record in enumerate(records, 1):
+            limits.require_record(bytes(record), f"record {number} of {name}")
+
+
+def _as_a_whole(data: bytes, limits: Limits) -> EditedDocument:
+    _require_within_limits(data, limits)
+    members = _parsed(data)
     header = _header({name: value for name, value in members.items() if name != "end"})
     collections = members["data"]
     require_end(members)
@@ -285,23 +311,18 @@ def _as_a_whole(data: bytes) -> EditedDocument:
     return EditedDocument(header=header, counts=counts, read=read)
 
 
-def _decoded(data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise NotSealable("the document is not UTF-8", line) from error
-
-
-def _parsed(document: str) -> dict[str, Any]:
+def _parsed(document: bytes) -> dict[str, Any]:
     """The members of a document that begins as an object."""
     try:
-        members: dict[str, Any] = parse_json(document)
+        members: dict[str, Any] = parse_bytes(document)
+    except UnicodeDecodeError as error:
+        line = document.count(b"\n", 0, error.start) + 1
+        raise NotSealable("the document is not UTF-8", line) from error
     except JsonTextError as error:
-        if isinstance(cause := error.__cause__, json.JSONDecodeError):
-            place = f"line {cause.lineno}, column {cause.colno}"
-            message = f"the document is no JSON at {place}: {cause.msg}"
-            raise NotSealable(message, cause.lineno) from error
+        if found := syntax_error(error):
+            line, column = line_and_column(document, found)
+            message = f"the document is no JSON at line {line}, column {column}: {found.msg}"
+            raise NotSealable(message, line) from error
         place = json_pointer(steps_to_flaw(document)) or "an unknown place"
         raise NotSealable(f"the document cannot be read: {error}, at {place}") from error
     return members
@@ -353,14 +374,12 @@ def _one_by_one(records: list[Any], numbers: list[int] | range, codec: RecordCod
 
 def _at_most(chunks: Iterator[bytes], limit: int | None) -> bytes | None:
     """All bytes, None where they are more than the limit."""
-    held: list[bytes] = []
-    length = 0
+    held = bytearray()
     for chunk in chunks:
-        held.append(chunk)
-        length += len(chunk)
-        if limit is not None and length > limit:
+        held += chunk
+        if limit is not None and len(held) > limit:
             return None
-    return b"".join(held)
+    return bytes(held)
 
 
 def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:

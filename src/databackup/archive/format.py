@@ -6,6 +6,7 @@ Each part has one layout in bytes; docs/reference/archive-format.md is the norma
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -72,10 +73,15 @@ class Header:
     extensions: Mapping[str, Any] = attrs.field(factory=dict)
     format_version: int = FORMAT_VERSION
 
-    @property
+    @functools.cached_property
     def collections(self) -> tuple[str, ...]:
         """The names of the collections, in the order they are written."""
         return tuple(self.schema["collections"])
+
+    @functools.cached_property
+    def described(self) -> Schema:
+        """The schema that is described. Raises `ArchiveInvalid`."""
+        return _described(self.schema["collections"])
 
     @property
     def counters(self) -> dict[str, int]:
@@ -254,7 +260,7 @@ def _unreadable(what: str, document: bytes, error: JsonTextError) -> ArchiveInva
     message = f"{what} cannot be read: {error}"
     if isinstance(error.__cause__, json.JSONDecodeError):
         return ArchiveInvalid(message, error.__cause__.lineno)
-    steps = steps_to_flaw(document.decode(errors="replace"))
+    steps = steps_to_flaw(document.decode(errors="replace").encode())
     return ArchiveInvalid(f"{message}, at {json_pointer(steps)}" if steps else message, 1)
 
 
@@ -292,8 +298,12 @@ def _header(members: dict[str, Any]) -> Header:
 
 def described_schema(header: Header) -> Schema:
     """The schema as the header describes it. Raises `ArchiveInvalid`."""
+    return header.described
+
+
+def _described(descriptions: Mapping[str, Any]) -> Schema:
     collections = []
-    for name, description in header.schema["collections"].items():
+    for name, description in descriptions.items():
         order = description.get("order")
         if order not in ("key", "none") or (order == "key" and not description.get("key")):
             found = shown(order)

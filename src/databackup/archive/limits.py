@@ -8,7 +8,14 @@ import attrs
 
 from databackup.archive.compression import EXPANSION, Compression
 from databackup.errors import LimitExceeded
-from databackup.schema.jsontext import more_values_than, values_in
+from databackup.schema.jsontext import (
+    deeper_than,
+    length_written_out,
+    longer_written_out,
+    may_be_longer,
+    more_values_than,
+    values_in,
+)
 from databackup.schema.jsonvalues import MAX_DEPTH
 
 if TYPE_CHECKING:
@@ -45,7 +52,8 @@ class Limits:
     """What a reader accepts at most; None is no limit.
 
     record
-        Bytes of a line of the data: one record.
+        Bytes of a line of the data: one record. Also with its numbers written out, `1e300` as 301
+        digits, as they are in the canonical form that digests are made of.
     header
         Bytes of a line of the header, or of the totals at the end.
     size
@@ -58,7 +66,7 @@ class Limits:
         format allows 256 in a value of JSON; only a lower limit is looked for.
     values
         JSON values in a record, in the header, or in the totals: what stands in an array or object
-        at any level, arrays and objects as well.
+        at any level, arrays and objects as well, and the names of members.
     document
         Bytes of an edited document, to be sealed anew, that has not one record on each line.
 
@@ -70,7 +78,7 @@ class Limits:
     size: int | None = attrs.field(default=None, validator=_positive)
     expansion: int | Literal["auto"] | None = attrs.field(default="auto", validator=_ratio)
     depth: int | None = attrs.field(default=MAX_DEPTH, validator=_levels)
-    values: int | None = attrs.field(default=500_000, validator=_positive)
+    values: int | None = attrs.field(default=1_000_000, validator=_positive)
     document: int | None = attrs.field(default=64 * _MIB, validator=_positive)
 
     def expansion_of(self, compression: Compression | None) -> int | None:
@@ -78,6 +86,31 @@ class Limits:
         if compression is None:
             return None
         return EXPANSION[compression] if self.expansion == "auto" else self.expansion
+
+    @property
+    def _depth(self) -> int | None:
+        """The limit `depth` where it is lower than the format's own, to which kinds hold values."""
+        return None if self.depth == MAX_DEPTH else self.depth
+
+    def may_be_exceeded(self, lines: bytes) -> bool:
+        """Whether lines of records have to be looked at one by one."""
+        return (
+            self._depth is not None
+            or self.may_exceed_values(lines)
+            or (self.record is not None and may_be_longer(self.record, lines))
+        )
+
+    def require_record(self, text: bytes, what: str, line: int | None = None) -> None:
+        """See that a record's JSON text, not parsed yet, is within all limits.
+
+        Raises `LimitExceeded`.
+        """
+        self.require_values(text, what, line)
+        if self._depth is not None and deeper_than(self._depth + 1, text.decode("latin-1")):
+            raise LimitExceeded.of("depth", self._depth, f"{what} is deeper", line)
+        if self.record is not None and longer_written_out(self.record, text):
+            what = f"{what}, its numbers written out, is longer"
+            raise LimitExceeded.of("record", self.record, what, line)
 
     def may_exceed_values(self, text: bytes) -> bool:
         """Whether JSON text is long enough to have more values."""
@@ -108,6 +141,15 @@ def values_needed(records: Sequence[bytes]) -> int | None:
     if limit is None or max(map(len, records), default=0) <= 2 * limit:
         return None
     return max((values_in(r) for r in records if more_values_than(limit, r)), default=None)
+
+
+def length_needed(lines: bytes) -> int | None:
+    """The limit `record` that records need for numbers written out; None for the default."""
+    limit = DEFAULTS.record
+    if limit is None or not may_be_longer(limit, lines):
+        return None
+    found = (line for line in lines.split(b"\n") if longer_written_out(limit, line))
+    return max(map(length_written_out, found), default=None)
 
 
 def needed(limits: Mapping[str, int]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import msgspec
 
 from databackup.archive import compression, text
 from databackup.errors import LimitExceeded, NotSealable
+from databackup.schema.jsonshort import LONG
 from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import shown
 
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
     from databackup.archive.limits import Limits
 
 _SPACES: Final = b" \t\r"
+_BLANKS: Final = re.compile(rb"\n[ \t\r\n]*\n")
 _DATA: Final = re.compile(rb'"data"[ \t]*:[ \t]*\{')
 _COLLECTION: Final = re.compile(rb'("(?:[^"\\]|\\.)*")[ \t]*:[ \t]*\[')
 _OBJECTS: Final = msgspec.json.Decoder(dict)
+_RAW_VALUES: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _PARTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 # Strings, closed or not, and what stands outside of them; brackets that stand together are one.
 _TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]++|[\]}]++|,', re.DOTALL)
-_NO_COMMA: Final = re.compile(r"\}([ \t\r]*\n\s*\{)")
-_COMMA_TOO_MANY: Final = re.compile(r"\},([ \t\r]*\n\s*\])")
+_NO_COMMA: Final = re.compile(rb"\}([ \t\r]*\n\s*\{)")
+_COMMA_TOO_MANY: Final = re.compile(rb"\},([ \t\r]*\n\s*\])")
 
 
 class NotInLines(Exception):
@@ -84,7 +87,7 @@ class EditedLines:
                 raise
         raise self._not_in_lines()
 
-    def collections(self) -> Iterator[tuple[str, Iterator[bytes]]]:
+    def collections(self) -> Iterator[tuple[str, Iterator[list[bytes]]]]:
         """Each collection's name, and its records as `blocks` gives them, which must be read."""
         self._limited = "record"
         is_first = True
@@ -103,8 +106,8 @@ class EditedLines:
             is_first = False
             yield name, self._blocks(name)
 
-    def _blocks(self, name: str) -> Iterator[bytes]:
-        """The lines of records, many at a time, each without its comma, ended by a line feed."""
+    def _blocks(self, name: str) -> Iterator[list[bytes]]:
+        """The lines of records, many at a time, each without its comma."""
         held: list[bytes] = []
         length = 0
         for number, line in enumerate(self._lines, 1):
@@ -114,14 +117,18 @@ class EditedLines:
                 break
             if not (record.startswith(b"{") and record.endswith(b"}")):
                 raise self._not_in_lines()
-            self._limits.require_values(record, f"record {number} of {name}", self.number)
-            held += (record, b"\n")
+            self._limits.require_record(record, f"record {number} of {name}", self.number)
+            if held and len(record) > LONG:  # which is not copied with its neighbours
+                yield held
+                held, length = [], 0
+            held.append(record)
             length += len(record)
+            del line, record
             if length >= compression.CHUNK:
-                yield b"".join(held)
+                yield held
                 held, length = [], 0
         if held:
-            yield b"".join(held)
+            yield held
 
     def end(self) -> None:
         """Read what follows the data: totals and seal, whatever they say."""
@@ -163,19 +170,21 @@ class EditedLines:
                 yield stripped
 
     def _split(self) -> Iterator[bytes]:
-        parts: list[bytes] = []
-        length = 0
+        held = bytearray()  # many chunks would leave their room in pieces behind
         for chunk in self._chunks:
             self._hash.update(chunk)
-            start, *others = chunk.split(b"\n")
-            parts.append(start)
-            length += len(start)
-            self._require_length(length, self.number + 1)
-            if others:
-                yield b"".join(parts)
-                yield from others[:-1]
-                parts, length = [others[-1]], len(others[-1])
-        yield b"".join(parts)
+            for part, blank_lines in _between_blanks(chunk):
+                start, *others = part.split(b"\n")
+                held += start
+                self._require_length(len(held), self.number + 1)
+                if others:
+                    line = bytes(held)
+                    held = bytearray(others[-1])
+                    yield line
+                    del line
+                    yield from others[:-1]
+                self.number += blank_lines
+        yield bytes(held)
 
     def _require_length(self, length: int, number: int) -> None:
         name = self._limited
@@ -185,6 +194,15 @@ class EditedLines:
 
     def _not_in_lines(self) -> NotInLines:
         return NotInLines(self.number)
+
+
+def _between_blanks(chunk: bytes) -> Iterator[tuple[bytes, int]]:
+    """The parts of a chunk, and how many blank lines follow each: millions are one step."""
+    start = 0
+    for blanks in _BLANKS.finditer(chunk):
+        yield chunk[start : blanks.start() + 1], blanks[0].count(b"\n") - 1
+        start = blanks.end()
+    yield chunk[start:], 0
 
 
 def _bare(line: bytes) -> bytes:
@@ -199,24 +217,25 @@ def require_end(members: dict[str, Any]) -> None:
         raise NotSealable(f"the document's end is {shown(members['end'])}, expected an object")
 
 
-def with_commas(document: str) -> str:
+def with_commas(document: bytes) -> bytes:
     """A document with the commas between records that lines may lack, and none behind the last.
 
     In a document that is JSON neither place exists.
     """
-    return _COMMA_TOO_MANY.sub(r"}\1", _NO_COMMA.sub(r"},\1", document))
+    return _COMMA_TOO_MANY.sub(rb"}\1", _NO_COMMA.sub(rb"},\1", document))
 
 
-def records_of(block: bytes) -> tuple[list[bytes], bool]:
-    """The records of a block of lines, of which each may hold several, and whether all are closed.
+def records_of(lines: list[bytes]) -> tuple[list[bytes], bool]:
+    """The records of lines, of which each may hold several, and whether all are closed.
 
     A record that is no JSON ends where its brackets say so, or else with its line: `False`.
     """
     records: list[bytes] = []
     are_closed = True
-    for line in block.split(b"\n")[:-1]:
+    for line in lines:
         try:
-            records += map(bytes, _PARTS.decode(b"[" + line + b"]"))
+            found = _PARTS.decode(b"[" + line + b"]")
+            records += map(bytes, found) if len(found) > 1 else [line]
         except (msgspec.MsgspecError, ValueError, RecursionError):
             parts, closed = _parts(line)
             records += parts
@@ -242,10 +261,16 @@ def _parts(line: bytes) -> tuple[list[bytes], bool]:
     return [*parts, line[start:]], are_closed and depth == 0
 
 
-def are_objects(block: bytes) -> bool:
-    """Whether each line of a block is a JSON object by its syntax."""
+def are_objects(lines: list[bytes]) -> bool:
+    """Whether each line is a JSON object by its syntax."""
     try:
-        _OBJECTS.decode_lines(block)
+        if any(len(line) > LONG for line in lines):  # whose values are not to be held
+            return all(map(_is_object, lines))
+        _OBJECTS.decode_lines(b"\n".join(lines))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return False
     return True
+
+
+def _is_object(line: bytes) -> bool:
+    return type(_RAW_VALUES.decode(line)) is dict

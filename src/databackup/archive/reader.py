@@ -36,8 +36,6 @@ from databackup.errors import (
     Problem,
     SealBroken,
 )
-from databackup.schema.jsontext import deeper_than
-from databackup.schema.jsonvalues import MAX_DEPTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -137,18 +135,12 @@ class Archive:
             yield _only(name, "digest", "the records are not those the end has the digest of")
 
     def _require_within_limits(self, block: bytes, name: str, first: int, scanner: Scanner) -> None:
-        limits = self._limits
-        # The format's own depth is what kinds hold values to.
-        depth = None if limits.depth == MAX_DEPTH else limits.depth
-        if depth is None and not limits.may_exceed_values(block):
+        if not self._limits.may_be_exceeded(block):
             return
         lines = block.split(b"\n")
         for position, line in enumerate(lines):
-            what = f"record {first + position} of {name}"
             try:
-                limits.require_values(line, what)
-                if depth is not None and deeper_than(depth + 1, line.decode("latin-1")):
-                    raise LimitExceeded.of("depth", depth, f"{what} is deeper")
+                self._limits.require_record(line, f"record {first + position} of {name}")
             except LimitExceeded as error:
                 error.line = scanner.line_number - len(lines) + position + 1
                 raise

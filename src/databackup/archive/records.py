@@ -13,7 +13,8 @@ from databackup.errors import InvalidRecords, Problem
 from databackup.schema import Row
 from databackup.schema.compiled import Codec, json_pointer
 from databackup.schema.jsonplace import Place, place_of_flaw
-from databackup.schema.jsontext import JsonTextError
+from databackup.schema.jsonshort import is_refused
+from databackup.schema.jsontext import JsonTextError, has_many_exponents
 from databackup.schema.kind import KindError
 
 if TYPE_CHECKING:
@@ -47,9 +48,16 @@ class RecordCodec:
     def __init__(self, collection: Collection, codec: Codec | None = None) -> None:
         self.collection = collection
         self.codec = codec or collection.codec
-        self._wide = text.BlockDecoder(self.codec.record_type or Any)
+        self._is_narrow = True  # as long as all records were
+
+    @functools.cached_property
+    def _wide(self) -> text.BlockDecoder:
+        return text.BlockDecoder(self.codec.record_type or Any)
+
+    @functools.cached_property
+    def _narrow(self) -> text.BlockDecoder | None:
         narrow = self.codec.narrow_type
-        self._narrow = None if narrow is None else text.BlockDecoder(narrow)
+        return None if narrow is None else text.BlockDecoder(narrow)
 
     def lines(self, rows: list[Row], first: int = 1) -> tuple[bytes, list[bytes]]:
         """The lines of rows, each ended by a line feed, and the canonical form of each row.
@@ -93,6 +101,8 @@ class RecordCodec:
 
         Between the lines stand commas and line feeds; `first` is the first record's number.
         """
+        if not self.codec.pays(block) or has_many_exponents(block) or is_refused(block):
+            return None
         loaded = self._load(block)
         if loaded is None:
             return None
@@ -104,7 +114,7 @@ class RecordCodec:
             else:
                 values = list(map(msgspec.structs.astuple, records))
                 plain = self.codec.are_plain(values)
-                rows = self.codec.read(values, plain=plain, narrow=self._narrow is not None)
+                rows = self.codec.read(values, plain=plain, narrow=self._is_narrow)
                 canonical = functools.partial(self._canonical, rows, records, lines, plain=plain)
         except KindError:
             return None
@@ -113,11 +123,11 @@ class RecordCodec:
 
     def _load(self, block: bytes) -> tuple[list[Any], bytes] | None:
         """The records of a block, and their lines; once one does not fit, all are read widely."""
-        if self._narrow is not None:
+        if self._is_narrow and self._narrow is not None:
             loaded = self._narrow.load(block)
             if loaded is not None:
                 return loaded
-            self._narrow = None
+        self._is_narrow = False
         return self._wide.load(block)
 
     def strict_batch(self, lines: Iterable[bytes], first: int) -> Batch:

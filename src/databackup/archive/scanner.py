@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from databackup.archive.format import END_START, SEAL_LENGTH
 from databackup.errors import ArchiveInvalid, ArchiveTruncated, LimitExceeded
+from databackup.schema.jsonshort import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,18 +92,19 @@ class Scanner:
         return line
 
     def _await_line(self, name: str, limit: int | None) -> None:
-        start, searched = self._passed, 0
-        parts = [self._buffer]
-        while b"\n" not in parts[-1]:
-            searched += len(parts[-1])
-            if limit is not None and searched > limit:
+        start = self._passed
+        held = bytearray()  # many chunks would leave their room in pieces behind
+        while b"\n" not in self._buffer:
+            held += self._buffer
+            if limit is not None and len(held) > limit:
                 raise _too_long(name, limit, self._lines_before(start) + 1)
             self._buffer = b""
             if not self._fill():
                 line = self._lines_before(start) + 1
                 raise ArchiveTruncated("the archive ends within a line", line)
-            parts.append(self._buffer)
-        self._buffer = b"".join(parts)
+        if held:
+            held += self._buffer
+            self._buffer = bytes(held)
 
     def blocks(self) -> Iterator[bytes]:
         """The record lines up to the line that closes their collection, many at a time.
@@ -111,14 +113,22 @@ class Scanner:
         """
         while self.peek(1) != b"]":
             self._await_line("record", self._limits.record)
-            close = _CLOSE.search(self._buffer)
-            cut = close.start() if close else self._buffer.rfind(b"\n")
+            cut = self._end_of_block()
             block, self._buffer = self._buffer[:cut], self._buffer[cut + 1 :]
             is_last = self.peek(1) == b"]"
             if block.endswith(b",") == is_last:
                 self.lines(block)  # there may be an earlier one
                 raise _ill_separated(self.line_number)
-            yield block if is_last else block[:-1]
+            if not is_last:
+                block = block[:-1]
+            yield block
+            del block  # before the next one is read
+
+    def _end_of_block(self) -> int:
+        if len(self._buffer) > LONG and (first := self._buffer.find(b"\n")) > LONG:
+            return first  # what is long is not copied with its neighbours
+        close = _CLOSE.search(self._buffer)
+        return close.start() if close else self._buffer.rfind(b"\n")
 
     def lines(self, block: bytes) -> list[bytes]:
         """The lines of the block just read, without their commas."""

@@ -15,7 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from databackup.errors import DatabackupError
-from databackup.schema.jsontext import JsonTextError, parse_json
+from databackup.schema.jsonshort import LONG, parse_bytes
+from databackup.schema.jsontext import JsonTextError
 
 _ENCODER: Final = msgspec.json.Encoder()
 _SORTED: Final = msgspec.json.Encoder(order="sorted")
@@ -79,23 +80,32 @@ class BlockDecoder:
 
     def __init__(self, type_: Any) -> None:
         self._decoder: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[type_])
+        self._line_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(type_)
 
     def load(self, block: bytes) -> tuple[list[Any], bytes] | None:
         """The values, and their lines as they would be written; None where the strict lane decides.
 
         Writing what was read gives the same bytes: each line is one value in its own layout.
         """
+        is_line = len(block) > LONG and b"\n" not in block
         try:
-            values = self._decoder.decode(b"[" + block + b"]")
+            if is_line:  # is not copied
+                values = [self._line_decoder.decode(block)]
+            else:
+                values = self._decoder.decode(b"[" + block + b"]")
             lines = _ENCODER.encode_lines(values)
         except (msgspec.DecodeError, ValueError, RecursionError):
             return None
-        return (values, lines) if lines.replace(b"\n", b",\n") == block + b",\n" else None
+        if is_line:
+            same = len(lines) == len(block) + 1 and lines.startswith(block)
+        else:
+            same = lines.replace(b"\n", b",\n") == block + b",\n"
+        return (values, lines) if same else None
 
 
 def load(text: bytes) -> Any:
     """The value of a JSON text in the strict lane. Raises `JsonTextError`."""
     try:
-        return parse_json(text.decode())
+        return parse_bytes(text)
     except UnicodeDecodeError as error:
         raise JsonTextError(f"byte {error.start + 1} is not UTF-8") from error

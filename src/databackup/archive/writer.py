@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from databackup.archive import text
 from databackup.archive.digest import Digest
 from databackup.archive.format import CollectionEnd, end_to_bytes, seal_to_bytes
-from databackup.archive.limits import DEFAULTS, values_needed
+from databackup.archive.limits import DEFAULTS, length_needed, values_needed
 from databackup.archive.records import RecordCodec
 from databackup.errors import StoreFailed
 from databackup.schema import Row
@@ -75,6 +75,7 @@ class ArchiveWriter:
             self._note_long_lines("record", lines)
             if DEFAULTS.may_exceed_values(lines):
                 self._note_many_values(canonical)
+            self._note_long_numbers(lines)
             separator = b",\n" if digest.count else b""
             digest.add(canonical)
             yield self._hashed(separator + lines[:-1].replace(b"\n", b",\n"))
@@ -88,6 +89,11 @@ class ArchiveWriter:
             longest = max(map(len, lines.split(b"\n"))) + 1  # and a comma
             if longest > max(allowed, self.needs.get(limit, 0)):
                 self.needs[limit] = longest
+
+    def _note_long_numbers(self, lines: bytes) -> None:
+        longest = length_needed(lines)
+        if longest is not None:
+            self.needs["record"] = max(longest, self.needs.get("record", 0))
 
     def _note_many_values(self, texts: list[bytes]) -> None:
         values = values_needed(texts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from typing import TYPE_CHECKING
 
 from databackup.archive.files import PathOrFile
@@ -19,10 +21,11 @@ from databackup.schema import Schema
 from databackup.schema.compiled import Codec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from databackup.archive.records import Batch
     from databackup.operations.reports import ProgressCallback
+    from databackup.schema import Collection
 
 
 def inspect_archive(source: PathOrFile, *, limits: Limits | None = None) -> ArchiveInfo:
@@ -79,17 +82,18 @@ def verify_archive(
     `SchemaMismatch`, `InvalidRecords` with up to 100 problems; ValueError for another `dangling`.
     """
     require_choice("dangling", dangling, Dangling)
+    codec_of: Callable[[Collection], Codec]
     with open_archive(source, limits) as archive:
         if schema is None:
             schema = described_schema(archive.header)
-            codecs = {c.name: Codec(c, validated=False) for c in schema.collections}
+            codec_of = functools.partial(Codec, validated=False)
         else:
             require_fit(archive.header, schema, "allow")
-            codecs = {c.name: c.codec for c in schema.collections}
+            codec_of = operator.attrgetter("codec")
         problems, warnings = ProblemList(), ProblemList()
         with References(schema) as references:
             for name, read in archive.collections():
-                codec = RecordCodec(schema[name], codecs[name])
+                codec = RecordCodec(schema[name], codec_of(schema[name]))
                 batches = reported(read(codec), "verifying", name, archive.ends[name], progress)
                 in_order = in_key_order(archive.header, schema[name])
                 with UniqueKeys(schema[name], codec.codec, in_order=in_order) as keys:

@@ -16,7 +16,7 @@ import functools
 import operator
 import re
 import uuid
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     _Convert = Callable[[list[Any]], list[Any]]
     _Step = Callable[[Any], Any] | None
 
+    class _Maker(Protocol):
+        def __call__(self, *, compiled: bool) -> Callable[..., Any]: ...
+
+
 Row = tuple[Any, ...]
 Key = tuple[Any, ...]
 _TYPE_RANK = {bool: 1, int: 1, float: 1, str: 2, RawText: 2, bytes: 3}
@@ -49,6 +53,7 @@ SCOPE: Final = {
 }
 WIDE: Final = 1000  # the most fields that functions and a record type are made for
 PATIENCE: Final = 100  # rows of a described collection before functions are compiled for it
+_LINE: Final = 1000  # bytes that are as much work as a row
 _ESCAPED: Final = re.compile(r'[\x00-\x1f"\\]')
 
 
@@ -61,30 +66,72 @@ class Codec:
 
     def __init__(self, collection: Collection, *, validated: bool = True) -> None:
         self._collection = collection
-        self._forms = [field.form for field in collection.fields]
-        self._json = [
-            position
-            for position, field in enumerate(collection.fields)
-            if isinstance(field.value_kind, Json)
-        ]
-        names = collection.field_names
-        is_wide = len(names) > WIDE
-        wires = [form.wire for form in self._forms]
-        self.record_type = None if is_wide else _record_type(names, wires)
-        """What msgspec reads a record as; None for many fields, and where some name cannot be a
-        member of a type.
-        """
-        self.narrow_type = None if is_wide else _narrow_type(names, self._forms)
-        """As `record_type`, for records nearly all of whose values are read as they are."""
-        make = self.record_type or _dict_maker(names)
-        patience = None if is_wide else 0 if validated else PATIENCE
-        self._any = _Functions(self._forms, make, patience)
-        self._plain = (
-            _Functions(self._forms, make, patience, self._json) if self._json else self._any
-        )
-        self._is_sorted = list(names) == sorted(names)
+        self._is_validated = validated
+        self._left = 0 if validated else PATIENCE
         self._validator = compile_validator if validated else _accept_all
-        self._sort_keys = _compile_sort_keys(collection)
+
+    # Each part is made once it is needed: most of many collections may have no records.
+
+    @functools.cached_property
+    def _forms(self) -> list[Kind]:
+        return [field.form for field in self._collection.fields]
+
+    @functools.cached_property
+    def _json(self) -> list[int]:
+        fields = enumerate(self._collection.fields)
+        return [position for position, field in fields if isinstance(field.value_kind, Json)]
+
+    @functools.cached_property
+    def record_type(self) -> type[Any] | None:
+        """What msgspec reads a record as; None for many fields, or a name that no type can have."""
+        return self._type([form.wire for form in self._forms])
+
+    @functools.cached_property
+    def narrow_type(self) -> type[Any] | None:
+        """As `record_type`, for records nearly all of whose values are read as they are."""
+        wires = [form.wire for form in self._forms]
+        narrow = [form.narrow_wire or form.wire for form in self._forms]
+        return None if narrow == wires else self._type(narrow)
+
+    def _type(self, wires: list[Any]) -> type[Any] | None:
+        names = self._collection.field_names
+        return None if len(names) > WIDE else _record_type(names, wires)
+
+    @functools.cached_property
+    def _any(self) -> _Functions:
+        return self._made_functions(())
+
+    @functools.cached_property
+    def _plain(self) -> _Functions:
+        return self._made_functions(self._json) if self._json else self._any
+
+    def _made_functions(self, plain: Sequence[int]) -> _Functions:
+        is_wide = len(self._forms) > WIDE
+        patience = None if is_wide else 0 if self._is_validated else PATIENCE
+        return _Functions(self._forms, self._maker, patience, plain)
+
+    def _maker(self, *, compiled: bool) -> Callable[..., Any]:
+        """What makes a record of its values."""
+        type_ = self.record_type if compiled else None
+        return type_ or _dict_maker(self._collection.field_names)
+
+    @functools.cached_property
+    def _sort_keys(self) -> Callable[[list[Any]], list[Any]]:
+        return _compile_sort_keys(self._collection)
+
+    @functools.cached_property
+    def _is_sorted(self) -> bool:
+        names = list(self._collection.field_names)
+        return names == sorted(names)
+
+    def pays(self, lines: bytes) -> bool:
+        """Whether lines are enough, with those asked about before, to make types and functions.
+
+        Always, but for the first ones of a collection that a file describes.
+        """
+        if self._left > 0:
+            self._left -= lines.count(b"\n") + 1 + len(lines) // _LINE
+        return self._left <= 0
 
     def are_plain(self, rows: Iterable[Row]) -> bool:
         """Whether nothing needs to be done to any value of a json field: see `is_plain`."""
@@ -206,58 +253,91 @@ class Codec:
 
 
 class _Functions:
-    """The functions of one collection, where the values at `plain` need nothing done to them."""
+    """The functions of one collection, where the values at `plain` need nothing done to them.
+
+    `maker` gives what makes a record of values, for loops or for compiled functions.
+    """
 
     def __init__(
         self,
         forms: list[Kind],
-        make: Callable[..., Any],
+        maker: _Maker,
         patience: int | None,
         plain: Sequence[int] = (),
     ) -> None:
-        are_plain = frozenset(plain)
-        encoded, decoded = (
-            [ALWAYS if n in are_plain else itself for n, itself in enumerate(conditions)]
-            for conditions in (
-                [kind.encodes_itself for kind in forms],
-                [kind.decodes_itself for kind in forms],
-            )
-        )
-        self.encode = _converter(patience, encoded, [kind.encode for kind in forms], make)
-        self.canonical = _converter(patience, encoded, [kind.canonical for kind in forms], make)
-        decode = [kind.decode for kind in forms]
-        self.read = _converter(patience, decoded, decode)
+        self._kinds = forms
+        self._maker = maker
+        self._patience = patience
+        self._are_plain = frozenset(plain)
+
+    @functools.cached_property
+    def encode(self) -> _Convert:
+        """Rows to records."""
+        functions = [kind.encode for kind in self._kinds]
+        return _converter(self._patience, self._encoded, functions, self._maker)
+
+    @functools.cached_property
+    def canonical(self) -> _Convert:
+        """Rows to canonical records."""
+        functions = [kind.canonical for kind in self._kinds]
+        return _converter(self._patience, self._encoded, functions, self._maker)
+
+    @functools.cached_property
+    def read(self) -> _Convert:
+        """Values as msgspec has read them to rows."""
+        functions = [kind.decode for kind in self._kinds]
+        return _converter(self._patience, self._decoded, functions)
+
+    @functools.cached_property
+    def read_narrow(self) -> _Convert:
+        """As `read`, where they were read by the narrow type."""
         narrow = [
             condition if kind.narrow_wire is None else ALWAYS
-            for condition, kind in zip(decoded, forms, strict=True)
+            for condition, kind in zip(self._decoded, self._kinds, strict=True)
         ]
-        self.read_narrow = _converter(patience, narrow, decode)
-        self.canonical_is_form = all(
-            kind.canonical_is_form or n in are_plain for n, kind in enumerate(forms)
+        return _converter(self._patience, narrow, [kind.decode for kind in self._kinds])
+
+    @functools.cached_property
+    def canonical_is_form(self) -> bool:
+        """Whether canonical records differ from records in the order of names alone."""
+        return all(
+            kind.canonical_is_form or n in self._are_plain for n, kind in enumerate(self._kinds)
         )
+
+    @property
+    def _encoded(self) -> list[str]:
+        return self._unless_plain(kind.encodes_itself for kind in self._kinds)
+
+    @property
+    def _decoded(self) -> list[str]:
+        return self._unless_plain(kind.decodes_itself for kind in self._kinds)
+
+    def _unless_plain(self, conditions: Iterable[str]) -> list[str]:
+        return [ALWAYS if n in self._are_plain else itself for n, itself in enumerate(conditions)]
 
 
 def _converter(
     patience: int | None,
     conditions: list[str],
     functions: list[Callable[[Any], Any]],
-    make: Callable[..., Any] | None = None,
+    maker: _Maker | None = None,
 ) -> _Convert:
-    """What converts rows to what `make` makes of their values, or to tuples.
+    """What converts rows to what `maker` makes of their values, or to tuples.
 
     `patience` is for how many rows loops do; None is for all.
     """
-    if make is None and all(condition == ALWAYS for condition in conditions):
+    if maker is None and all(condition == ALWAYS for condition in conditions):
         return list
 
     def compiled() -> _Convert:
-        if make is None:
+        if maker is None:
             return _compile_to_rows(conditions, functions)
-        return _compile_to_records(conditions, functions, make)
+        return _compile_to_records(conditions, functions, maker(compiled=True))
 
     if patience == 0:
         return compiled()
     steps = list(map(_step, conditions, functions))
+    make = None if maker is None else maker(compiled=False)
     loop = functools.partial(_loop, steps, make)
     return loop if patience is None else _Patient(loop, compiled, patience)
 
@@ -317,14 +397,6 @@ def compile_function(source: str, scope: dict[str, Any]) -> Callable[[Any], Any]
     exec(compile(source, "<databackup codec>", "exec"), scope)
     function: Callable[[Any], Any] = scope["convert"]
     return function
-
-
-def _narrow_type(names: tuple[str, ...], forms: list[Kind]) -> type[Any] | None:
-    """A record type without the forms that are seldom met; None where there are none of them."""
-    wires = [form.wire if form.narrow_wire is None else form.narrow_wire for form in forms]
-    if wires == [form.wire for form in forms]:
-        return None
-    return _record_type(names, wires)
 
 
 def _record_type(names: tuple[str, ...], wires: list[Any]) -> type[Any] | None:

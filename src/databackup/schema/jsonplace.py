@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from databackup.schema.jsonshort import Shortened, shortened
 from databackup.schema.jsontext import (
     JsonTextError,
     TooDeepError,
@@ -41,30 +42,31 @@ def place_of_flaw(line: bytes, error: JsonTextError, key: Sequence[str]) -> Plac
     """Where in a record's line its first flaw is, which `error` tells of. It raises nothing."""
     cause = error.__cause__
     if isinstance(cause, UnicodeDecodeError):
-        outline = _Outline(line[: cause.start].decode())
+        outline = _Outline(shortened(line[: cause.start]))
         return Place(outline.steps, outline.forms(key))
-    text = line.decode(errors="replace")
+    short = shortened(line)
     if isinstance(cause, json.JSONDecodeError):
-        outline = _Outline(text, cause.pos, cause.pos)
+        outline = _Outline(short, cause.pos, cause.pos)
         return Place(outline.steps, outline.forms(key))
     if isinstance(error, TooDeepError):
-        outline = _Outline(text)
+        outline = _Outline(short)
         return Place(outline.steps_to_depth[:_FIELD], outline.forms(key))
-    flaw = find_flaw(text)
-    outline = _Outline(text, None if flaw is None else flaw.start())
-    steps = steps_to_surrogate(text) if flaw is None else _steps_to_found(flaw, outline)
+    flaw = find_flaw(short.text)
+    outline = _Outline(short, None if flaw is None else flaw.start())
+    steps = steps_to_surrogate(short.text) if flaw is None else _steps_to_found(flaw, outline)
     return Place(steps, outline.forms(key))
 
 
-def steps_to_flaw(text: str) -> tuple[str | int, ...]:
+def steps_to_flaw(text: bytes) -> tuple[str | int, ...]:
     """The names and positions that lead to the first value that `parse_json` refuses.
 
-    For text that is JSON by its syntax at least up to there; empty where no value is to blame.
+    For UTF-8 that is JSON by its syntax at least up to there; empty where no value is to blame.
     """
-    flaw = find_flaw(text)
+    short = shortened(text)
+    flaw = find_flaw(short.text)
     if flaw is None:
-        return steps_to_surrogate(text)
-    return _steps_to_found(flaw, _Outline(text, flaw.start(), flaw.start()))
+        return steps_to_surrogate(short.text)
+    return _steps_to_found(flaw, _Outline(short, flaw.start(), flaw.start()))
 
 
 def _steps_to_found(flaw: re.Match[str], outline: _Outline) -> tuple[str | int, ...]:
@@ -79,9 +81,10 @@ class _Outline:
     some to each value that is counted for the limit, in whatever text.
     """
 
-    def __init__(self, text: str, flaw: int | None = None, end: int | None = None) -> None:
-        self._text = text
-        self._end = len(text) if end is None else end
+    def __init__(self, short: Shortened, flaw: int | None = None, end: int | None = None) -> None:
+        self._short = short
+        self._text = short.text
+        self._end = len(short.text) if end is None else end
         self._fields: dict[str, list[int]] = {}
         # By open container: the position in an array, the name in an object once it is known.
         self._places: list[int | str | None] = []
@@ -137,7 +140,7 @@ class _Outline:
         _value, end = _DECODER.raw_decode(self._text, start)
         if end >= self._end:
             raise ValueError("it may go on")
-        return parse_json(self._text[start:end])
+        return parse_json(self._short.between(start, end))
 
 
 def _steps(places: list[int | str | None]) -> list[int | str]:

@@ -29,11 +29,25 @@ _STRING_TEXT: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
 _BRACKETS: Final = re.compile(rf"{_STRING_TEXT}|[\[{{]++|[\]}}]++", re.DOTALL)
 _OBJECT_ENDS: Final = re.compile(rf"{_STRING_TEXT}|\}}", re.DOTALL)
 _NUMBERS: Final = re.compile(rf"{_STRING_TEXT}|[-\dIN][-+.\w]*+", re.DOTALL)
+_EXPONENTS: Final = re.compile(rb"[0-9][eE]\+?0*+([1-9][0-9]{1,2})(?![0-9])")
 _STRING_BYTES: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_LARGEST_EXPONENT: Final = 308
+_MANY: Final = 1000  # in a text of a batch, at least
+_MOST_GROWTH: Final = 60  # what is shorter than `1e308,` grows less
 
 
 class JsonTextError(ValueError):
     """Text that is no JSON, or JSON whose values would not be written as they stand."""
+
+    @classmethod
+    def of_syntax(cls, position: int, error: json.JSONDecodeError) -> JsonTextError:
+        """The error of text that is no JSON from a position on."""
+        return cls(f"no JSON at character {position + 1}: {error.msg}")
+
+
+def syntax_error(error: JsonTextError) -> json.JSONDecodeError | None:
+    """What the parser says of text that is no JSON; None where it is, but not to be taken."""
+    return error.__cause__ if isinstance(error.__cause__, json.JSONDecodeError) else None
 
 
 class TooDeepError(JsonTextError):
@@ -64,7 +78,7 @@ def parse_json(text: str) -> Any:
     except UnicodeEncodeError as error:
         raise JsonTextError("a lone surrogate, which is no text") from error
     except json.JSONDecodeError as error:
-        raise JsonTextError(f"no JSON at character {error.pos + 1}: {error.msg}") from error
+        raise JsonTextError.of_syntax(error.pos, error) from error
     except KindError as error:
         raise JsonTextError(str(error)) from error
     except RecursionError:
@@ -242,24 +256,64 @@ def deeper_than(levels: int, text: str) -> bool:
 def more_values_than(limit: int, text: bytes) -> bool:
     """Whether a JSON text, which may be unsound, has more values in it than a limit.
 
-    Counted are the values in arrays and objects, not the outermost. Nothing is parsed: the time is
-    that of a few passes, whatever the text holds.
+    Counted are the values in arrays and objects, not the outermost, and the names of members.
+    Nothing is parsed: the time is that of a few passes, whatever the text holds.
     """
-    # A value is two bytes at least, with its comma or its brackets; most texts are done with here.
+    # Each is two bytes at least, with what stands by it; most texts are done with here.
     if len(text) <= 2 * limit or _separators(text) + text.count(b"{") <= limit:
         return False
-    # A value has one string at most, and its name; more of them are values too many.
-    bare, strings = _STRING_BYTES.subn(b"0", text, count=2 * limit + 1)
-    return strings > 2 * limit or _values_in_bare(bare) > limit
+    # What is counted has one string at most; more of them are too many.
+    bare, strings = _STRING_BYTES.subn(b"0", text, count=limit + 2)
+    return strings > limit + 1 or _values_in_bare(bare) > limit
 
 
 def values_in(text: bytes) -> int:
-    """How many values a sound JSON text has in its arrays and objects, at all levels."""
+    """How many values and names a sound JSON text has in its arrays and objects, at all levels."""
     return _values_in_bare(_STRING_BYTES.sub(b"0", text))
 
 
+def longer_written_out(limit: int, text: bytes) -> bool:
+    """Whether a JSON text, which may be unsound, is longer with its numbers written out.
+
+    `1e300` is 301 digits. Nothing is parsed; exponents below 10 are not counted.
+    """
+    if not may_be_longer(limit, text):
+        return False
+    length = len(text)
+    for found in _EXPONENTS.finditer(_STRING_BYTES.sub(b"0", text)):
+        length += int(found[1])
+        if length > limit:
+            return True
+    return length > limit
+
+
+def has_many_exponents(text: bytes) -> bool:
+    """Whether there are so many large exponents in a text that msgspec would take long over them.
+
+    It takes some ten microseconds for each; the standard json takes one.
+    """
+    if text.count(b"e2") + text.count(b"e3") + text.count(b"E") < _MANY:
+        return False
+    found = _EXPONENTS.finditer(_STRING_BYTES.sub(b"0", text))
+    return next(itertools.islice(found, _MANY, None), None) is not None
+
+
+def may_be_longer(limit: int, text: bytes) -> bool:
+    """As `longer_written_out`, by a glance; texts of many lines are mostly done with."""
+    if len(text) * _MOST_GROWTH <= limit:
+        return False
+    return len(text) + _LARGEST_EXPONENT * (text.count(b"e") + text.count(b"E")) > limit
+
+
+def length_written_out(text: bytes) -> int:
+    """How long a sound JSON text is with its numbers written out: see `longer_written_out`."""
+    return len(text) + sum(map(int, _EXPONENTS.findall(_STRING_BYTES.sub(b"0", text))))
+
+
 def _values_in_bare(text: bytes) -> int:
-    """The values of a text without strings: one behind each comma, one first in what has any.
+    """The values and names of a text without strings.
+
+    There is a value behind each comma, one first in what has any, and a name before each colon.
 
     In text that is no JSON objects may follow each other, and parsers for lines read them all.
     """
@@ -269,4 +323,4 @@ def _values_in_bare(text: bytes) -> int:
 
 
 def _separators(text: bytes) -> int:
-    return text.count(b",") + text.count(b"[") + text.count(b"{")
+    return text.count(b",") + text.count(b":") + text.count(b"[") + text.count(b"{")

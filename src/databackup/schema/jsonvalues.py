@@ -7,6 +7,7 @@ value, and as a Decimal otherwise, so that no digit is lost.
 from __future__ import annotations
 
 import decimal
+import operator
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
@@ -60,6 +61,8 @@ def number(text: str) -> int | float | decimal.Decimal:
     if not any(mark in text for mark in ".eE"):
         return -0.0 if text == "-0" else int(text)
     double = float(text)
+    if repr(double) == text:  # as most are written
+        return double
     try:
         exact = decimal.Decimal(text)
     except decimal.InvalidOperation:
@@ -70,22 +73,34 @@ def number(text: str) -> int | float | decimal.Decimal:
 
 
 def number_layout(value: decimal.Decimal) -> str:
-    """The canonical text of a number that is neither an int nor a double: its digits as a float's.
+    """The canonical text of a number that is held as a Decimal.
 
-    Plain notation where the first digit's exponent is from −5 to 15, otherwise scientific with `e`,
-    no plus sign and no padding.
+    An integer is its digits. Any other number has its digits as a float has them: plain notation
+    where the first digit's exponent is from −5 to 15, otherwise scientific with `e`, no plus sign
+    and no padding.
     """
-    sign, digits, exponent = value.normalize(_EXACT).as_tuple()
-    text = "".join(map(str, digits))
-    first = len(text) + int(exponent) - 1
+    sign, digits, exponent = _parts(_EXACT.to_sci_string(value))
+    if not digits:
+        return "0"
+    if exponent >= 0:
+        return sign + digits + "0" * exponent
+    first = len(digits) + exponent - 1
     if not _FIRST_PLAIN <= first <= _LAST_PLAIN:
-        fraction = f".{text[1:]}" if len(text) > 1 else ""
-        body = f"{text[0]}{fraction}e{first}"
-    elif first < 0:
-        body = "0." + "0" * (-first - 1) + text
-    else:
-        body = f"{text[: first + 1]}.{text[first + 1 :]}"
-    return "-" + body if sign else body
+        fraction = f".{digits[1:]}" if len(digits) > 1 else ""
+        return f"{sign}{digits[0]}{fraction}e{first}"
+    if first < 0:
+        return f"{sign}0.{'0' * (-first - 1)}{digits}"
+    return f"{sign}{digits[: first + 1]}.{digits[first + 1 :]}"
+
+
+def _parts(text: str) -> tuple[str, str, int]:
+    """Sign, digits without zeros around them, and exponent of a number's text."""
+    mantissa, _, power = text.replace("E", "e").partition("e")
+    sign = "-" if mantissa[0] == "-" else ""
+    whole, _, fraction = mantissa[len(sign) :].partition(".")
+    digits = (whole + fraction).lstrip("0")
+    stripped = digits.rstrip("0")
+    return sign, stripped, int(power or 0) - len(fraction) + len(digits) - len(stripped)
 
 
 def escape(value: Any, depth: int = 0) -> Any:
@@ -101,12 +116,16 @@ def escape(value: Any, depth: int = 0) -> Any:
 
 
 def canonical(value: Any, depth: int = 0) -> Any:
-    """The canonical form of a JSON value: keys sorted, numbers by value, `$json` as in `escape`."""
+    """The canonical form of a JSON value: keys sorted, numbers by value, `$json` as in `escape`.
+
+    It shares with the value what is the same in both.
+    """
     kind = type(value)
     if kind is list:
-        return _items(canonical, value, depth)
+        return _itself_or(_items(canonical, value, depth), value)
     if kind is dict:
-        return wrap(_members(canonical, value, sorted(map(_key, value)), depth))
+        members = _members(canonical, value, sorted(map(_key, value)), depth)
+        return wrap(_itself_or(members, value))
     if kind is float:
         return _canonical_float(_finite(value))
     if kind is decimal.Decimal:
@@ -188,6 +207,18 @@ def _members(
     return members
 
 
+def _itself_or(made: Any, value: Any) -> Any:
+    """What was made of a list or an object, or that one itself where nothing differs in it.
+
+    So a second large value is not held beside the first.
+    """
+    if type(value) is list:
+        is_same = all(map(operator.is_, made, value))
+    else:
+        is_same = [*made] == [*value] and all(map(operator.is_, made.values(), value.values()))
+    return value if is_same else made
+
+
 def _check_depth(depth: int) -> None:
     if depth >= MAX_DEPTH:
         raise KindError(f"JSON at most {MAX_DEPTH} levels deep", "a deeper value")
@@ -258,18 +289,19 @@ def _out_of_range(value: object) -> KindError:
     return KindError("a number in the range of a double", shown(value))
 
 
-def _canonical_float(value: float) -> int | float:
+def _canonical_float(value: float) -> Any:
     if not value.is_integer():
         return value
+    if abs(value) < 2**53:
+        return int(value)
     # 1e300 stands for the number its text names, not for the nearest binary fraction.
-    return int(value) if abs(value) < 2**53 else int(decimal.Decimal(repr(value)))
+    sign, digits, exponent = _parts(repr(value))
+    return msgspec.Raw((sign + digits + "0" * exponent).encode())
 
 
 def _canonical_decimal(value: decimal.Decimal) -> Any:
     _decimal_text(value)
-    if value == value.to_integral_value(context=_EXACT):
-        return int(value)
     double = float(value)
-    if decimal.Decimal(repr(double)) == value:
+    if not double.is_integer() and decimal.Decimal(repr(double)) == value:
         return double
     return msgspec.Raw(number_layout(value).encode())
