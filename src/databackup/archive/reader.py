@@ -126,7 +126,7 @@ class Archive:
                     batch = codec.strict_batch(lines, first)
                     count += len(lines)
                 else:
-                    count += len(batch.rows)
+                    count += len(batch)
                 if digest is not None:
                     digest.add(batch.canonical)
                 yield batch

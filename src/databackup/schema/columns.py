@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import functools
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -17,7 +16,7 @@ import msgspec
 
 from databackup.schema import kinds
 from databackup.schema.composite import Enum, Json, Native, Optional
-from databackup.schema.jsontext import SHORT
+from databackup.schema.jsontext import SHORT, have_plain_look
 from databackup.schema.jsonvalues import is_plain
 from databackup.schema.kind import ALWAYS, Kind
 from databackup.schema.offkind import Keep
@@ -49,7 +48,6 @@ _USUAL: Final = (
     | Json
     | Native
 )
-_EXPONENT: Final = re.compile(rb"e(?<=[0-9]e)")
 
 
 @attrs.frozen
@@ -218,17 +216,12 @@ def _are_plain(column: Column) -> bool:
         lines = _ENCODER.encode_lines(column)
     except (TypeError, ValueError):
         return False
-    return are_plain_texts(lines) or all(map(is_plain, column))
+    return _are_plain_lines(lines) or all(map(is_plain, column))
 
 
-def are_plain_texts(lines: bytes) -> bool:
-    """Whether lines of compact JSON can only be those of plain values, as far as a look tells.
-
-    Nothing in them can be a tag, or a number that is no integer, and none is long.
-    """
-    if b"$" in lines or b"." in lines or _EXPONENT.search(lines):
-        return False
-    return max(map(len, lines.split(b"\n"))) <= SHORT
+def _are_plain_lines(lines: bytes) -> bool:
+    """Whether lines of compact JSON can only be those of plain values, as far as a look tells."""
+    return have_plain_look(lines) and max(map(len, lines.split(b"\n"))) <= SHORT
 
 
 def key_columns(kinds_: Iterable[Kind], columns: Iterable[Column]) -> list[Column]:

@@ -52,13 +52,10 @@ def columns_of(lines: Iterable[bytes], width: int) -> list[list[Any]]:
     values.pop()  # behind the last line's end
     columns = [values[place::width] for place in range(width)]
     left = text.count("\\")
-    if left:
-        nulls = [column.count(_NULL) for column in columns]
-        left -= sum(nulls)
-        columns = [
-            [None if value == _NULL else value for value in column] if count else column
-            for column, count in zip(columns, nulls, strict=True)
-        ]
+    for place, column in enumerate(columns):
+        if left and (nulls := column.count(_NULL)):
+            columns[place] = [None if value == _NULL else value for value in column]
+            left -= nulls
     return [list(map(_unescaped, column)) for column in columns] if left else columns
 
 

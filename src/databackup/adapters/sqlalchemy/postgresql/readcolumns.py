@@ -13,9 +13,8 @@ import msgspec
 
 from databackup.adapters.sqlalchemy.postgresql.forms import TEXTS
 from databackup.schema import composite, kinds
-from databackup.schema.columns import are_plain_texts, present
-from databackup.schema.jsontext import parse_all_fast
-from databackup.schema.jsonvalues import is_plain
+from databackup.schema.columns import present
+from databackup.schema.jsontext import parse_all_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     Read = Callable[[Texts], list[Any] | None]
     ReadColumn = Callable[[list[str | None]], list[Any] | None]
 
-_ENCODER: Final = msgspec.json.Encoder()
 _INTEGERS: Final = msgspec.json.Decoder(list[int])
 _FLOATS: Final = msgspec.json.Decoder(list[float])
 _NAIVE: Final = msgspec.json.Decoder(list[Annotated[datetime.datetime, msgspec.Meta(tz=False)]])
@@ -131,14 +129,6 @@ def _bytes(texts: Texts) -> list[Any]:
     return [bytes.fromhex(text[2:]) for text in texts]
 
 
-def _json(texts: Texts) -> list[Any] | None:
-    values = parse_all_fast(texts)
-    if values is None:
-        return None
-    lines = _ENCODER.encode_lines(values)
-    return values if are_plain_texts(lines) or all(map(is_plain, values)) else None
-
-
 _READERS: Final[dict[tuple[type[Kind], str], Read]] = {
     (kinds.Bool, "bool"): lambda texts: list(map(_BOOLS.__getitem__, texts)),
     **{(kinds.Int, name): _integers for name in ("int2", "int4", "int8")},
@@ -150,6 +140,6 @@ _READERS: Final[dict[tuple[type[Kind], str], Read]] = {
     (kinds.DateTime, "timestamp"): _naive,
     (kinds.DateTimeTz, "timestamptz"): _aware,
     (kinds.UUID, "uuid"): _as_they_are,
-    (composite.Json, "json"): _json,
-    (composite.Json, "jsonb"): _json,
+    (composite.Json, "json"): parse_all_plain,
+    (composite.Json, "jsonb"): parse_all_plain,
 }

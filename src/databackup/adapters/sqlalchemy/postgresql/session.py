@@ -14,6 +14,7 @@ from databackup.adapters.sqlalchemy.postgresql.copying import (
     TableColumns,
     ended,
 )
+from databackup.adapters.sqlalchemy.postgresql.indexes import WORTH, DroppedIndexes
 from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
 from databackup.errors import StoreFailed
 from databackup.repository import BATCH_SIZE
@@ -230,7 +231,11 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
         self, collection: Collection, count: int
     ) -> Iterator[Callable[[Forms | list[Row]], None]]:
         plan = self._plan(collection)
+        details = plan.info.details
+        indexes = DroppedIndexes(self._driver, details.name, details.oid)
         with self._writing(plan):
+            if count >= WORTH:
+                indexes.drop()
             writer = CopyWriter(self._driver, self._columns[collection.name])
 
         def insert(batch: Forms | list[Row]) -> None:
@@ -245,6 +250,7 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
             raise
         with self._writing(plan):
             writer.end()
+            indexes.make()
 
     def _suspend(self) -> None:
         if not self._constraints.are_suspended:
