@@ -117,7 +117,7 @@ class Archive:
         digest = Digest(name) if digests else None
         count = 0
         with self._noticing_a_swap(scanner):
-            for block in scanner.blocks():
+            for block in scanner.blocks(compression.CHUNK // codec.codec.weight):
                 first = count + 1
                 self._require_within_limits(block, name, first, scanner)
                 batch = codec.batch(block, first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -59,6 +60,7 @@ class RecordCodec:
         self.collection = collection
         self.codec = codec or collection.codec
         self._wide = text.BlockDecoder(self.codec.record_type or Any)
+        self._members = [operator.attrgetter(name) for name in self.codec.members]
         narrow = self.codec.narrow_type
         self._narrow = None if narrow is None else text.BlockDecoder(narrow)
 
@@ -135,11 +137,11 @@ class RecordCodec:
                 rows = self.codec.decode(records)
                 canonical = functools.partial(self.canonical, rows)
             else:
-                values = list(map(msgspec.structs.astuple, records))
                 narrow = self._narrow is not None
-                batch = self._batch_of_forms(values, records, lines, first, narrow=narrow)
+                batch = self._batch_of_forms(records, lines, first, narrow=narrow)
                 if batch is not None:
                     return batch
+                values = list(map(msgspec.structs.astuple, records))
                 plain = self.codec.are_plain(values)
                 rows = self.codec.read(values, plain=plain, narrow=narrow)
                 canonical = functools.partial(self._canonical, rows, records, lines, plain=plain)
@@ -149,11 +151,15 @@ class RecordCodec:
         return Batch(rows, numbers, make_canonical=canonical)
 
     def _batch_of_forms(
-        self, values: list[Row], records: list[Any], lines: bytes, first: int, *, narrow: bool
+        self, records: list[Any], lines: bytes, first: int, *, narrow: bool
     ) -> Batch | None:
         """The batch of records whose forms are all as usual: nothing needs to be made of them."""
-        read = functools.partial(self.codec.read, values, plain=True, narrow=narrow)
-        forms = Forms(list(zip(*values, strict=True)), read)
+
+        def read() -> list[Row]:
+            values = list(map(msgspec.structs.astuple, records))
+            return self.codec.read(values, plain=True, narrow=narrow)
+
+        forms = Forms([list(map(get, records)) for get in self._members], read)
         if not self.codec.columns.are_sound(forms.columns, narrow=narrow):
             return None
         return Batch(

@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 
+from databackup.archive.compression import CHUNK
 from databackup.archive.format import END_START, SEAL_LENGTH
 from databackup.errors import ArchiveInvalid, ArchiveTruncated, LimitExceeded
 
@@ -104,15 +105,19 @@ class Scanner:
             parts.append(self._buffer)
         self._buffer = b"".join(parts)
 
-    def blocks(self) -> Iterator[bytes]:
+    def blocks(self, size: int = CHUNK) -> Iterator[bytes]:
         """The record lines up to the line that closes their collection, many at a time.
 
+        As many at a time as are in `size` bytes, one at least.
         Lines are separated by a comma and a line feed; the last one of a block has neither.
         """
         while self.peek(1) != b"]":
             self._await_line("record", self._limits.record)
             close = _CLOSE.search(self._buffer)
             cut = close.start() if close else self._buffer.rfind(b"\n")
+            if cut > size:
+                within = self._buffer.rfind(b"\n", 0, size)
+                cut = within if within > 0 else self._buffer.find(b"\n")
             block, self._buffer = self._buffer[:cut], self._buffer[cut + 1 :]
             is_last = self.peek(1) == b"]"
             if block.endswith(b",") == is_last:

@@ -77,6 +77,8 @@ class Codec:
         """What msgspec reads a record as; None for many fields, and where some name cannot be a
         member of a type.
         """
+        self.members = () if self.record_type is None else self.record_type.__struct_fields__
+        """The names of a record's members in Python, in the order of fields."""
         self.narrow_type = None if is_wide else _narrow_type(names, self._forms)
         """As `record_type`, for records nearly all of whose values are read as they are."""
         self.make = make = self.record_type or _dict_maker(names)
@@ -87,6 +89,8 @@ class Codec:
         self._plain = (
             _Functions(self._forms, make, patience, self._json) if self._json else self._any
         )
+        self.weight = 2 if self._json else 1
+        """By how much batches are to be smaller: what values hold wakes the garbage collector."""
         self._is_sorted = list(names) == sorted(names)
         self._validator = compile_validator if validated else _accept_all
         self._sort_keys = _compile_sort_keys(collection)

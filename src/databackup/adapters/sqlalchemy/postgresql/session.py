@@ -103,6 +103,7 @@ class PostgreSQLSnapshot(SQLSnapshot):
     ) -> Iterator[Forms | list[Row]]:
         plan = self._plan(collection)
         columns = self._columns[collection.name]
+        size = max(1, batch_size // collection.codec.weight)
         doing = f"{plan.collection} cannot be read"
         with self._errors(doing):
             reader = CopyReader(self._driver, self._select(plan, map(_text, plan.columns)))
@@ -111,7 +112,7 @@ class PostgreSQLSnapshot(SQLSnapshot):
             while True:
                 SQLSnapshot._require_open(self)
                 with self._errors(doing):
-                    lines = reader.fetch(batch_size)
+                    lines = reader.fetch(size)
                 if not lines:
                     return
                 yield columns.batch(lines)
