@@ -10,7 +10,7 @@ import contextlib
 import functools
 import itertools
 import json
-from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 

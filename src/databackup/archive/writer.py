@@ -71,7 +71,9 @@ class ArchiveWriter:
         codec = RecordCodec(collection, self._codecs.get(collection.name))
         digest = Digest(collection.name)
         order = _OrderCheck(codec) if self._header.in_key_order(collection.name) else None
-        for rows in filter(None, batches):
+        for rows in batches:
+            if not rows:
+                continue
             lines, canonical = codec.lines(rows, digest.count + 1)
             if order is not None:
                 order.check(rows)
@@ -111,8 +113,8 @@ class _OrderCheck:
 
     def check(self, rows: Forms | list[Row]) -> None:
         codec = self._codec.codec
-        is_forms = isinstance(rows, Forms)
-        keys = self._last + (codec.sort_keys_of(rows) if is_forms else codec.sort_keys(rows))
+        found = codec.sort_keys_of(rows) if isinstance(rows, Forms) else codec.sort_keys(rows)
+        keys = self._last + found
         self._last = keys[-1:]
         if not all(map(operator.lt, keys, keys[1:])):
             raise StoreFailed(f"the store does not yield {self._codec.collection} in key order")

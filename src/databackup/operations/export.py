@@ -85,9 +85,7 @@ class _Export:
                 for collection in self._repository.schema.ordered
             )
 
-    def _batches(
-        self, snapshot: Snapshot, collection: Collection
-    ) -> Iterator[Forms | list[Row]]:
+    def _batches(self, snapshot: Snapshot, collection: Collection) -> Iterator[Forms | list[Row]]:
         total = snapshot.count(collection)
         done = 0
         for rows in forms_of(snapshot, collection):

@@ -22,11 +22,11 @@ from databackup.schema.kind import ALWAYS, Kind
 from databackup.schema.offkind import Keep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     Column = Sequence[Any]
     Row = tuple[Any, ...]
-    _Test = Callable[[Column], bool]
+    Test = Callable[[Column], bool]
 
 _ENCODER: Final = msgspec.json.Encoder()
 _NUMBERS: Final = msgspec.json.Decoder(list[float])
@@ -83,18 +83,16 @@ class Columns:
         self.are_usual = all(isinstance(inner_kind(kind), _USUAL) for kind in self._kinds)
 
     @functools.cached_property
-    def _tests(self) -> list[tuple[int, _Test]]:
+    def _tests(self) -> list[tuple[int, Test]]:
         return [(n, test) for n, kind in enumerate(self._kinds) if (test := _test(kind))]
 
     @functools.cached_property
-    def _narrow_tests(self) -> list[tuple[int, _Test]]:
+    def _narrow_tests(self) -> list[tuple[int, Test]]:
         return [(n, test) for n, test in self._tests if self._kinds[n].narrow_wire is None]
 
     @functools.cached_property
     def _canonical(self) -> list[tuple[int, Callable[[Column], Column]]]:
-        return [
-            (n, convert) for n, kind in enumerate(self._kinds) if (convert := _canonical(kind))
-        ]
+        return [(n, convert) for n, kind in enumerate(self._kinds) if (convert := _canonical(kind))]
 
     def are_sound(self, columns: Sequence[Column], *, narrow: bool = False) -> bool:
         """Whether columns, as msgspec has read them, are those of `Forms`.
@@ -159,24 +157,16 @@ def _without_zeros(texts: Column) -> Column:
 # -- which columns are sound -------------------------------------------------------------------
 
 
-def _test(kind: Kind) -> _Test | None:
+def _test(kind: Kind) -> Test | None:
     """The test of a kind's column, None where msgspec's types say it all."""
     if kind.decodes_itself == ALWAYS:
         return None
     inner = inner_kind(kind)
     if inner.decodes_itself == ALWAYS:
         return _have_no_tag
-    if isinstance(inner, kinds.Decimal):
-        return _are_decimals
-    if isinstance(inner, Json):
-        return _are_plain
-    if isinstance(inner, kinds.Int):
-        return functools.partial(_are_of, int)
-    if isinstance(inner, kinds.Float):
-        return functools.partial(_are_of, float)
     if isinstance(inner, Enum):
         return functools.partial(_are_among, inner.values)
-    return _are_utc
+    return _TESTS[type(inner)]
 
 
 def _are_of(type_: type[Any], column: Column) -> bool:
@@ -189,7 +179,7 @@ def _have_no_tag(column: Column) -> bool:
 
 def _are_utc(column: Column) -> bool:
     utc = datetime.UTC
-    return all([type(v) is datetime.datetime and v.tzinfo is utc for v in present(column)])
+    return all(type(v) is datetime.datetime and v.tzinfo is utc for v in present(column))
 
 
 def _are_among(values: Sequence[Any], column: Column) -> bool:
@@ -224,9 +214,13 @@ def _are_plain_lines(lines: bytes) -> bool:
     return have_plain_look(lines) and max(map(len, lines.split(b"\n"))) <= SHORT
 
 
-def key_columns(kinds_: Iterable[Kind], columns: Iterable[Column]) -> list[Column]:
-    """Columns of a key as values that compare with each other."""
-    return [values_of(kind, column) for kind, column in zip(kinds_, columns, strict=True)]
+_TESTS: Final[dict[type[Kind], Test]] = {
+    kinds.Int: functools.partial(_are_of, int),
+    kinds.Float: functools.partial(_are_of, float),
+    kinds.Decimal: _are_decimals,
+    kinds.DateTimeTz: _are_utc,
+    Json: _are_plain,
+}
 
 
 def values_of(kind: Kind, column: Column) -> Column:

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import datetime
 import functools
-import itertools
-import operator
 import re
 import uuid
 from typing import TYPE_CHECKING, Any, Final
@@ -22,26 +20,24 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from databackup.errors import Problem
-from databackup.schema import kinds
-from databackup.schema.columns import Columns, key_columns
+from databackup.schema.columns import Columns
 from databackup.schema.composite import Json
 from databackup.schema.jsonvalues import is_plain
 from databackup.schema.kind import ALWAYS, Kind, KindError
-from databackup.schema.offkind import RawText
+from databackup.schema.sortkeys import compile_sort_keys, sort_keys_of
 from databackup.schema.validation import compile_validator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from databackup.schema.columns import Forms
-    from databackup.schema.model import Collection, Field
+    from databackup.schema.model import Collection
 
     _Convert = Callable[[list[Any]], list[Any]]
     _Step = Callable[[Any], Any] | None
 
 Row = tuple[Any, ...]
 Key = tuple[Any, ...]
-_TYPE_RANK = {bool: 1, int: 1, float: 1, str: 2, RawText: 2, bytes: 3}
 # What the kinds' expressions speak of.
 SCOPE: Final = {
     "date": datetime.date,
@@ -93,7 +89,7 @@ class Codec:
         """By how much batches are to be smaller: what values hold wakes the garbage collector."""
         self._is_sorted = list(names) == sorted(names)
         self._validator = compile_validator if validated else _accept_all
-        self._sort_keys = _compile_sort_keys(collection)
+        self._sort_keys = compile_sort_keys(collection)
 
     def are_plain(self, rows: Iterable[Row]) -> bool:
         """Whether nothing needs to be done to any value of a json field: see `is_plain`."""
@@ -153,14 +149,7 @@ class Codec:
 
     def sort_keys_of(self, forms: Forms) -> list[Any]:
         """As `sort_keys`, for records that are had as forms."""
-        positions = self._collection.key_positions
-        columns = key_columns(
-            [self._forms[position] for position in positions],
-            [forms.columns[position] for position in positions],
-        )
-        if any(_needs_rank(self._collection.fields[position]) for position in positions):
-            return [tuple(map(_ranked, key)) for key in zip(*columns, strict=True)]
-        return list(zip(*columns, strict=True) if len(columns) > 1 else itertools.chain(*columns))
+        return sort_keys_of(self._collection, forms)
 
     def key(self, row: Row) -> Key:
         """The key of a row."""
@@ -394,34 +383,3 @@ def _inline(condition: str, value: str, function: str) -> str:
         return value
     call = f"{function}({value})"
     return f"({value} if {condition.format(v=value)} else {call})" if condition else call
-
-
-def _compile_sort_keys(collection: Collection) -> Callable[[list[Any]], list[Any]]:
-    positions = collection.key_positions
-    if not positions:
-        return lambda _rows: []
-    fields = [collection.fields[position] for position in positions]
-    if not any(_needs_rank(field) for field in fields):
-        pick = operator.itemgetter(*positions)
-        return lambda rows: list(map(pick, rows))
-
-    def ranked(row: Row) -> tuple[Any, ...]:
-        return tuple(_ranked(row[position]) for position in positions)
-
-    return lambda rows: list(map(ranked, rows))
-
-
-def _needs_rank(field: Field) -> bool:
-    """Whether values of a field do not all compare with each other: tags, or NaN."""
-    return field.off_kind == "keep" or isinstance(field.value_kind, kinds.Float | kinds.Decimal)
-
-
-def _ranked(value: Any) -> tuple[int, int, Any]:
-    if value is None:
-        return -1, 0, 0
-    rank = _TYPE_RANK.get(type(value), 0)
-    if rank == _TYPE_RANK[str]:
-        return rank, 0, value.data if type(value) is RawText else value.encode()
-    if value != value:  # noqa: PLR0124 - NaN alone differs from itself; it follows all numbers
-        return rank, 1, 0
-    return rank, 0, value

@@ -40,7 +40,7 @@ class CopyReader:
         self._queue: RowQueue | None = None
         driver.execute(f"SAVEPOINT {_SAVEPOINT}")
         self._copying: Any = driver.cursor().copy(f"COPY ({sql}) TO STDOUT {TEXT}")
-        self._lines: Iterator[bytes] = iter(self._copying.__enter__())
+        self._lines: Iterator[Any] = iter(self._copying.__enter__())
 
     def fetch(self, size: int) -> list[bytes]:
         """Up to so many lines, none at the end."""

@@ -113,6 +113,7 @@ def _checked_text(value: str) -> str:
 
 
 def length_of(type_: Type) -> int | None:
+    """How many characters a type of text holds, None for any number."""
     if type_.name in ("varchar", "bpchar") and type_.modifier >= _HEADER:
         return type_.modifier - _HEADER
     return None

@@ -79,7 +79,7 @@ def _as_they_are(texts: Texts) -> list[Any]:
 
 def _integers(texts: Texts) -> list[Any]:
     values = _INTEGERS.decode(f"[{','.join(texts)}]")
-    if -kinds.MAX_PLAIN_INT <= min(values) and max(values) <= kinds.MAX_PLAIN_INT:
+    if min(values) >= -kinds.MAX_PLAIN_INT and max(values) <= kinds.MAX_PLAIN_INT:
         return values
     return [v if abs(v) <= kinds.MAX_PLAIN_INT else str(v) for v in values]
 

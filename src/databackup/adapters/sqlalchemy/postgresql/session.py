@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from typing import TYPE_CHECKING, Any, Final
 
 from databackup.adapters.sqlalchemy.postgresql.catalogue import driver_sql, quoted
@@ -14,11 +13,11 @@ from databackup.adapters.sqlalchemy.postgresql.copying import (
     TableColumns,
     ended,
 )
+from databackup.adapters.sqlalchemy.postgresql.cursors import Reader
 from databackup.adapters.sqlalchemy.postgresql.indexes import WORTH, DroppedIndexes
 from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
 from databackup.errors import StoreFailed
 from databackup.repository import BATCH_SIZE
-from databackup.spill import RowQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,46 +30,14 @@ if TYPE_CHECKING:
     from databackup.schema import Collection, Reference
     from databackup.schema.columns import Forms
 
-_SET_ASIDE: Final = 1000
-_CURSORS: Final = itertools.count()
 # COPY writes these as a cast to text does.
 _OF_THEMSELVES: Final = frozenset(
-    "int2 int4 int8 float4 float8 numeric text varchar bytea date time timestamp timestamptz uuid"
-    " json jsonb".split()
+    {
+        *("int2", "int4", "int8", "float4", "float8", "numeric", "text", "varchar", "bytea"),
+        *("date", "time", "timestamp", "timestamptz", "uuid", "json", "jsonb"),
+    }
 )
 _TEXT_LIKE: Final = ("text", "varchar", "bpchar", "name", "citext", "enum", "char")
-
-
-class Reader:
-    """The rows of a query, through a cursor of the server's."""
-
-    def __init__(self, driver: psycopg.Connection[Any], sql: str) -> None:
-        self._cursor = driver.cursor(f"databackup_{next(_CURSORS)}")
-        self._queue: RowQueue | None = None
-        self._rest: Iterator[Row] = iter(())
-        self._cursor.execute(sql)
-
-    def fetch(self, size: int) -> list[Row]:
-        """Up to so many rows, none at the end."""
-        if self._queue is None:
-            return self._cursor.fetchmany(size)
-        return list(itertools.islice(self._rest, size))
-
-    def set_aside(self) -> None:
-        """Read what is left to a place on disk, and close the cursor."""
-        if self._queue is not None:
-            return
-        self._queue = RowQueue()
-        while rows := self._cursor.fetchmany(_SET_ASIDE):
-            self._queue.put(rows)
-        self._rest = itertools.chain.from_iterable(self._queue.batches())
-        self._cursor.close()
-
-    def close(self) -> None:
-        """End reading."""
-        if self._queue is not None:
-            self._queue.close()
-        self._cursor.close()
 
 
 class PostgreSQLSnapshot(SQLSnapshot):
@@ -110,7 +77,7 @@ class PostgreSQLSnapshot(SQLSnapshot):
         self._copying = reader
         with ended(reader, self._dialect.errors):
             while True:
-                SQLSnapshot._require_open(self)
+                super()._require_open()
                 with self._errors(doing):
                     lines = reader.fetch(size)
                 if not lines:
