@@ -132,10 +132,11 @@ def test_all_at_once_is_as_one_by_one(engine: Engine, rows: list[Any]) -> None:
     assert expected == exact_rows(THINGS, found)
 
 
+MOMENT = datetime.datetime.fromisoformat("2024-01-01T00:00:00")
 USUAL: tuple[Any, ...] = (
     1, True, 2, 3, 4, 1.5, Decimal("1.50"), Decimal("2.50"), 'a\t"\\n\n', "b", "c", b"\0\\",
-    datetime.date(2024, 2, 29), datetime.time(1, 2, 3), datetime.datetime(2024, 1, 1, 0, 0, 0, 50),
-    datetime.datetime(2024, 1, 1), datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC),
+    datetime.date(2024, 2, 29), datetime.time(1, 2, 3), MOMENT.replace(microsecond=50),
+    MOMENT, datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC),
     uuid.UUID(int=7), {"a": [1, "x"]}, ["é\n"], "grün",
 )  # fmt: skip
 
