@@ -26,6 +26,7 @@ _GZIP_LEVEL: Final = 6
 EXPANSION: Final[dict[Compression, int]] = {"gzip": 200, "zstd": 2500}
 """How many times its size honest data may grow; docs/explanation/decisions.md has the numbers."""
 _HARMLESS: Final = 128 * 1024 * 1024  # bytes that may come out at any ratio
+_JOB: Final = 2 * 1024 * 1024  # bytes that zstd's thread takes at once; it holds a few times that
 _PIECE: Final = 16 * 1024
 
 
@@ -80,9 +81,7 @@ def compress(
     if compression == "gzip":
         compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WBITS)
     else:
-        zstd = _zstd()
-        parameter = zstd.CompressionParameter
-        compressor = zstd.ZstdCompressor(options={parameter.checksum_flag: 1})
+        compressor = _zstd_compressor()
     for piece in _pieces(chunks, CHUNK):
         ratio.add_plain(len(piece))  # before its packed bytes: a reader has at least as many
         if packed := compressor.compress(piece):
@@ -170,6 +169,16 @@ _EXPANDERS: dict[Compression, Callable[[Iterator[bytes]], Iterator[bytes]]] = {
     "gzip": _gunzip,
     "zstd": _unzstd,
 }
+
+
+def _zstd_compressor() -> Any:
+    """A compressor with a thread of its own, where the library was built for that."""
+    zstd = _zstd()
+    parameter = zstd.CompressionParameter
+    options = {parameter.checksum_flag: 1}
+    if parameter.nb_workers.bounds()[1]:
+        options |= {parameter.nb_workers: 1, parameter.job_size: _JOB}
+    return zstd.ZstdCompressor(options=options)
 
 
 def _zstd() -> Any:

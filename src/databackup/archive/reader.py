@@ -115,7 +115,7 @@ class Archive:
         digest = Digest(name) if digests else None
         count = 0
         with self._noticing_a_swap(scanner):
-            for block in scanner.blocks():
+            for block in scanner.blocks(compression.CHUNK // codec.codec.weight):
                 first = count + 1
                 self._require_within_limits(block, name, first, scanner)
                 batch = codec.batch(block, first)
@@ -124,7 +124,7 @@ class Archive:
                     batch = codec.strict_batch(lines, first)
                     count += len(lines)
                 else:
-                    count += len(batch.rows)
+                    count += len(batch)
                 if digest is not None:
                     digest.add(batch.canonical)
                 yield batch
@@ -181,16 +181,11 @@ def open_archive(source: files.PathOrFile, limits: Limits | None = None) -> Iter
         packing = compression.by_content(files.read(file, 4))
 
         def stream() -> Iterator[bytes]:
-            file.seek(start)
             expansion = limits.expansion_of(packing)
-            return compression.decompress(files.chunks(file), packing, expansion)
+            return compression.decompress(files.chunks(file, start), packing, expansion)
 
         def lines_before(offset: int) -> int:
-            here = file.tell()
-            try:
-                return _count_lines(stream(), offset)
-            finally:
-                file.seek(here)
+            return _count_lines(stream(), offset)
 
         def scan() -> Scanner:
             return Scanner(stream(), limits, lines_before)

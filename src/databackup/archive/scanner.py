@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 
+from databackup.archive.compression import CHUNK
 from databackup.archive.format import END_START, SEAL_LENGTH
 from databackup.errors import ArchiveInvalid, ArchiveTruncated, LimitExceeded
 from databackup.schema.jsonshort import LONG
@@ -106,14 +107,15 @@ class Scanner:
             held += self._buffer
             self._buffer = bytes(held)
 
-    def blocks(self) -> Iterator[bytes]:
+    def blocks(self, size: int = CHUNK) -> Iterator[bytes]:
         """The record lines up to the line that closes their collection, many at a time.
 
-        Lines are separated by a comma and a line feed; the last one of a block has neither.
+        As many at a time as are in `size` bytes, one at least. Lines are separated by a comma and a
+        line feed; the last one of a block has neither.
         """
         while self.peek(1) != b"]":
             self._await_line("record", self._limits.record)
-            cut = self._end_of_block()
+            cut = self._end_of_block(size)
             block, self._buffer = self._buffer[:cut], self._buffer[cut + 1 :]
             is_last = self.peek(1) == b"]"
             if block.endswith(b",") == is_last:
@@ -124,11 +126,15 @@ class Scanner:
             yield block
             del block  # before the next one is read
 
-    def _end_of_block(self) -> int:
+    def _end_of_block(self, size: int) -> int:
         if len(self._buffer) > LONG and (first := self._buffer.find(b"\n")) > LONG:
             return first  # what is long is not copied with its neighbours
         close = _CLOSE.search(self._buffer)
-        return close.start() if close else self._buffer.rfind(b"\n")
+        cut = close.start() if close else self._buffer.rfind(b"\n")
+        if cut > size:
+            within = self._buffer.rfind(b"\n", 0, size)
+            cut = within if within > 0 else self._buffer.find(b"\n")
+        return cut
 
     def lines(self, block: bytes) -> list[bytes]:
         """The lines of the block just read, without their commas."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import datetime
 import functools
-import operator
 import re
 import uuid
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -21,17 +20,18 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 
 from databackup.errors import Problem
-from databackup.schema import kinds
+from databackup.schema.columns import Columns
 from databackup.schema.composite import Json
 from databackup.schema.jsonvalues import is_plain
 from databackup.schema.kind import ALWAYS, Kind, KindError
-from databackup.schema.offkind import RawText
+from databackup.schema.sortkeys import compile_sort_keys, sort_keys_of
 from databackup.schema.validation import compile_validator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from databackup.schema.model import Collection, Field
+    from databackup.schema.columns import Forms
+    from databackup.schema.model import Collection
 
     _Convert = Callable[[list[Any]], list[Any]]
     _Step = Callable[[Any], Any] | None
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 Key = tuple[Any, ...]
-_TYPE_RANK = {bool: 1, int: 1, float: 1, str: 2, RawText: 2, bytes: 3}
 # What the kinds' expressions speak of.
 SCOPE: Final = {
     "date": datetime.date,
@@ -87,6 +86,26 @@ class Codec:
         return self._type([form.wire for form in self._forms])
 
     @functools.cached_property
+    def members(self) -> tuple[str, ...]:
+        """The names of a record's members in Python, in the order of fields."""
+        return () if self.record_type is None else self.record_type.__struct_fields__
+
+    @functools.cached_property
+    def make(self) -> Callable[..., Any]:
+        """Makes a record of its forms, in the order of fields."""
+        return self._maker(compiled=True)
+
+    @functools.cached_property
+    def columns(self) -> Columns:
+        """What is done to columns of forms."""
+        return Columns(self._forms)
+
+    @property
+    def weight(self) -> int:
+        """By how much batches are to be smaller: what values hold wakes the garbage collector."""
+        return 2 if self._json else 1
+
+    @functools.cached_property
     def narrow_type(self) -> type[Any] | None:
         """As `record_type`, for records nearly all of whose values are read as they are."""
         wires = [form.wire for form in self._forms]
@@ -117,7 +136,7 @@ class Codec:
 
     @functools.cached_property
     def _sort_keys(self) -> Callable[[list[Any]], list[Any]]:
-        return _compile_sort_keys(self._collection)
+        return compile_sort_keys(self._collection)
 
     @functools.cached_property
     def _is_sorted(self) -> bool:
@@ -188,6 +207,10 @@ class Codec:
     def sort_keys(self, rows: list[Row]) -> list[Any]:
         """What rows are ordered by, comparable with each other: numbers, then text, then bytes."""
         return self._sort_keys(rows)
+
+    def sort_keys_of(self, forms: Forms) -> list[Any]:
+        """As `sort_keys`, for records that are had as forms."""
+        return sort_keys_of(self._collection, forms)
 
     def key(self, row: Row) -> Key:
         """The key of a row."""
@@ -446,34 +469,3 @@ def _inline(condition: str, value: str, function: str) -> str:
         return value
     call = f"{function}({value})"
     return f"({value} if {condition.format(v=value)} else {call})" if condition else call
-
-
-def _compile_sort_keys(collection: Collection) -> Callable[[list[Any]], list[Any]]:
-    positions = collection.key_positions
-    if not positions:
-        return lambda _rows: []
-    fields = [collection.fields[position] for position in positions]
-    if not any(_needs_rank(field) for field in fields):
-        pick = operator.itemgetter(*positions)
-        return lambda rows: list(map(pick, rows))
-
-    def ranked(row: Row) -> tuple[Any, ...]:
-        return tuple(_ranked(row[position]) for position in positions)
-
-    return lambda rows: list(map(ranked, rows))
-
-
-def _needs_rank(field: Field) -> bool:
-    """Whether values of a field do not all compare with each other: tags, or NaN."""
-    return field.off_kind == "keep" or isinstance(field.value_kind, kinds.Float | kinds.Decimal)
-
-
-def _ranked(value: Any) -> tuple[int, int, Any]:
-    if value is None:
-        return -1, 0, 0
-    rank = _TYPE_RANK.get(type(value), 0)
-    if rank == _TYPE_RANK[str]:
-        return rank, 0, value.data if type(value) is RawText else value.encode()
-    if value != value:  # noqa: PLR0124 - NaN alone differs from itself; it follows all numbers
-        return rank, 1, 0
-    return rank, 0, value

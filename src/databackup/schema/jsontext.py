@@ -21,7 +21,7 @@ _DECODER: Final = msgspec.json.Decoder()
 _LIST: Final = msgspec.json.Decoder(list[Any])
 _SPACES: Final = b" \t\r\n"
 _SPACES_IN_LINES: Final = b" \t\r"
-_SHORT: Final = 2 * MAX_DEPTH  # the shortest text that may be too deep, or have too long a number
+SHORT: Final = 2 * MAX_DEPTH  # the shortest text that may be too deep, or have too long a number
 # A record holds its fields' values one level further in; tags and $json add two at each level.
 _MAX_BRACKETS: Final = 3 * MAX_DEPTH
 # It matches from every quote on: were it to fail at the end, it would be tried from the next one.
@@ -30,6 +30,7 @@ _BRACKETS: Final = re.compile(rf"{_STRING_TEXT}|[\[{{]++|[\]}}]++", re.DOTALL)
 _OBJECT_ENDS: Final = re.compile(rf"{_STRING_TEXT}|\}}", re.DOTALL)
 _NUMBERS: Final = re.compile(rf"{_STRING_TEXT}|[-\dIN][-+.\w]*+", re.DOTALL)
 _EXPONENTS: Final = re.compile(rb"[0-9][eE]\+?0*+([1-9][0-9]{1,2})(?![0-9])")
+_EXPONENT: Final = re.compile(rb"e(?<=[0-9]e)")
 _STRING_BYTES: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _LARGEST_EXPONENT: Final = 308
 _MANY: Final = 1000  # in a text of a batch, at least
@@ -101,7 +102,7 @@ def parse_fast(text: str) -> tuple[Any] | None:
         return None
     if not _alike(given, written, _SPACES):
         return None
-    return (value,) if len(given) <= _SHORT or is_plain(value) else None
+    return (value,) if len(given) <= SHORT or is_plain(value) else None
 
 
 def parse_all_fast(texts: list[str]) -> list[Any] | None:
@@ -109,6 +110,30 @@ def parse_all_fast(texts: list[str]) -> list[Any] | None:
 
     Each text is on a line of its own, before and after.
     """
+    found = _read_lines(texts)
+    if found is None:
+        return None
+    values, longest, _ = found
+    return values if longest <= SHORT or all(map(is_plain, values)) else None
+
+
+def parse_all_plain(texts: list[str]) -> list[Any] | None:
+    """As `parse_all_fast`; None as well where not all values are plain (`is_plain`)."""
+    found = _read_lines(texts)
+    if found is None:
+        return None
+    values, longest, written = found
+    is_clear = longest <= SHORT and have_plain_look(written)
+    return values if is_clear or all(map(is_plain, values)) else None
+
+
+def have_plain_look(text: bytes) -> bool:
+    """Whether compact JSON can have no tag in it, and no number but integers."""
+    return b"$" not in text and b"." not in text and not _EXPONENT.search(text)
+
+
+def _read_lines(texts: list[str]) -> tuple[list[Any], int, bytes] | None:
+    """The values of JSON texts, the most bytes of one of them, and all as they are written."""
     try:
         given = ",\n".join(texts).encode()
         values: list[Any] = _LIST.decode(b"[" + given + b"]")
@@ -119,7 +144,7 @@ def parse_all_fast(texts: list[str]) -> list[Any] | None:
     if len(values) != len(texts) or not _alike(given + b",\n", written, _SPACES_IN_LINES):
         return None
     longest = max(map(len, texts), default=0) * (1 if given.isascii() else 4)
-    return values if longest <= _SHORT or all(map(is_plain, values)) else None
+    return values, longest, written
 
 
 def _alike(given: bytes, written: bytes, spaces: bytes) -> bool:

@@ -47,6 +47,7 @@ _SETTINGS: Final = {
     "row_security": "off",  # an error, where a policy would hide rows
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "default_tablespace": "",  # where an index is made that names none
 }
 _BEFORE: Final = "databackup: settings of the host's transaction"
 _IMPORTS: Final = 0x6461746162  # the advisory lock that keeps a second import out
