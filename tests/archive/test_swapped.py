@@ -142,7 +142,7 @@ def test_errors_of_the_file_are_no_swap() -> None:
         passes = 0
 
         def seek(self, offset: int, whence: int = 0, /) -> int:
-            self.passes += whence == 0
+            self.passes += offset == whence == 0
             return super().seek(offset, whence)
 
         def read(self, size: int | None = -1, /) -> bytes:

@@ -64,18 +64,16 @@ def _spool(file: IO[bytes], spool: IO[bytes], limit: int | None) -> None:
 def chunks(file: IO[bytes], start: int) -> Iterator[bytes]:
     """What a file holds from a place on, in pieces, whoever else reads it. Raises `FileError`."""
     place = start
-    while True:
-        file.seek(place)
-        chunk = read(file, compression.CHUNK)
-        if not chunk:
-            return
+    while chunk := read(file, compression.CHUNK, place):
         place += len(chunk)
         yield chunk
 
 
-def read(file: IO[bytes], size: int) -> bytes:
-    """Up to `size` bytes of a file. Raises `FileError`."""
+def read(file: IO[bytes], size: int, place: int | None = None) -> bytes:
+    """Up to `size` bytes of a file, from a place or from where it stands. Raises `FileError`."""
     try:
+        if place is not None:
+            file.seek(place)
         return file.read(size)
     except OSError as error:
         raise FileError(f"the source cannot be read: {reason_of(error)}") from error
