@@ -435,8 +435,19 @@ class StoreFailed(StoreError):
     remedy: ClassVar[str] = "See that the store is sound and has room, then try again"
 
 
+@attrs.define(slots=False, eq=False)
 class CommitUnknown(DatabackupError):
-    """The connection was lost during the commit: the import is either whole or absent."""
+    """The connection was lost during the commit: the import is either whole or absent.
+
+    `import_id` is that of an import with a marker, whose outcome the store can be asked for.
+    """
 
     code: ClassVar[str] = "commit-unknown"
     remedy: ClassVar[str] = "Look at the store before anything else is done with it"
+
+    import_id: str | None = None
+
+    def marked(self, import_id: str) -> CommitUnknown:
+        """The same error of an import with a marker: it says what settles it."""
+        command = f"databackup status TARGET --id {import_id}"
+        return CommitUnknown(f"{self.message}; {command} says whether it was committed", import_id)

@@ -22,7 +22,17 @@ if TYPE_CHECKING:
 
     from databackup.schema import Collection, Reference, Schema
 
-__all__ = ["BATCH_SIZE", "Capabilities", "Key", "Repository", "Row", "Snapshot", "Transaction"]
+__all__ = [
+    "BATCH_SIZE",
+    "Capabilities",
+    "Key",
+    "Mark",
+    "MarkingRepository",
+    "Repository",
+    "Row",
+    "Snapshot",
+    "Transaction",
+]
 
 BATCH_SIZE = 350
 """As many records as are worked on at once: more fall out of the caches, and wake the collector."""
@@ -152,4 +162,39 @@ class Repository(Protocol):
         and after the process was killed at any moment before the commit, the store is as it was. A
         second transaction waits up to `wait` seconds and then raises `StoreLocked`. A commit
         whose outcome cannot be known raises `CommitUnknown`.
+        """
+
+
+# -- what a repository may offer besides -------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Mark:
+    """What an import leaves in the store beside its records: a row of the table of marks.
+
+    `seal` is its archive's, and `time`, in UTC as ISO 8601, when it began.
+    """
+
+    import_id: str
+    seal: str
+    time: str
+
+
+@runtime_checkable
+class MarkingRepository(Repository, Protocol):
+    """A repository that can tell later whether an import was committed."""
+
+    def transaction(
+        self, *, wait: float = 5.0, mark: Mark | None = None
+    ) -> AbstractContextManager[Transaction]:
+        """As `Repository.transaction`; the mark is there afterwards if what was written is.
+
+        The place for marks is made where it is missing, which alone may stay after a rollback.
+        """
+
+    def marks(self, import_id: str | None = None, *, wait: float = 5.0) -> list[Mark]:
+        """The marks that are committed, the newest first: that of one import, or up to a hundred.
+
+        Waits up to `wait` seconds for an import that is under way and then raises `StoreLocked`:
+        what is not there afterwards never comes.
         """

@@ -34,6 +34,16 @@ class Connections:
         """The engine, which is never asked for more than a connection."""
         return self.bind.engine
 
+    @property
+    def are_lent(self) -> bool:
+        """Whether there is only the host's one connection."""
+        return isinstance(self.bind, sqlalchemy.Connection)
+
+    @property
+    def are_within(self) -> bool:
+        """Whether the host has begun a transaction on its connection."""
+        return isinstance(self.bind, sqlalchemy.Connection) and self.bind.in_transaction()
+
     def __str__(self) -> str:
         return shown(self.engine)
 
@@ -97,11 +107,14 @@ class Connections:
         try:
             transaction.commit()
         except self.dialect.errors as error:
-            lost = self.dialect.is_disconnect(error)
+            within = isinstance(transaction, sqlalchemy.NestedTransaction)
+            # A host's transaction is given up with its connection, and its savepoints are.
+            unknown = self.dialect.is_disconnect(error) and not within
             self._roll_back(connection, transaction)
-            if lost:
+            if unknown:
+                reason = getattr(error, "orig", None) or error
                 raise CommitUnknown(
-                    f"the connection was lost during the commit: {error}; look at the store"
+                    f"the connection was lost during the commit: {reason}"
                 ) from error
             raise self.dialect.error(error, "nothing was committed") from error
         self._end(connection)

@@ -25,6 +25,8 @@ class Dialect(Protocol):
     """The isolation level of a snapshot, as SQLAlchemy calls it."""
     write_isolation: str
     suspends_triggers: bool
+    ddl_commits: bool
+    """Whether a statement that makes a table commits what was written before it."""
     errors: tuple[type[Exception], ...]
     """What SQLAlchemy raises, and the driver where it is used directly."""
 

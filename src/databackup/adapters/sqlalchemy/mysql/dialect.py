@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from databackup.adapters.sqlalchemy.mysql import catalogue, errors, forms, settings, statements
+from databackup.adapters.sqlalchemy.mysql import (
+    catalogue,
+    errors,
+    forms,
+    locks,
+    settings,
+    statements,
+)
 from databackup.adapters.sqlalchemy.mysql.session import MySQLSnapshot, MySQLTransaction
 from databackup.errors import StoreError, StoreLocked
 
@@ -33,6 +40,7 @@ class MySQLDialect:
     # Reads lock what they read: what is checked stays true until the commit.
     write_isolation = "SERIALIZABLE"
     suspends_triggers = False
+    ddl_commits = True
     errors: tuple[type[Exception], ...] = (SQLAlchemyError,)
 
     def is_disconnect(self, error: BaseException) -> bool:
@@ -71,7 +79,10 @@ class MySQLDialect:
         if settings.is_used(connection):
             raise StoreLocked("an export or import is under way on this connection")
         if not settings.take_lock(connection, _LOCK, wait):
-            raise StoreLocked(f"another import into this database is under way (waited {wait} s)")
+            holder = locks.holder(connection, _LOCK)
+            raise StoreLocked(
+                f"another import into this database is under way, in {holder} (waited {wait} s)"
+            )
 
     def end(self, connection: sqlalchemy.Connection) -> None:
         if connection.closed or connection.invalidated:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
-from databackup.adapters.sqlalchemy.postgresql import forms
+from databackup.adapters.sqlalchemy.postgresql import forms, locks
 from databackup.adapters.sqlalchemy.postgresql.catalogue import (
     Type,
     quoted,
@@ -92,6 +92,7 @@ class PostgreSQL:
     snapshot_isolation = "REPEATABLE READ"
     write_isolation = "READ COMMITTED"
     suspends_triggers = True
+    ddl_commits = False
     errors: tuple[type[Exception], ...] = (SQLAlchemyError, psycopg.Error)
 
     def quoted(self, name: str) -> str:
@@ -111,7 +112,7 @@ class PostgreSQL:
         _set_up(connection)
         patience = min(max(1, int(wait * 1000)), _LONGEST_WAIT)
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {patience}")
-        connection.exec_driver_sql(f"SELECT pg_catalog.pg_advisory_xact_lock({_IMPORTS})")
+        locks.take(connection, _IMPORTS, wait)
 
     def end(self, connection: sqlalchemy.Connection) -> None:
         for name, value in connection.info.pop(_BEFORE, {}).items():
