@@ -435,6 +435,25 @@ class StoreFailed(StoreError):
     remedy: ClassVar[str] = "See that the store is sound and has room, then try again"
 
 
+class StoreUnreachable(StoreFailed):
+    """There is no connection to the store: no server, no such database, a wrong password."""
+
+    code: ClassVar[str] = "store-unreachable"
+    remedy: ClassVar[str] = (
+        "See that the server runs, and that host, port, database, user and password are right"
+    )
+
+
+class StoreDenied(StoreFailed):
+    """The store does not let its user do this: a right is missing, or nobody may write."""
+
+    code: ClassVar[str] = "store-denied"
+    remedy: ClassVar[str] = (
+        "Give the user that right, or name another user; to import, name a server that is not "
+        "read-only"
+    )
+
+
 @attrs.define(slots=False, eq=False)
 class CommitUnknown(DatabackupError):
     """The connection was lost during the commit: the import is either whole or absent.

@@ -1,6 +1,7 @@
 """New databases of real servers, and what a test asks of any of them in the same words."""
 
 import contextlib
+import secrets
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -35,6 +36,30 @@ class Database:
         """The rows of a query through a new connection."""
         with self.engine.connect() as connection:
             return [tuple(row) for row in connection.exec_driver_sql(sql.replace("%", "%%"))]
+
+    def kill_all(self) -> None:
+        """End all other sessions of this database."""
+        self.run(*(_KILL[self.name].format(number) for number in databases.others(self.url)))
+
+    @contextlib.contextmanager
+    def user(self, *rights: str, password: str = "") -> Iterator[sqlalchemy.Engine]:
+        """An engine of a new user who has rights such as `SELECT ON t`.
+
+        On a server that was started for the tests, PostgreSQL asks for no password.
+        """
+        name = f"databackup_{secrets.token_hex(6)}"
+        if self.name == "postgresql":
+            self.run(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+        else:
+            self.run(f"CREATE USER {name} IDENTIFIED BY '{password}'")
+        try:
+            self.run(*(f"GRANT {right} TO {name}" for right in rights))
+            yield self.engine_with(username=name, password=password or None)
+        finally:
+            if self.name == "postgresql":
+                self.run(f"DROP OWNED BY {name}", f"DROP ROLE {name}")
+            else:
+                self.run(f"DROP USER {name}")
 
     def kill(self, connection: sqlalchemy.Connection) -> None:
         """End the session of another connection."""

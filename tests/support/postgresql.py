@@ -7,6 +7,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+WITH_PASSWORD = "databackup_with_password"
+"""The role that a server started here lets in with a password only; a test may make it."""
+
 
 def bundled() -> Path | None:
     """The folder of the programs of the newest PostgreSQL in the wheel, which knows no ICU."""
@@ -52,6 +55,11 @@ def started(programs: Path, folder: Path) -> Iterator[str]:
     POSTGRES_VERSIONS[major] = programs
     server = get_server(folder / "data", cleanup_mode="delete", postgres_version=major)
     try:
+        # Everybody is let in, but for one whose password is looked at.
+        rules = folder / "data" / "pg_hba.conf"
+        rules.write_text(
+            f"local all {WITH_PASSWORD} scram-sha-256\n{rules.read_text('utf-8')}", "utf-8"
+        )
         for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):
             server.psql(statement)
         yield server.get_uri().replace(":@", "@")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import sqlalchemy
+from sqlalchemy import exc
 from sqlalchemy.exc import SQLAlchemyError
 
 from databackup.adapters.sqlalchemy.drivers import plain_engine, shown
-from databackup.errors import CommitUnknown, StoreError
+from databackup.errors import CommitUnknown, StoreError, StoreLocked, StoreUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,13 +82,19 @@ class Connections:
                 begun = self.bind.begin_nested() if within else self.bind.begin()
             yield self.bind, begun
             return
-        with self.errors(f"{self} cannot be reached"):
-            connection = self.bind.connect()
-        with contextlib.closing(connection):
+        with contextlib.closing(self._connected(self.bind)) as connection:
             with self.errors(f"{self} cannot be reached"):
-                connection = connection.execution_options(isolation_level=isolation)
-                begun = connection.begin()
+                begun = connection.execution_options(isolation_level=isolation).begin()
             yield connection, begun
+
+    def _connected(self, engine: sqlalchemy.Engine) -> sqlalchemy.Connection:
+        try:
+            return engine.connect()
+        except exc.TimeoutError as error:
+            raise StoreLocked(f"{self}: all connections of the pool are in use") from error
+        except self.dialect.errors as error:
+            found = self.dialect.error(error, f"{self} cannot be reached")
+            raise StoreUnreachable(found.message) from error
 
     def _roll_back(
         self, connection: sqlalchemy.Connection, transaction: sqlalchemy.Transaction

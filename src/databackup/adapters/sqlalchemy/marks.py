@@ -12,6 +12,8 @@ from databackup.errors import StoreError
 from databackup.repository import Mark
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from databackup.adapters.sqlalchemy.connections import Connections
 
 _TABLE: Final = sqlalchemy.Table(
@@ -39,7 +41,7 @@ class Marks:
         connections = self._connections
         if not connections.dialect.ddl_commits:
             return
-        with connections.reading() as connection, connections.errors(f"{MARKS} cannot be read"):
+        with connections.reading() as connection, self._making():
             if _is_there(connection):
                 return
         if connections.are_within:
@@ -82,12 +84,15 @@ class Marks:
         return [Mark(import_id=row.id, seal=row.seal, time=row.time) for row in rows]
 
     def _make(self, connection: sqlalchemy.Connection) -> None:
-        with self._connections.errors(
-            f"the table {MARKS} cannot be made; let somebody make it who may: "
-            f"{_ddl(self._connections)}"
-        ):
+        with self._making():
             if not _is_there(connection):
                 connection.execute(sqlalchemy.schema.CreateTable(_TABLE))
+
+    def _making(self) -> AbstractContextManager[None]:
+        return self._connections.errors(
+            f"no table of marks can be made; let somebody who may make it, and let this user read "
+            f"it and add to it: {_ddl(self._connections)}"
+        )
 
 
 def _is_there(connection: sqlalchemy.Connection) -> bool:
