@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-WITH_PASSWORD = "databackup_with_password"
+WITH_PASSWORD = "databackup_with_password"  # noqa: S105 - a name
 """The role that a server started here lets in with a password only; a test may make it."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import IO, TYPE_CHECKING, Any, get_args
 
@@ -43,6 +44,8 @@ class _Group(click.Group):
 
 def run() -> int:
     """Run the command line, and return its exit code."""
+    # What drivers log is no answer to anybody; what goes wrong comes as an error.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         code: int = cli.main(prog_name="databackup", standalone_mode=False) or 0
     except click.ClickException as error:

@@ -228,21 +228,6 @@ def test_an_import_under_way_is_waited_for(name: str, tmp_path: Path) -> None:
         import_status(repository, NEVER, wait=0.1)
 
 
-def test_a_second_import_is_told_who_holds_the_lock(filled: engines.Database) -> None:
-    """It waits for its time, and then names the session that imports."""
-    one, other = (SQLAlchemyRepository(filled.engine, SCHEMA) for _ in range(2))
-    with one.transaction() as transaction:
-        connection: sqlalchemy.Connection = transaction._connection  # type: ignore[attr-defined]
-        own = "pg_backend_pid" if filled.name == "postgresql" else "connection_id"
-        number = connection.exec_driver_sql(f"SELECT {own}()").scalar_one()
-        with pytest.raises(StoreLocked) as caught:
-            import_all(other, archive(), wait=0.2)
-    assert f" {number} of {filled.engine.url.username}" in caught.value.message
-    assert "waited 0.2 s" in caught.value.message
-    assert OLD == rows(filled)
-    assert 0 == filled.sessions()
-
-
 # -- a commit whose answer is lost -----------------------------------------------------------------
 
 

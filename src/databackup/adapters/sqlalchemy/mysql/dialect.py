@@ -51,18 +51,20 @@ class MySQLDialect:
 
     def begin_snapshot(self, connection: sqlalchemy.Connection) -> None:
         settings.change(connection, settings.READING)
-        self._begin(connection, self.snapshot_isolation, "WITH CONSISTENT SNAPSHOT, READ ONLY")
+        self._begin(connection, self.snapshot_isolation, " WITH CONSISTENT SNAPSHOT, READ ONLY")
 
     def begin_transaction(self, connection: sqlalchemy.Connection, wait: float) -> None:
         settings.change(connection, settings.writing(wait))
         self._take_lock(connection, wait)
-        self._begin(connection, self.write_isolation, "READ WRITE")
+        self._begin(
+            connection, self.write_isolation
+        )  # READ WRITE would override the host's default
 
-    def _begin(self, connection: sqlalchemy.Connection, isolation: str, how: str) -> None:
+    def _begin(self, connection: sqlalchemy.Connection, isolation: str, how: str = "") -> None:
         """Begin a transaction of the server's, except where the host has: that would commit it."""
         if not connection.in_nested_transaction():
             connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
-            connection.exec_driver_sql(f"START TRANSACTION {how}")
+            connection.exec_driver_sql(f"START TRANSACTION{how}")
             return
         ((autocommit,),) = connection.exec_driver_sql("SELECT @@autocommit")
         if autocommit:
