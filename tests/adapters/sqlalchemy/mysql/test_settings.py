@@ -15,7 +15,8 @@ from databackup import import_all
 from databackup.adapters._binding import Form
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
 from databackup.adapters.sqlalchemy.mysql import MySQLDialect
-from databackup.errors import RecordsNotTaken, (
+from databackup.errors import (
+    RecordsNotTaken,
     RecordsRefused,
     StoreError,
 )
@@ -115,15 +116,10 @@ def test_a_connection_that_loses_text_is_refused(engine: sqlalchemy.Engine) -> N
 )
 @pytest.mark.parametrize("write", ["insert", "update"])
 def test_a_lenient_server_is_made_strict(
-    engine: sqlalchemy.Engine,
-    monkeypatch: pytest.MonkeyPatch,
-    declared: str,
-    kind: type[Any],
-    value: Any,
-    said: str,
-    write: str,
+    engine: sqlalchemy.Engine, monkeypatch: pytest.MonkeyPatch, case: tuple[Any, ...], write: str
 ) -> None:
     """With sql_mode='' it would cut and guess: it says no, should no check have seen the value."""
+    declared, kind, value, said = case
     monkeypatch.setattr(MySQLDialect, "form", lambda *_: Form())
     monkeypatch.setattr(MySQLDialect, "unsuitable", lambda *_: None)
     mysql.run(engine, f"CREATE TABLE t (id INT PRIMARY KEY, v {declared})")
