@@ -1,6 +1,7 @@
 """A process that is killed at any statement of an import into a server."""
 
 import contextlib
+import importlib
 import io
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +9,6 @@ from typing import Any
 
 import attrs
 import psycopg
-import pymysql
 import pytest
 
 from databackup import import_all
@@ -20,6 +20,7 @@ from tests.support.archives import exported
 from tests.support.club import CLUB, Dataset, memory
 
 ARCHIVE = exported(memory())
+_PYMYSQL: Any = importlib.import_module("pymysql.connections").Connection  # it has no types
 _PATIENCE = 10.0  # seconds that a server may take to give up what a killed process had locked
 # References and triggers, which an import into PostgreSQL takes off, and puts on again.
 _DEFINITIONS = (
@@ -55,7 +56,7 @@ class _Deadly:
         """Count what the driver of a server does within the block."""
         with pytest.MonkeyPatch.context() as patch:
             if name == "mysql":
-                kind, method = pymysql.connections.Connection, "_execute_command"
+                kind, method = _PYMYSQL, "_execute_command"
             else:
                 kind, method = psycopg.Connection, "wait"
             patch.setattr(kind, method, self._watched(getattr(kind, method), name))
@@ -129,7 +130,7 @@ def test_killed_at_every_statement(name: str, case: str) -> None:
         repository = SQLAlchemyRepository(database.engine, CLUB)
         assert CLUB.collections == repository.schema.collections  # which it remembers
         old = _dump(database)
-        found = []
+        found: list[dict[str, list[str]]] = []
         ended = processes.KILLED
         while ended == processes.KILLED:
             deadly = _Deadly(last=len(found) + 1)

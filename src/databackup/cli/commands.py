@@ -45,7 +45,7 @@ class _Group(click.Group):
 def run() -> int:
     """Run the command line, and return its exit code."""
     # What drivers log is no answer to anybody; what goes wrong comes as an error.
-    logging.getLogger().addHandler(logging.NullHandler())
+    logging.lastResort = logging.NullHandler()
     try:
         code: int = cli.main(prog_name="databackup", standalone_mode=False) or 0
     except click.ClickException as error:

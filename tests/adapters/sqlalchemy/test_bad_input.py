@@ -31,6 +31,7 @@ from databackup.schema import Collection
 from tests.support import databases, engines, mariadb, postgresql
 from tests.support.archives import exported
 from tests.support.club import memory
+from tests.support.servers import SERVERS
 
 A, B = (Collection(name, key="id", fields={"id": int, "v": str | None}) for name in "ab")
 SCHEMA = Schema(collections=[A, B])
@@ -122,14 +123,13 @@ def test_a_wrong_password(filled: engines.Database) -> None:
             _export(_on(wrong))
         assert "right" not in caught.value.message
         _require_no_secret(caught.value, filled)
-        right = SQLAlchemyRepository.reflect(engine)
-        assert right.schema
+        SQLAlchemyRepository.reflect(engine)
 
 
 @contextlib.contextmanager
 def _with_password(database: engines.Database) -> Iterator[sqlalchemy.Engine]:
     """A user of PostgreSQL whose password is asked for."""
-    if databases.SERVERS["postgresql"].given():
+    if SERVERS["postgresql"].given():
         with database.user(password="right") as engine:  # noqa: S106
             yield engine
         return
@@ -299,7 +299,7 @@ def test_killed_in_an_import(filled: engines.Database, stage: str) -> None:
 
 def test_killed_in_an_export(filled: engines.Database, tmp_path: Path) -> None:
     """No archive is left, and no part of one."""
-    killed = []
+    killed: list[int] = []
 
     def kill(progress: Progress) -> None:
         if progress.collection == "b" and not killed:
@@ -328,7 +328,7 @@ def test_time_limits_of_the_host(database: engines.Database) -> None:
         given = {"init_command": f"SET {', '.join(limits)}"}
         pause = 1.5
     engine = sqlalchemy.create_engine(database.engine.url, poolclass=NullPool, connect_args=given)
-    paused = []
+    paused: list[Progress] = []
 
     def work(progress: Progress) -> None:
         if progress.stage == "writing" and not paused:

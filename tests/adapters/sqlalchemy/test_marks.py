@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import sqlite3
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,7 +70,7 @@ def _stores(name: str, folder: Path) -> Iterator[MarkingRepository]:
     if name == "sqlite":
         yield SQLiteRepository(path, SCHEMA)
     elif name == "a lent connection of sqlite3":
-        connection = sqlite.sqlite3.connect(path)
+        connection = sqlite3.connect(path)
         yield SQLiteRepository(connection, SCHEMA)
         connection.close()
     elif name == "sqlalchemy on sqlite":
