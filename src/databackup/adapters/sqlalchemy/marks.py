@@ -8,7 +8,7 @@ import attrs
 import sqlalchemy
 
 from databackup.adapters._sql import MARKS, NEWEST_MARKS
-from databackup.errors import StoreError
+from databackup.errors import StoreDenied, StoreError
 from databackup.repository import Mark
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ class Marks:
     def found(self, import_id: str | None, wait: float) -> list[Mark]:
         """The mark of an import, or the newest ones, once no import is under way.
 
-        Raises `StoreError` for a lent connection: its transaction may not see what is committed,
-        and may see what is not.
+        Raises `StoreError` for a lent connection, whose transaction may not see what is committed
+        and may see what is not, and for a replica, which may lag behind.
         """
         if self._connections.are_lent:
             raise StoreError(
@@ -80,6 +80,11 @@ class Marks:
             query = query.where(_TABLE.c.id == import_id)
         connections = self._connections
         with connections.writing(wait) as connection, connections.errors(f"{MARKS} cannot be read"):
+            if connections.dialect.is_replica(connection):
+                raise StoreDenied(
+                    f"{connections} is a replica, or read-only, and may lag behind; ask the server "
+                    "that was imported into"
+                )
             rows = connection.execute(query).all() if _is_there(connection) else []
         return [Mark(import_id=row.id, seal=row.seal, time=row.time) for row in rows]
 

@@ -94,6 +94,9 @@ class MySQLDialect:
         if not within:
             connection.rollback()  # of what SQLAlchemy has begun for these statements
 
+    def is_replica(self, connection: sqlalchemy.Connection) -> bool:
+        return bool(connection.exec_driver_sql("SELECT @@global.read_only").scalar())
+
     def lock(
         self, connection: sqlalchemy.Connection, tables: Sequence[TableInfo], *, write: bool
     ) -> None:

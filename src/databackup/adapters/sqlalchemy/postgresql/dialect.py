@@ -125,6 +125,9 @@ class PostgreSQL:
         for name, value in connection.info.pop(_BEFORE, {}).items():
             connection.exec_driver_sql("SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
 
+    def is_replica(self, connection: sqlalchemy.Connection) -> bool:
+        return bool(connection.exec_driver_sql("SELECT pg_catalog.pg_is_in_recovery()").scalar())
+
     def lock(
         self, connection: sqlalchemy.Connection, tables: Sequence[TableInfo], *, write: bool
     ) -> None:
