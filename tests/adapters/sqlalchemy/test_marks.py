@@ -177,6 +177,16 @@ def test_a_mark_is_kept_with_the_hosts_transaction(filled: engines.Database) -> 
     assert [False, True] == [import_status(asked, id_).committed for id_ in ids]
 
 
+def test_a_mark_of_a_connection_that_is_lent_idle(filled: engines.Database) -> None:
+    """Such an import commits by itself, its table included, and leaves no transaction begun."""
+    asked = SQLAlchemyRepository(filled.engine, SCHEMA)
+    with filled.engine.connect() as connection:
+        idle = SQLAlchemyRepository(connection, SCHEMA)
+        import_id = str(import_all(idle, archive(), marker=True).import_id)
+        assert not connection.in_transaction()
+        assert import_status(asked, import_id).committed
+
+
 def test_the_table_of_marks_is_made_in_no_transaction_of_the_host(
     filled: engines.Database,
 ) -> None:

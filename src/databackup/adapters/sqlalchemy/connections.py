@@ -64,13 +64,26 @@ class Connections:
         """A connection in a transaction for one import; the block's end commits."""
         with self._begun(self.dialect.write_isolation) as (connection, transaction):
             try:
-                with self.errors("no transaction can begin"):
-                    self.dialect.begin_transaction(connection, wait)
+                self._keep_imports_out(connection, wait)
                 yield connection
             except BaseException:
                 self._roll_back(connection, transaction)
                 raise
             self._commit(connection, transaction)
+
+    @contextlib.contextmanager
+    def between_imports(self, wait: float) -> Iterator[sqlalchemy.Connection]:
+        """A connection in a transaction while no import is under way; it is rolled back."""
+        with self._begun(self.dialect.write_isolation) as (connection, transaction):
+            try:
+                self._keep_imports_out(connection, wait)
+                yield connection
+            finally:
+                self._roll_back(connection, transaction)
+
+    def _keep_imports_out(self, connection: sqlalchemy.Connection, wait: float) -> None:
+        with self.errors("no transaction can begin"):
+            self.dialect.begin_transaction(connection, wait)
 
     @contextlib.contextmanager
     def _begun(

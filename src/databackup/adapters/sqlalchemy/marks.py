@@ -79,7 +79,8 @@ class Marks:
         else:
             query = query.where(_TABLE.c.id == import_id)
         connections = self._connections
-        with connections.writing(wait) as connection, connections.errors(f"{MARKS} cannot be read"):
+        cannot = connections.errors(f"{MARKS} cannot be read")
+        with connections.between_imports(wait) as connection, cannot:
             if connections.dialect.is_replica(connection):
                 raise StoreDenied(
                     f"{connections} is a replica, or read-only, and may lag behind; ask the server "
