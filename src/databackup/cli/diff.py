@@ -10,13 +10,7 @@ import click
 
 from databackup.adapters.registry import notation_of, open_repository, without_password
 from databackup.adapters.sqlite.reflect import Types
-from databackup.cli.command import (
-    AnsweringCommand,
-    Run,
-    as_json,
-    opened_archive,
-    target_options,
-)
+from databackup.cli.command import AnsweringCommand, Run, as_json, opened_archive, target_options
 from databackup.cli.limits import limit_option
 from databackup.cli.progress import progress_bar
 from databackup.cli.render_diff import compared

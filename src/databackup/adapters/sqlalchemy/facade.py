@@ -22,13 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from databackup.adapters._sql import Table
-    from databackup.repository import (
-        Capabilities,
-        Mark,
-        MarkingRepository,
-        Snapshot,
-        Transaction,
-    )
+    from databackup.repository import Capabilities, Mark, MarkingRepository, Snapshot, Transaction
     from databackup.schema import Schema
 
     Bind = sqlalchemy.Engine | sqlalchemy.Connection | AsyncEngine

@@ -5,9 +5,7 @@ import sqlalchemy
 from sqlalchemy.pool import NullPool
 
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
-from databackup.errors import (
-    StoreError,
-)
+from databackup.errors import StoreError
 from databackup.schema import Collection, Schema
 from databackup.testing.harness import fill, writing
 from tests.adapters.sqlalchemy.mysql.tables import LOOSE, MADE, SCHEMA, A

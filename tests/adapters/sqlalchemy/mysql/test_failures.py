@@ -10,11 +10,7 @@ import pytest
 import sqlalchemy
 
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
-from databackup.errors import (
-    CommitUnknown,
-    StoreFailed,
-    StoreLocked,
-)
+from databackup.errors import CommitUnknown, StoreFailed, StoreLocked
 from databackup.repository import Transaction
 from databackup.testing.harness import all_rows, fill
 from tests.adapters.sqlalchemy.mysql.tables import LOOSE, MADE, SCHEMA, A

@@ -8,9 +8,7 @@ import pytest
 import sqlalchemy
 
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
-from databackup.errors import (
-    StoreError,
-)
+from databackup.errors import StoreError
 from databackup.schema import Collection, Reference, Schema
 from databackup.testing.harness import writing
 from tests.adapters.sqlalchemy.mysql.tables import LOOSE, MADE, SCHEMA, A

@@ -6,10 +6,7 @@ import pytest
 import sqlalchemy
 
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
-from databackup.errors import (
-    StoreError,
-    StoreLocked,
-)
+from databackup.errors import StoreError, StoreLocked
 from databackup.testing.harness import RollBack, all_rows, fill
 from tests.adapters.sqlalchemy.mysql.tables import MADE, SCHEMA, SETTINGS, A
 from tests.support import mysql

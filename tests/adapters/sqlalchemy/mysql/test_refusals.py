@@ -8,10 +8,7 @@ import sqlalchemy
 from databackup.adapters._binding import Form
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
 from databackup.adapters.sqlalchemy.mysql import MySQLDialect
-from databackup.errors import (
-    RecordsRefused,
-    StoreError,
-)
+from databackup.errors import RecordsRefused, StoreError
 from databackup.schema import Collection, Schema
 from databackup.testing.harness import all_rows, fill, writing
 from tests.adapters.sqlalchemy.mysql.tables import LOOSE, MADE, SCHEMA, A

@@ -15,11 +15,7 @@ from databackup import import_all
 from databackup.adapters._binding import Form
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
 from databackup.adapters.sqlalchemy.mysql import MySQLDialect
-from databackup.errors import (
-    RecordsNotTaken,
-    RecordsRefused,
-    StoreError,
-)
+from databackup.errors import RecordsNotTaken, RecordsRefused, StoreError
 from databackup.schema import Collection, Schema
 from databackup.testing.harness import RollBack, all_rows, fill, writing
 from tests.adapters.sqlalchemy.mysql.tables import LOOSE, MADE, SCHEMA, SETTINGS, A

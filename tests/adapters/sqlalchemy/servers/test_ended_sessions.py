@@ -1,26 +1,16 @@
 """Sessions that are killed, and limits on their time."""
 
+import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy
 from sqlalchemy.pool import NullPool
 
 from databackup import Progress, export_all
-from databackup.errors import (
-    StoreFailed,
-)
-from tests.adapters.sqlalchemy.servers.tables import (
-    MADE,
-    NEW,
-    SIZE,
-    fill,
-    import_,
-    on,
-    rows,
-)
+from databackup.errors import StoreFailed
+from tests.adapters.sqlalchemy.servers.tables import MADE, NEW, SIZE, fill, import_, on, rows
 from tests.support import engines
 
 
@@ -52,28 +42,37 @@ def test_killed_in_an_export(filled: engines.Database, tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
-def test_time_limits_of_the_host(database: engines.Database) -> None:
-    """What a role or a session sets for its own queries does not end an import."""
+@pytest.mark.parametrize("pause", ["waiting for a lock", "reading the archive"])
+def test_time_limits_of_the_host(database: engines.Database, pause: str) -> None:
+    """What a user or a session has for its own queries ends no import, however long they take."""
     database.run(*MADE)
     fill(database)
-    if database.name == "postgresql":
-        limits = ["statement_timeout=300", "idle_in_transaction_session_timeout=300"]
-        if database.query("SHOW server_version_num")[0][0] >= "170000":
-            limits.append("transaction_timeout=300")
-        given: Any = {"options": " ".join(f"-c {limit}" for limit in limits)}
-        pause = 0.5
-    else:
-        limits = ["max_statement_time=0.3", "idle_transaction_timeout=1"]
-        given = {"init_command": f"SET {', '.join(limits)}"}
-        pause = 1.5
-    engine = sqlalchemy.create_engine(database.engine.url, poolclass=NullPool, connect_args=given)
     paused: list[Progress] = []
 
     def work(progress: Progress) -> None:
-        if progress.stage == "writing" and not paused:
-            paused.append(progress)
-            time.sleep(pause)
+        if pause == "reading the archive" and not paused:
+            time.sleep(1.5)
+        paused.append(progress)
 
-    import_(on(engine), progress=work)
-    assert NEW == rows(database)
+    with database.engine.connect() as other:
+        if pause == "waiting for a lock":
+            other.exec_driver_sql("UPDATE b SET v = 'other' WHERE id = 5")
+        end = threading.Timer(1, other.rollback)
+        end.start()
+        import_(on(_limited(database)), progress=work, wait=30)
+        end.join()
     assert paused
+    assert NEW == rows(database)
+    assert 0 == database.sessions()
+
+
+def _limited(database: engines.Database) -> sqlalchemy.Engine:
+    """An engine whose sessions have less time than a test takes."""
+    if database.name == "mysql":
+        given = {"init_command": "SET max_statement_time=0.3, idle_transaction_timeout=1"}
+    else:
+        limits = ["statement_timeout", "idle_in_transaction_session_timeout"]
+        if int(database.query("SHOW server_version_num")[0][0]) >= 170_000:
+            limits.append("transaction_timeout")
+        given = {"options": " ".join(f"-c {limit}=300" for limit in limits)}
+    return sqlalchemy.create_engine(database.engine.url, poolclass=NullPool, connect_args=given)

@@ -7,20 +7,8 @@ import pytest
 import sqlalchemy
 
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
-from databackup.errors import (
-    DatabackupError,
-    StoreLocked,
-)
-from tests.adapters.sqlalchemy.servers.tables import (
-    MADE,
-    NEW,
-    OLD,
-    SCHEMA,
-    fill,
-    import_,
-    on,
-    rows,
-)
+from databackup.errors import DatabackupError, StoreLocked
+from tests.adapters.sqlalchemy.servers.tables import MADE, NEW, OLD, SCHEMA, fill, import_, on, rows
 from tests.support import engines
 
 _WAITING = {

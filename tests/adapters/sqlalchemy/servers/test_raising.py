@@ -8,19 +8,8 @@ from pathlib import Path
 import pytest
 
 from databackup import import_all
-from databackup.errors import (
-    RecordsNotTaken,
-    StoreError,
-    StoreFailed,
-)
-from tests.adapters.sqlalchemy.servers.tables import (
-    NEW,
-    OLD,
-    SCHEMA,
-    SIZE,
-    import_,
-    on,
-)
+from databackup.errors import RecordsNotTaken, StoreError, StoreFailed
+from tests.adapters.sqlalchemy.servers.tables import NEW, OLD, SCHEMA, SIZE, import_, on
 from tests.support import engines
 from tests.support.archives import exported
 from tests.support.club import memory

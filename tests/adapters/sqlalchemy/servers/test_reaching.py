@@ -9,12 +9,7 @@ import sqlalchemy
 from sqlalchemy.pool import NullPool, QueuePool
 
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
-from databackup.errors import (
-    DatabackupError,
-    StoreLocked,
-    StoreMismatch,
-    StoreUnreachable,
-)
+from databackup.errors import DatabackupError, StoreLocked, StoreMismatch, StoreUnreachable
 from tests.adapters.sqlalchemy.servers.tables import (
     BOTH,
     MADE,

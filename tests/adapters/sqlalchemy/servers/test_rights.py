@@ -10,17 +10,8 @@ import sqlalchemy
 from sqlalchemy.pool import NullPool
 
 from databackup import marked_imports
-from databackup.errors import (
-    StoreDenied,
-    StoreMismatch,
-)
-from tests.adapters.sqlalchemy.servers.tables import (
-    MADE,
-    export,
-    fill,
-    import_,
-    on,
-)
+from databackup.errors import StoreDenied, StoreMismatch
+from tests.adapters.sqlalchemy.servers.tables import MADE, export, fill, import_, on
 from tests.support import databases, engines, mariadb, postgresql
 
 

@@ -56,9 +56,8 @@ class MySQLDialect:
     def begin_transaction(self, connection: sqlalchemy.Connection, wait: float) -> None:
         settings.change(connection, settings.writing(wait))
         self._take_lock(connection, wait)
-        self._begin(
-            connection, self.write_isolation
-        )  # READ WRITE would override the host's default
+        # Without READ WRITE, which would override a default of the host's.
+        self._begin(connection, self.write_isolation)
 
     def _begin(self, connection: sqlalchemy.Connection, isolation: str, how: str = "") -> None:
         """Begin a transaction of the server's, except where the host has: that would commit it."""
