@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy
 from click.testing import CliRunner
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from databackup import (
     Progress,
@@ -237,6 +237,20 @@ def test_an_import_under_way_is_waited_for(name: str, tmp_path: Path) -> None:
         pytest.raises(StoreLocked),
     ):
         import_status(repository, NEVER, wait=0.1)
+
+
+def test_asking_gives_a_pooled_connection_back_as_it_was(filled: engines.Database) -> None:
+    """Neither the lock of imports nor a setting stays on it."""
+    pooled = sqlalchemy.create_engine(filled.url, poolclass=QueuePool, pool_size=1)
+    shown = {"postgresql": "current_setting('timezone')", "mysql": "@@sql_mode"}
+    show = f"SELECT {shown[filled.name]}"
+    with pooled.connect() as connection:
+        before = connection.exec_driver_sql(show).scalar()
+    assert () == marked_imports(SQLAlchemyRepository(pooled, SCHEMA))
+    import_all(SQLAlchemyRepository(filled.engine, SCHEMA), archive(), wait=0)
+    with pooled.connect() as connection:
+        assert before == connection.exec_driver_sql(show).scalar()
+    pooled.dispose()
 
 
 # -- a commit whose answer is lost -----------------------------------------------------------------

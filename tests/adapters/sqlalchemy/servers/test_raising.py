@@ -49,7 +49,7 @@ def test_a_trigger_that_raises(filled: engines.Database) -> None:
 def test_the_command_line_shows_the_refusal_alone(filled: engines.Database, tmp_path: Path) -> None:
     """And nothing of what a driver logs on its way there."""
     said = _raising(filled, full=False)
-    (tmp_path / "new.json").write_bytes(exported(memory({"a": [], "b": NEW["b"][:4]}, SCHEMA)))
+    (tmp_path / "new.json").write_bytes(exported(memory({"a": [], "b": NEW["b"][:40]}, SCHEMA)))
     url = filled.engine.url.render_as_string(hide_password=False)
     done = subprocess.run(
         [sys.executable, "-m", "databackup", "import", tmp_path / "new.json", url, "--yes"],
