@@ -2,10 +2,17 @@
 
 import contextlib
 import importlib.util
+import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+
+import psycopg
+
+WITH_PASSWORD = "databackup_with_password"  # noqa: S105 - a name
+"""The role that a server started here lets in with a password only; a test may make it."""
 
 
 def bundled() -> Path | None:
@@ -54,9 +61,47 @@ def started(programs: Path, folder: Path, *, durable: bool = False) -> Iterator[
     POSTGRES_VERSIONS[major] = programs
     server = get_server(folder / "data", cleanup_mode="delete", postgres_version=major)
     try:
+        # Everybody is let in, but for one whose password is looked at.
+        rules = folder / "data" / "pg_hba.conf"
+        rules.write_text(
+            f"local all {WITH_PASSWORD} scram-sha-256\n{rules.read_text('utf-8')}", "utf-8"
+        )
         if not durable:
             for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):
                 server.psql(statement)
         yield server.get_uri().replace(":@", "@")
     finally:
         server.cleanup()
+
+
+@contextlib.contextmanager
+def standby(programs: Path, folder: Path, *statements: str) -> Iterator[str]:
+    """The URL of a new server that has run statements, and now follows one that is not there."""
+    data = folder / "data"
+    account = "nobody" if os.geteuid() == 0 else None  # as root it does not run
+    shutil.chown(folder, account or os.geteuid())
+
+    def run(program: str, *arguments: str | Path) -> None:
+        environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
+        subprocess.run(
+            [programs / program, "-D", data, *arguments],
+            user=account,
+            env=environment,
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+
+    run("initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync")
+    log = ("--wait", f"--log={folder / 'log'}")
+    run("pg_ctl", "start", *log, "-o", f"-k {folder} -c listen_addresses='' -c fsync=off")
+    try:
+        url = f"postgresql://postgres@/postgres?host={folder}"
+        with psycopg.connect(url) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+        (data / "standby.signal").touch()
+        run("pg_ctl", "restart", *log)
+        yield url
+    finally:
+        run("pg_ctl", "stop", "--mode=immediate")

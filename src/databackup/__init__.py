@@ -26,11 +26,13 @@ if TYPE_CHECKING:
         CollectionInfo,
         ExportReport,
         ImportReport,
+        ImportStatus,
         Progress,
         SealReport,
         VerifyReport,
     )
     from databackup.operations.seal import seal_archive
+    from databackup.operations.status import import_status, marked_imports
     from databackup.operations.verify import inspect_archive, verify_archive
     from databackup.schema import (
         JSON_NULL,
@@ -60,11 +62,13 @@ _HOMES = {
         "CollectionInfo",
         "ExportReport",
         "ImportReport",
+        "ImportStatus",
         "Progress",
         "SealReport",
         "VerifyReport",
     ),
     "operations.seal": ("seal_archive",),
+    "operations.status": ("import_status", "marked_imports"),
     "operations.verify": ("inspect_archive", "verify_archive"),
     "schema": (
         "JSON_NULL",
@@ -96,6 +100,7 @@ __all__ = [
     "Field",
     "ImportOptions",
     "ImportReport",
+    "ImportStatus",
     "Interval",
     "Json",
     "Limits",
@@ -113,8 +118,10 @@ __all__ = [
     "export_all_async",
     "import_all",
     "import_all_async",
+    "import_status",
     "inspect_archive",
     "iter_export",
+    "marked_imports",
     "seal_archive",
     "verify_archive",
 ]

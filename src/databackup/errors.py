@@ -435,8 +435,38 @@ class StoreFailed(StoreError):
     remedy: ClassVar[str] = "See that the store is sound and has room, then try again"
 
 
+class StoreUnreachable(StoreFailed):
+    """There is no connection to the store: no server, no such database, a wrong password."""
+
+    code: ClassVar[str] = "store-unreachable"
+    remedy: ClassVar[str] = (
+        "See that the server runs, and that host, port, database, user and password are right"
+    )
+
+
+class StoreDenied(StoreFailed):
+    """The store does not let its user do this: a right is missing, or nobody may write."""
+
+    code: ClassVar[str] = "store-denied"
+    remedy: ClassVar[str] = (
+        "Give the user that right, or name another user; to import, name a server that is not "
+        "read-only"
+    )
+
+
+@attrs.define(slots=False, eq=False)
 class CommitUnknown(DatabackupError):
-    """The connection was lost during the commit: the import is either whole or absent."""
+    """The connection was lost during the commit: the import is either whole or absent.
+
+    `import_id` is that of an import with a marker, whose outcome the store can be asked for.
+    """
 
     code: ClassVar[str] = "commit-unknown"
     remedy: ClassVar[str] = "Look at the store before anything else is done with it"
+
+    import_id: str | None = None
+
+    def marked(self, import_id: str) -> CommitUnknown:
+        """The same error of an import with a marker: it says what settles it."""
+        command = f"databackup status TARGET --id {import_id}"
+        return CommitUnknown(f"{self.message}; {command} says whether it was committed", import_id)

@@ -29,6 +29,8 @@ __all__ = [
     "Capabilities",
     "FormsSnapshot",
     "Key",
+    "Mark",
+    "MarkingRepository",
     "Repository",
     "Row",
     "Snapshot",
@@ -196,6 +198,38 @@ class BulkTransaction(Protocol):
         transaction. The function, or the block's end, raises `RecordsRefused` for any record that
         it was given since the block began; the caller rolls back to a savepoint outside the block,
         and `insert` says which one. An exception that leaves the block comes out unchanged.
+        """
+
+
+@attrs.frozen(kw_only=True)
+class Mark:
+    """What an import leaves in the store beside its records: a row of the table of marks.
+
+    `seal` is its archive's, and `time`, in UTC as ISO 8601, when it began.
+    """
+
+    import_id: str
+    seal: str
+    time: str
+
+
+@runtime_checkable
+class MarkingRepository(Repository, Protocol):
+    """A repository that can tell later whether an import was committed."""
+
+    def transaction(
+        self, *, wait: float = 5.0, mark: Mark | None = None
+    ) -> AbstractContextManager[Transaction]:
+        """As `Repository.transaction`; the mark is there afterwards if what was written is.
+
+        The place for marks is made where it is missing, which alone may stay after a rollback.
+        """
+
+    def marks(self, import_id: str | None = None, *, wait: float = 5.0) -> list[Mark]:
+        """The marks that are committed, the newest first: that of one import, or up to a hundred.
+
+        Waits up to `wait` seconds for an import that is under way and then raises `StoreLocked`:
+        what is not there afterwards never comes.
         """
 
 

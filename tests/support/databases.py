@@ -50,8 +50,13 @@ def mysql() -> Iterator[str]:
 
 def connections(url: str) -> int:
     """How many connections to a database there are, beside the one that asks."""
+    return len(others(url))
+
+
+def others(url: str) -> list[int]:
+    """The sessions of a database, beside the one that asks, by their numbers."""
     with _connected(make_url(url)) as connection:
-        return len(_others(connection, make_url(url)))
+        return _others(connection, make_url(url))
 
 
 @contextlib.contextmanager

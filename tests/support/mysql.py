@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository, Table
 from databackup.schema import Collection, Field, Schema, kinds
@@ -45,6 +45,13 @@ def repository(schema: Schema, dataset: Any = None) -> Iterator[SQLAlchemyReposi
         if dataset:
             fill(found, dataset)
         yield found
+
+
+def pooled(engine: sqlalchemy.Engine, **options: Any) -> sqlalchemy.Engine:
+    """An engine of the same database that keeps its one connection."""
+    return sqlalchemy.create_engine(
+        engine.url, poolclass=QueuePool, pool_size=1, max_overflow=0, **options
+    )
 
 
 def create(engine: sqlalchemy.Engine, schema: Schema) -> dict[str, Table]:

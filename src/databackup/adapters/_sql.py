@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from databackup.schema.composite import Json
 
 
+MARKS: Final = "databackup_imports"
+"""The table in which imports leave their marks."""
+NEWEST_MARKS: Final = 100
+HOUSEKEEPING: Final[Mapping[str, str]] = {
+    "alembic_version": "the migrations that Alembic has run",
+    "django_migrations": "the migrations that Django has run",
+    MARKS: "the marks that imports have left",
+}
+"""Tables that are no app's data, each with the reason to leave it out."""
+
+
 @attrs.frozen
 class Table:
     """Where a collection lives: its table, and the columns that are not named as their fields."""

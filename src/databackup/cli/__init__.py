@@ -16,7 +16,7 @@ def main() -> int:
         if (error.name or "").partition(".")[0] not in {"click", "rich"}:
             raise
         sys.stderr.write(f"error: {MissingExtra.of('cli', 'the command line')}\n")
-        return 2 if sys.argv[1:2] == ["diff"] else 1  # for diff 1 says that there are differences
+        return 2 if sys.argv[1:2] in (["diff"], ["status"]) else 1  # for them 1 is an answer
     except KeyboardInterrupt:  # while the modules load
         return 130
     return run()

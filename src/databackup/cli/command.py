@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
+import traceback
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, get_args
 
 import attrs
@@ -16,6 +18,7 @@ from databackup.cli import render
 from databackup.cli.interrupt import InterruptGuard
 from databackup.cli.output import Output, abandon_stdout
 from databackup.errors import ArchiveError, CommitUnknown, DatabackupError, FileError, StoreError
+from databackup.operations.options import LONGEST_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from databackup.archive.limits import Limits
 
 FAILED: Final = 1
+TROUBLE: Final = 2
 OUTCOME_UNKNOWN: Final = 3
 INTERRUPTED: Final = 130
 _WRITTEN: Final = {"export": "file", "seal": "sealed"}
@@ -79,6 +83,22 @@ class Command(click.Command):
         return OUTCOME_UNKNOWN if isinstance(error, CommitUnknown) else self.failed
 
 
+class AnsweringCommand(Command):
+    """A command whose exit code 1 is an answer, so that nothing that goes wrong may have it."""
+
+    failed = TROUBLE
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As any command, with a traceback for what has no answer."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception:  # noqa: BLE001 - a mistake of ours or of the host's; Python would exit 1
+            traceback.print_exc()
+            return ctx.exit(TROUBLE)
+
+
 @contextlib.contextmanager
 def opened_archive(file: str, limits: Limits) -> Iterator[IO[bytes]]:
     """The archive, open for reading and able to seek."""
@@ -127,6 +147,25 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return types(exclude(function))
 
 
+class Seconds(click.FloatRange):
+    """A number of seconds from 0 on; what is no number and what never ends is refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number of what was given."""
+        seconds = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is not a number of seconds.", param, ctx)
+        return seconds
+
+
+wait_option = click.option(
+    "--wait",
+    type=Seconds(min=0, max=LONGEST_WAIT),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for another transaction.",
+)
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print the report, or the error, as one JSON object."
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import logging
 import sys
 from typing import IO, TYPE_CHECKING, Any, get_args
 
@@ -19,14 +19,16 @@ from databackup.cli.command import (
     as_json,
     opened_archive,
     target_options,
+    wait_option,
 )
 from databackup.cli.diff import diff
 from databackup.cli.limits import limit_option
 from databackup.cli.progress import progress_bar
+from databackup.cli.status import status
 from databackup.errors import FileError
 from databackup.operations.export import export_all
 from databackup.operations.importing import import_all
-from databackup.operations.options import LONGEST_WAIT, Dangling, Mode, WrongAppChoice
+from databackup.operations.options import Dangling, Mode, WrongAppChoice
 from databackup.operations.seal import seal_archive
 from databackup.operations.verify import inspect_archive, verify_archive
 from databackup.schema.document import describe, description_digest
@@ -42,6 +44,8 @@ class _Group(click.Group):
 
 def run() -> int:
     """Run the command line, and return its exit code."""
+    # What drivers log is no answer to anybody; what goes wrong comes as an error.
+    logging.lastResort = logging.NullHandler()
     try:
         code: int = cli.main(prog_name="databackup", standalone_mode=False) or 0
     except click.ClickException as error:
@@ -53,16 +57,6 @@ def run() -> int:
 
 
 # -- options that several commands have --------------------------------------------------------
-
-
-class _Seconds(click.FloatRange):
-    """A number of seconds from 0 on; what is no number and what never ends is refused."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        seconds = super().convert(value, param, ctx)
-        if not math.isfinite(seconds):
-            self.fail(f"{value} is not a number of seconds.", param, ctx)
-        return seconds
 
 
 _dangling = click.option(
@@ -90,10 +84,12 @@ def cli() -> None:
     Exit codes: 0 done; 1 refused or failed, and nothing was changed; 2 wrong usage; 3 the
     connection was lost during the commit, and the outcome is unknown; 130 cancelled with Ctrl-C,
     and nothing was changed. Those of diff are 0 the same; 1 different; 2 trouble of any kind; 130.
+    Those of status are 0 committed; 1 not committed; 2 trouble of any kind; 130.
     """
 
 
 cli.add_command(diff)
+cli.add_command(status)
 
 
 @cli.command(name="export")
@@ -153,13 +149,12 @@ def export_command(
     is_flag=True,
     help="Let TARGET's own cascades delete records outside of what is backed up.",
 )
+@wait_option
 @click.option(
-    "--wait",
-    type=_Seconds(min=0, max=LONGEST_WAIT),
-    default=5.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for another transaction.",
+    "--marker",
+    is_flag=True,
+    help="Leave a row in TARGET's table databackup_imports, by which status tells later whether "
+    "the import was committed.",
 )
 @limit_option
 @target_options

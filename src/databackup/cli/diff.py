@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from databackup.adapters.registry import notation_of, open_repository, without_password
 from databackup.adapters.sqlite.reflect import Types
-from databackup.cli.command import Command, Run, as_json, opened_archive, target_options
+from databackup.cli.command import AnsweringCommand, Run, as_json, opened_archive, target_options
 from databackup.cli.limits import limit_option
 from databackup.cli.progress import progress_bar
 from databackup.cli.render_diff import compared
@@ -24,27 +23,10 @@ if TYPE_CHECKING:
     from databackup.operations.operands import Comparable
 
 DIFFERENT: Final = 1
-TROUBLE: Final = 2
 _SQLITE: Final = b"SQLite format 3\0"
 
 
-class _DiffCommand(Command):
-    """A command whose exit code 1 is an answer, so that nothing that goes wrong may have it."""
-
-    failed = TROUBLE
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """As any command, with a traceback for what has no answer."""
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except Exception:  # noqa: BLE001 - a mistake of ours or of the host's; Python would exit 1
-            traceback.print_exc()
-            return ctx.exit(TROUBLE)
-
-
-@click.command(cls=_DiffCommand)
+@click.command(cls=AnsweringCommand)
 @click.argument("a")
 @click.argument("b")
 @click.option(

@@ -7,11 +7,13 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
+from databackup.repository import MarkingRepository
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from databackup.operations.reports import Progress, ProgressCallback
-    from databackup.repository import Capabilities, Repository, Snapshot, Transaction
+    from databackup.repository import Capabilities, Mark, Repository, Snapshot, Transaction
     from databackup.schema import Schema
 
 
@@ -38,6 +40,8 @@ class InterruptGuard:
 
     def repository(self, repository: Repository) -> Repository:
         """The repository, with its last step guarded."""
+        if isinstance(repository, MarkingRepository):
+            return _GuardedMarking(repository, self)
         return _Guarded(repository, self)
 
     def progress(self, report: ProgressCallback) -> ProgressCallback:
@@ -73,7 +77,16 @@ class _Guarded:
         self._guard.hold()
 
     @contextlib.contextmanager
-    def transaction(self, *, wait: float = 5.0) -> Iterator[Transaction]:
-        with self._repository.transaction(wait=wait) as transaction:
+    def transaction(self, *, wait: float = 5.0, **options: Any) -> Iterator[Transaction]:
+        with self._repository.transaction(wait=wait, **options) as transaction:
             yield transaction
             self._guard.hold()
+
+
+class _GuardedMarking(_Guarded):
+    """The same for a repository that leaves marks."""
+
+    _repository: MarkingRepository
+
+    def marks(self, import_id: str | None = None, *, wait: float = 5.0) -> list[Mark]:
+        return self._repository.marks(import_id, wait=wait)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ArchiveInfo,
         ExportReport,
         ImportReport,
+        ImportStatus,
         SealReport,
         VerifyReport,
     )
@@ -146,14 +147,18 @@ def imported(report: ImportReport, source: str, target: str) -> RenderableType:
     given = f"{counted(report.records - report.only_in_store, 'record')} of "
     if report.mode == "add":
         given = f"{report.added:,} of {given}"
-    checked = "read back and compared, then committed"
+    checked = (
+        "read back and compared, then committed" if report.read_back else "committed, not read back"
+    )
+    marked = [_indented(Text(f"import id {report.import_id}"))] if report.import_id else []
     return Group(
         Text(
             f"{_DONE[report.mode]} {given}{counted(len(changes), 'collection')} "
             f"from {visible(source)} into {visible(target)}"
         ),
         _indented(counts(columns)),
-        _indented(Text(checked if report.read_back else "committed, not read back")),
+        _indented(Text(checked)),
+        *marked,
         *_warnings(report.warnings),
     )
 
@@ -164,6 +169,31 @@ _CHANGES = {
     "merge": ("added", "changed", "unchanged", "only_in_store"),
     "add": ("added", "kept", "unchanged", "only_in_store"),
 }
+
+
+def status(found: ImportStatus, target: str) -> RenderableType:
+    """Whether an import was committed."""
+    said = "was committed" if found.committed else "was not committed, and will not be"
+    parts: list[RenderableType] = [Text(f"the import {found.import_id} {said}: {visible(target)}")]
+    if found.committed:
+        facts = [("begun", str(found.time)), ("seal", str(found.seal))]
+        parts.append(_indented(_facts(facts)))
+    return Group(*parts)
+
+
+def marked(found: Sequence[ImportStatus], target: str) -> RenderableType:
+    """The imports that left a mark."""
+    if not found:
+        return Text(f"{visible(target)} has no marks of imports")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("id", "begun", "seal"):
+        table.add_column(name, overflow="fold")
+    for item in found:
+        table.add_row(*map(_cell, (item.import_id, item.time, item.seal)))
+    return Group(
+        Text(f"imports into {visible(target)} that were committed, the newest first"),
+        _indented(table),
+    )
 
 
 def inspected(info: ArchiveInfo) -> RenderableType:

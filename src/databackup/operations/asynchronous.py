@@ -52,6 +52,7 @@ async def import_all_async(
     dangling: Dangling = "refuse",
     allow_cascade: bool = False,
     wait: float = 5.0,
+    marker: bool = False,
     limits: Limits | None = None,
     progress: ProgressCallback | None = None,
 ) -> ImportReport:
@@ -68,6 +69,7 @@ async def import_all_async(
         "dangling": dangling,
         "allow_cascade": allow_cascade,
         "wait": wait,
+        "marker": marker,
         "limits": limits,
     }
     return await _in_thread(

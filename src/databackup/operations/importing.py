@@ -9,7 +9,7 @@ from databackup.archive.limits import Limits
 from databackup.archive.reader import Archive, open_archive
 from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords, Problem, RecordsNotTaken, StoreError
-from databackup.operations import readback
+from databackup.operations import readback, status
 from databackup.operations.collection import CollectionImport, Outcome
 from databackup.operations.fit import has_identity, require_fit, require_keys
 from databackup.operations.locate import ProblemList
@@ -18,7 +18,7 @@ from databackup.operations.reports import ImportReport, reported
 
 if TYPE_CHECKING:
     from databackup.operations.reports import ProgressCallback
-    from databackup.repository import Repository, Transaction
+    from databackup.repository import Mark, Repository, Transaction
     from databackup.schema import Collection, Schema
 
 
@@ -35,6 +35,7 @@ def import_all(
     dangling: Dangling = "refuse",
     allow_cascade: bool = False,
     wait: float = 5.0,
+    marker: bool = False,
     limits: Limits | None = None,
     progress: ProgressCallback | None = None,
 ) -> ImportReport:
@@ -59,6 +60,7 @@ def import_all(
         dangling=dangling,
         allow_cascade=allow_cascade,
         wait=wait,
+        marker=marker,
         limits=Limits() if limits is None else limits,
     )
     if not repository.capabilities.atomic:
@@ -68,13 +70,14 @@ def import_all(
     with open_archive(source, chosen.limits) as archive:
         require_fit(archive.header, repository.schema, chosen.wrong_app)
         require_keys(archive.header, repository.schema, chosen.mode)
-        with repository.transaction(wait=chosen.wait) as transaction:
+        mark = status.new_mark(archive.seal) if chosen.marker else None
+        with status.marked_transaction(repository, mark, chosen.wait) as transaction:
             running = _Import(archive, repository, transaction, chosen, progress)
             running.write_collections()
             running.check_references()
             running.finish()
             running.read_back()
-        return running.report()
+        return running.report(mark)
 
 
 class _Import:
@@ -193,7 +196,7 @@ class _Import:
             self._problems.total,
         )
 
-    def report(self) -> ImportReport:
+    def report(self, mark: Mark | None) -> ImportReport:
         """What was committed."""
         by_name = {name: outcome.changes for name, outcome in self._outcomes.items()}
         changes = by_name.values()
@@ -211,4 +214,5 @@ class _Import:
             read_back=self._options.read_back,
             seal=self._archive.seal,
             warnings=tuple(self._warnings),
+            import_id=None if mark is None else mark.import_id,
         )

@@ -56,6 +56,9 @@ class ImportOptions:
         Let the store's own cascade carry off records outside the schema that refer to deleted ones.
     wait
         Seconds to wait for another transaction, a day at most.
+    marker
+        Leave a row in the store's table `databackup_imports`, in the same transaction, so that
+        `import_status` can say whether the import was committed where `CommitUnknown` does not.
     limits
         What is read at most.
 
@@ -68,4 +71,5 @@ class ImportOptions:
     dangling: Dangling = attrs.field(default="refuse", validator=_one_of(Dangling))
     allow_cascade: bool = attrs.field(default=False, validator=_is_bool)
     wait: float = attrs.field(default=5.0, validator=_is_time)
+    marker: bool = attrs.field(default=False, validator=_is_bool)
     limits: Limits = attrs.field(factory=Limits, validator=attrs.validators.instance_of(Limits))

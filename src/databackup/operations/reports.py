@@ -93,7 +93,8 @@ class Changes:
 class ImportReport(_Report):
     """What an import did, taken from what was committed: the sums of all `Changes`.
 
-    `records` is how many there are afterwards.
+    `records` is how many there are afterwards, `import_id` what the mark of an import has that
+    leaves one.
     """
 
     archive_id: str
@@ -109,6 +110,7 @@ class ImportReport(_Report):
     read_back: bool
     seal: str
     warnings: tuple[str, ...] = ()
+    import_id: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The report as a JSON object; each collection has its `records` beside its changes."""
@@ -117,6 +119,19 @@ class ImportReport(_Report):
             for name, change in self.collections.items()
         }
         return {**super().as_json(), "collections": changes}
+
+
+@attrs.frozen(kw_only=True)
+class ImportStatus(_Report):
+    """Whether an import that leaves a mark was committed; if so, its archive's seal and its time.
+
+    `time` is when it began, in UTC.
+    """
+
+    import_id: str
+    committed: bool
+    seal: str | None = None
+    time: str | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -5,6 +5,7 @@ import pytest
 import sqlalchemy
 
 from tests.adapters.sqlalchemy.models import Base
+from tests.support import engines
 
 
 @pytest.fixture
@@ -20,3 +21,10 @@ def engine(path: Path) -> Iterator[sqlalchemy.Engine]:
     Base.metadata.create_all(engine)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(params=engines.NAMES)
+def database(request: pytest.FixtureRequest) -> Iterator[engines.Database]:
+    """A new, empty database, of each server in turn."""
+    with engines.database(request.param) as made:
+        yield made

@@ -74,9 +74,3 @@ class Catalogue:
     tables: Mapping[str, TableInfo]
     foreign_keys: tuple[ForeignKey, ...] = ()
     housekeeping: Mapping[str, str] = attrs.field(factory=dict)
-
-
-HOUSEKEEPING = {
-    "alembic_version": "the migrations that Alembic has run",
-    "django_migrations": "the migrations that Django has run",
-}

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import sqlalchemy
+from sqlalchemy import exc
 from sqlalchemy.exc import SQLAlchemyError
 
 from databackup.adapters.sqlalchemy.drivers import plain_engine, shown
-from databackup.errors import CommitUnknown, StoreError
+from databackup.errors import CommitUnknown, StoreError, StoreLocked, StoreUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,16 @@ class Connections:
         """The engine, which is never asked for more than a connection."""
         return self.bind.engine
 
+    @property
+    def are_lent(self) -> bool:
+        """Whether there is only the host's one connection."""
+        return isinstance(self.bind, sqlalchemy.Connection)
+
+    @property
+    def are_within(self) -> bool:
+        """Whether the host has begun a transaction on its connection."""
+        return isinstance(self.bind, sqlalchemy.Connection) and self.bind.in_transaction()
+
     def __str__(self) -> str:
         return shown(self.engine)
 
@@ -53,13 +64,26 @@ class Connections:
         """A connection in a transaction for one import; the block's end commits."""
         with self._begun(self.dialect.write_isolation) as (connection, transaction):
             try:
-                with self.errors("no transaction can begin"):
-                    self.dialect.begin_transaction(connection, wait)
+                self._keep_imports_out(connection, wait)
                 yield connection
             except BaseException:
                 self._roll_back(connection, transaction)
                 raise
             self._commit(connection, transaction)
+
+    @contextlib.contextmanager
+    def between_imports(self, wait: float) -> Iterator[sqlalchemy.Connection]:
+        """A connection in a transaction while no import is under way; it is rolled back."""
+        with self._begun(self.dialect.write_isolation) as (connection, transaction):
+            try:
+                self._keep_imports_out(connection, wait)
+                yield connection
+            finally:
+                self._roll_back(connection, transaction)
+
+    def _keep_imports_out(self, connection: sqlalchemy.Connection, wait: float) -> None:
+        with self.errors("no transaction can begin"):
+            self.dialect.begin_transaction(connection, wait)
 
     @contextlib.contextmanager
     def _begun(
@@ -71,13 +95,19 @@ class Connections:
                 begun = self.bind.begin_nested() if within else self.bind.begin()
             yield self.bind, begun
             return
-        with self.errors(f"{self} cannot be reached"):
-            connection = self.bind.connect()
-        with contextlib.closing(connection):
+        with contextlib.closing(self._connected(self.bind)) as connection:
             with self.errors(f"{self} cannot be reached"):
-                connection = connection.execution_options(isolation_level=isolation)
-                begun = connection.begin()
+                begun = connection.execution_options(isolation_level=isolation).begin()
             yield connection, begun
+
+    def _connected(self, engine: sqlalchemy.Engine) -> sqlalchemy.Connection:
+        try:
+            return engine.connect()
+        except exc.TimeoutError as error:
+            raise StoreLocked(f"{self}: all connections of the pool are in use") from error
+        except self.dialect.errors as error:
+            found = self.dialect.error(error, f"{self} cannot be reached")
+            raise StoreUnreachable(found.message) from error
 
     def _roll_back(
         self, connection: sqlalchemy.Connection, transaction: sqlalchemy.Transaction
@@ -97,11 +127,14 @@ class Connections:
         try:
             transaction.commit()
         except self.dialect.errors as error:
-            lost = self.dialect.is_disconnect(error)
+            within = isinstance(transaction, sqlalchemy.NestedTransaction)
+            # A host's transaction is given up with its connection, and its savepoints are.
+            unknown = self.dialect.is_disconnect(error) and not within
             self._roll_back(connection, transaction)
-            if lost:
+            if unknown:
+                reason = getattr(error, "orig", None) or error
                 raise CommitUnknown(
-                    f"the connection was lost during the commit: {error}; look at the store"
+                    f"the connection was lost during the commit: {reason}"
                 ) from error
             raise self.dialect.error(error, "nothing was committed") from error
         self._end(connection)

@@ -25,6 +25,8 @@ class Dialect(Protocol):
     """The isolation level of a snapshot, as SQLAlchemy calls it."""
     write_isolation: str
     suspends_triggers: bool
+    ddl_commits: bool
+    """Whether a statement that makes a table commits what was written before it."""
     errors: tuple[type[Exception], ...]
     """What SQLAlchemy raises, and the driver where it is used directly."""
 
@@ -45,6 +47,9 @@ class Dialect(Protocol):
 
     def end(self, connection: sqlalchemy.Connection) -> None:
         """Give back what outlives a transaction: session settings and locks of the session."""
+
+    def is_replica(self, connection: sqlalchemy.Connection) -> bool:
+        """Whether a server only follows another one, so that it may lag behind."""
 
     def lock(
         self, connection: sqlalchemy.Connection, tables: Sequence[TableInfo], *, write: bool

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from databackup.adapters._sql import Table
-    from databackup.repository import Capabilities, Repository, Snapshot, Transaction
+    from databackup.repository import Capabilities, Mark, MarkingRepository, Snapshot, Transaction
     from databackup.schema import Schema
 
     Bind = sqlalchemy.Engine | sqlalchemy.Connection | AsyncEngine
@@ -146,8 +146,14 @@ class SQLAlchemyRepository:
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         return self._store.snapshot()
 
-    def transaction(self, *, wait: float = 5.0) -> AbstractContextManager[Transaction]:
-        return self._store.transaction(wait=wait)
+    def transaction(
+        self, *, wait: float = 5.0, mark: Mark | None = None
+    ) -> AbstractContextManager[Transaction]:
+        return self._store.transaction(wait=wait, mark=mark)
+
+    def marks(self, import_id: str | None = None, *, wait: float = 5.0) -> list[Mark]:
+        """The marks that are committed, once no import is under way; see `MarkingRepository`."""
+        return self._store.marks(import_id, wait=wait)
 
 
 def _store(
@@ -155,7 +161,7 @@ def _store(
     schema: Schema,
     tables: Mapping[str, str | Table] | None,
     schemas: tuple[str, ...],
-) -> Repository:
+) -> MarkingRepository:
     """SQLite's own adapter does its reading and writing here as well: its traps are the same."""
     if bind.dialect.name != "sqlite":
         return ServerRepository(bind, schema, tables=tables, schemas=schemas)

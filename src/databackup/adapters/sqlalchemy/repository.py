@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from databackup.adapters._sql import Table, differences, tables_of
 from databackup.adapters.sqlalchemy.connections import Connections
 from databackup.adapters.sqlalchemy.dialects import dialect_of
+from databackup.adapters.sqlalchemy.marks import Marks
 from databackup.adapters.sqlalchemy.plan import Plan
 from databackup.adapters.sqlalchemy.session import Scope
 from databackup.errors import StoreMismatch
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from databackup.adapters.sqlalchemy.catalogue import Catalogue
     from databackup.adapters.sqlalchemy.session import SQLSnapshot, SQLTransaction
+    from databackup.repository import Mark
     from databackup.schema import Schema
 
 
@@ -39,6 +41,7 @@ class ServerRepository:
         self._stated_schema = schema
         self._tables = tables_of(schema, tables)
         self._schemas = tuple(schemas)
+        self._marks = Marks(self._connections)
         self._seen: tuple[Schema, Capabilities] | None = None
 
     def __repr__(self) -> str:
@@ -66,8 +69,14 @@ class ServerRepository:
                 yield snapshot
 
     @contextlib.contextmanager
-    def transaction(self, *, wait: float = 5.0) -> Iterator[SQLTransaction]:
+    def transaction(
+        self, *, wait: float = 5.0, mark: Mark | None = None
+    ) -> Iterator[SQLTransaction]:
+        if mark is not None:
+            self._marks.prepare(wait)
         with self._connections.writing(wait) as connection:
+            if mark is not None:
+                self._marks.begin(connection)
             catalogue = self._catalogue(connection)
             plans = self._plans(catalogue)
             with self._connections.errors("the tables cannot be locked"):
@@ -79,6 +88,12 @@ class ServerRepository:
                 yield transaction
                 if not transaction.finished:
                     transaction.finish({})
+            if mark is not None:
+                self._marks.leave(connection, mark)
+
+    def marks(self, import_id: str | None = None, *, wait: float = 5.0) -> list[Mark]:
+        """The marks that are committed, once no import is under way; see `MarkingRepository`."""
+        return self._marks.found(import_id, wait)
 
     # -- schema and store ----------------------------------------------------------------------
 

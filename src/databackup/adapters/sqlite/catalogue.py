@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
-from databackup.adapters._sql import Table
+from databackup.adapters._sql import HOUSEKEEPING, Table
 from databackup.adapters.sqlite.connection import pragma, query, quoted
 from databackup.adapters.sqlite.definitions import (
     FTS,
@@ -169,10 +169,6 @@ def affinity_of(declared: str, *, strict: bool = False) -> Affinity:
 
 _TABLE_LIST: Final = (3, 37)  # PRAGMA table_list is there from this version on
 _FTS_HIDDEN: Final = {"rank", "docid", "__langid"}
-_TOOLS: Final = {
-    "alembic_version": "the migrations that Alembic has run",
-    "django_migrations": "the migrations that Django has run",
-}
 
 
 def read_catalogue(connection: sqlite3.Connection) -> Catalogue:
@@ -247,8 +243,8 @@ def _housekeeping(sources: Iterable[str], shadows: Mapping[str, str]) -> dict[st
             found[name] = "SQLite's counters, which are kept with their collections"
         elif name.startswith("sqlite_"):
             found[name] = "SQLite's own"
-        elif name in _TOOLS:
-            found[name] = _TOOLS[name]
+        elif name in HOUSEKEEPING:
+            found[name] = HOUSEKEEPING[name]
     return found
 
 

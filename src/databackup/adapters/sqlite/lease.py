@@ -61,6 +61,14 @@ class Lease:
         with _hosts(self.connection) if self.within else _own(self.connection):
             yield self.connection
 
+    def require_no_transaction(self) -> None:
+        """Raise `StoreError` within a transaction of the host: what it sees may not be kept."""
+        if self.within:
+            raise StoreError(
+                "a connection in a transaction does not say for sure what is committed; commit or "
+                "roll back first, or give the engine"
+            )
+
     def require_no_actions(self, catalogue: Catalogue, covered: Container[str]) -> None:
         """Raise `StoreError` for foreign keys that would act on other rows in the meantime.
 

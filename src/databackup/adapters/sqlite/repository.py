@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Self
 
 from databackup.adapters._sql import Table, differences, tables_of
+from databackup.adapters.sqlite import marks
 from databackup.adapters.sqlite.catalogue import read_catalogue
 from databackup.adapters.sqlite.connection import store_errors
 from databackup.adapters.sqlite.connections import DEFAULT_WAIT, Shared, connections_to
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from databackup.adapters.sqlite.forms import Datetimes
     from databackup.adapters.sqlite.lease import Lease
     from databackup.adapters.sqlite.reflect import Types
+    from databackup.repository import Mark
     from databackup.schema import Collection, Schema
 
 
@@ -134,8 +136,12 @@ class SQLiteRepository:
                 yield snapshot
 
     @contextlib.contextmanager
-    def transaction(self, *, wait: float = DEFAULT_WAIT) -> Iterator[SQLiteTransaction]:
+    def transaction(
+        self, *, wait: float = DEFAULT_WAIT, mark: Mark | None = None
+    ) -> Iterator[SQLiteTransaction]:
         with self._connections.connection(wait) as lease, lease.writing() as connection:
+            if mark is not None:
+                marks.make(connection)
             with store_errors("the catalogue cannot be read"):
                 catalogue = read_catalogue(connection)
             plans = self._plans(catalogue)
@@ -147,6 +153,15 @@ class SQLiteRepository:
                 if not transaction.finished:
                     transaction.finish({})
             transaction.require_transaction()
+            if mark is not None:
+                marks.leave(connection, mark)
+
+    def marks(self, import_id: str | None = None, *, wait: float = DEFAULT_WAIT) -> list[Mark]:
+        """The marks that are committed, once no import is under way; see `MarkingRepository`."""
+        with self._connections.connection(wait) as lease:
+            lease.require_no_transaction()
+            with lease.writing() as connection:
+                return marks.found(connection, import_id)
 
     # -- schema and store ----------------------------------------------------------------------
 

@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from databackup.adapters.sqlalchemy.catalogue import (
-    HOUSEKEEPING,
-    Catalogue,
-    Column,
-    ForeignKey,
-    TableInfo,
-)
+from databackup.adapters._sql import HOUSEKEEPING
+from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column, ForeignKey, TableInfo
 from databackup.adapters.sqlalchemy.mysql.columns import Details
 from databackup.errors import StoreError
 

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from databackup.adapters.sqlalchemy.mysql import catalogue, errors, forms, settings, statements
+from databackup.adapters.sqlalchemy.mysql import (
+    catalogue,
+    errors,
+    forms,
+    locks,
+    settings,
+    statements,
+)
 from databackup.adapters.sqlalchemy.mysql.session import MySQLSnapshot, MySQLTransaction
 from databackup.errors import StoreError, StoreLocked
 
@@ -33,6 +40,7 @@ class MySQLDialect:
     # Reads lock what they read: what is checked stays true until the commit.
     write_isolation = "SERIALIZABLE"
     suspends_triggers = False
+    ddl_commits = True
     errors: tuple[type[Exception], ...] = (SQLAlchemyError,)
 
     def is_disconnect(self, error: BaseException) -> bool:
@@ -43,18 +51,19 @@ class MySQLDialect:
 
     def begin_snapshot(self, connection: sqlalchemy.Connection) -> None:
         settings.change(connection, settings.READING)
-        self._begin(connection, self.snapshot_isolation, "WITH CONSISTENT SNAPSHOT, READ ONLY")
+        self._begin(connection, self.snapshot_isolation, " WITH CONSISTENT SNAPSHOT, READ ONLY")
 
     def begin_transaction(self, connection: sqlalchemy.Connection, wait: float) -> None:
         settings.change(connection, settings.writing(wait))
         self._take_lock(connection, wait)
-        self._begin(connection, self.write_isolation, "READ WRITE")
+        # Without READ WRITE, which would override a default of the host's.
+        self._begin(connection, self.write_isolation)
 
-    def _begin(self, connection: sqlalchemy.Connection, isolation: str, how: str) -> None:
+    def _begin(self, connection: sqlalchemy.Connection, isolation: str, how: str = "") -> None:
         """Begin a transaction of the server's, except where the host has: that would commit it."""
         if not connection.in_nested_transaction():
             connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
-            connection.exec_driver_sql(f"START TRANSACTION {how}")
+            connection.exec_driver_sql(f"START TRANSACTION{how}")
             return
         ((autocommit,),) = connection.exec_driver_sql("SELECT @@autocommit")
         if autocommit:
@@ -71,7 +80,10 @@ class MySQLDialect:
         if settings.is_used(connection):
             raise StoreLocked("an export or import is under way on this connection")
         if not settings.take_lock(connection, _LOCK, wait):
-            raise StoreLocked(f"another import into this database is under way (waited {wait} s)")
+            holder = locks.holder(connection, _LOCK)
+            raise StoreLocked(
+                f"another import into this database is under way, in {holder} (waited {wait} s)"
+            )
 
     def end(self, connection: sqlalchemy.Connection) -> None:
         if connection.closed or connection.invalidated:
@@ -80,6 +92,9 @@ class MySQLDialect:
         settings.give_back(connection)
         if not within:
             connection.rollback()  # of what SQLAlchemy has begun for these statements
+
+    def is_replica(self, connection: sqlalchemy.Connection) -> bool:
+        return bool(connection.exec_driver_sql("SELECT @@global.read_only").scalar())
 
     def lock(
         self, connection: sqlalchemy.Connection, tables: Sequence[TableInfo], *, write: bool

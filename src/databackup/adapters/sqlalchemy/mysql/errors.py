@@ -8,7 +8,7 @@ from typing import Final
 from databackup.errors import (
     DatabackupError,
     RecordsRefused,
-    StoreError,
+    StoreDenied,
     StoreFailed,
     StoreLocked,
 )
@@ -69,7 +69,7 @@ def store_error(error: BaseException, doing: str) -> DatabackupError:
     if code in _LOCKED:
         return StoreLocked(message)
     if code in _DENIED:
-        return StoreError(message)
+        return StoreDenied(message)
     if code in _REFUSED or state.startswith(_REFUSED_CLASSES):
         return RecordsRefused(message, column_in(said))
     return StoreFailed(message)

@@ -31,6 +31,9 @@ READING: Final[dict[str, Any]] = {
     "max_sort_length": 8192,
     "max_statement_time": 0,  # MariaDB
     "max_execution_time": 0,  # MySQL
+    "idle_transaction_timeout": 0,  # MariaDB, and so the next two
+    "idle_readonly_transaction_timeout": 0,
+    "idle_write_transaction_timeout": 0,
     "information_schema_stats_expiry": 0,  # MySQL
 }
 _WRITING: Final[dict[str, Any]] = {

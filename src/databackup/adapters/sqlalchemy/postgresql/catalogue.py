@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from databackup.adapters.sqlalchemy.catalogue import (
-    HOUSEKEEPING,
-    Catalogue,
-    Column,
-    ForeignKey,
-    TableInfo,
-)
+from databackup.adapters._sql import HOUSEKEEPING
+from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column, ForeignKey, TableInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

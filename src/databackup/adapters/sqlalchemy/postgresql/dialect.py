@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
-from databackup.adapters.sqlalchemy.postgresql import forms
+from databackup.adapters.sqlalchemy.postgresql import forms, locks
 from databackup.adapters.sqlalchemy.postgresql.catalogue import (
     Type,
     quoted,
@@ -20,6 +20,7 @@ from databackup.adapters.sqlalchemy.postgresql.session import (
 from databackup.errors import (
     DatabackupError,
     RecordsRefused,
+    StoreDenied,
     StoreError,
     StoreFailed,
     StoreLocked,
@@ -49,9 +50,15 @@ _SETTINGS: Final = {
     "idle_in_transaction_session_timeout": "0",
     "default_tablespace": "",  # where an index is made that names none
 }
+_SINCE_17: Final = {"transaction_timeout": "0"}
 _BEFORE: Final = "databackup: settings of the host's transaction"
 _IMPORTS: Final = 0x6461746162  # the advisory lock that keeps a second import out
 _LOCKED: Final = ("55P03", "40P01")
+_DENIED: Final = (
+    "25006",  # a read-only transaction
+    "42501",
+)
+_LOST: Final = ("08", "57P", "25P03", "25P04")  # the last ones are time limits
 _LONGEST_WAIT: Final = 2**31 - 1
 
 _KINDS: Final[Mapping[str, Kind]] = {
@@ -93,6 +100,7 @@ class PostgreSQL:
     snapshot_isolation = "REPEATABLE READ"
     write_isolation = "READ COMMITTED"
     suspends_triggers = True
+    ddl_commits = False
     errors: tuple[type[Exception], ...] = (SQLAlchemyError, psycopg.Error)
 
     def quoted(self, name: str) -> str:
@@ -112,11 +120,14 @@ class PostgreSQL:
         _set_up(connection)
         patience = min(max(1, int(wait * 1000)), _LONGEST_WAIT)
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {patience}")
-        connection.exec_driver_sql(f"SELECT pg_catalog.pg_advisory_xact_lock({_IMPORTS})")
+        locks.take(connection, _IMPORTS, wait)
 
     def end(self, connection: sqlalchemy.Connection) -> None:
         for name, value in connection.info.pop(_BEFORE, {}).items():
             connection.exec_driver_sql("SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
+
+    def is_replica(self, connection: sqlalchemy.Connection) -> bool:
+        return bool(connection.exec_driver_sql("SELECT pg_catalog.pg_is_in_recovery()").scalar())
 
     def lock(
         self, connection: sqlalchemy.Connection, tables: Sequence[TableInfo], *, write: bool
@@ -169,12 +180,16 @@ class PostgreSQL:
         message = getattr(diagnostic, "message_primary", None) or str(cause).partition("\n")[0]
         if state in _LOCKED:
             return StoreLocked(f"{doing}: {message}")
+        if state in _DENIED:
+            return StoreDenied(f"{doing}: {message}")
         if state.startswith(("22", "23")) or isinstance(
             cause, psycopg.DataError | UnicodeEncodeError
         ):
             detail = getattr(diagnostic, "message_detail", None)
             field = getattr(diagnostic, "column_name", None)
             return RecordsRefused(message + (f" ({detail})" if detail else ""), field)
+        if state.startswith(_LOST):
+            return StoreFailed(f"{doing}: the connection was lost: {message}")
         return StoreFailed(f"{doing}: {message}")
 
     def is_disconnect(self, error: BaseException) -> bool:
@@ -183,7 +198,7 @@ class PostgreSQL:
             return True
         state = getattr(cause, "sqlstate", None)
         return isinstance(cause, psycopg.OperationalError) and (
-            state is None or state.startswith(("08", "57P"))
+            state is None or state.startswith(_LOST)
         )
 
 
@@ -193,9 +208,15 @@ def _require_transactions(connection: sqlalchemy.Connection) -> None:
         raise StoreError("the connection is in AUTOCOMMIT mode: give it another isolation level")
 
 
+def _wanted(connection: sqlalchemy.Connection) -> dict[str, str]:
+    """The settings of an export or import, of those that the server has."""
+    version = connection.dialect.server_version_info or ()
+    return _SETTINGS | (_SINCE_17 if version >= (17,) else {})
+
+
 def _settings(connection: sqlalchemy.Connection) -> dict[str, str]:
     """The settings that an import changes, as they are."""
-    names = [*_SETTINGS, "lock_timeout"]
+    names = [*_wanted(connection), "lock_timeout"]
     found = connection.exec_driver_sql(
         "SELECT name, pg_catalog.current_setting(name) FROM unnest(%s::text[]) AS name", (names,)
     )
@@ -203,7 +224,7 @@ def _settings(connection: sqlalchemy.Connection) -> dict[str, str]:
 
 
 def _set_up(connection: sqlalchemy.Connection) -> None:
-    for name, value in _SETTINGS.items():
+    for name, value in _wanted(connection).items():
         connection.exec_driver_sql(f"SET LOCAL {name} = '{value}'")
 
 
