@@ -10,7 +10,7 @@ What is wrong with the data of one call is `RecordsRefused`; what is wrong with 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import attrs
 
@@ -22,7 +22,19 @@ if TYPE_CHECKING:
 
     from databackup.schema import Collection, Reference, Schema
 
-__all__ = ["BATCH_SIZE", "Capabilities", "Key", "Repository", "Row", "Snapshot", "Transaction"]
+__all__ = [
+    "BATCH_SIZE",
+    "Capabilities",
+    "CreatesTables",
+    "Extent",
+    "Key",
+    "Needs",
+    "Repository",
+    "Row",
+    "Snapshot",
+    "TableMaker",
+    "Transaction",
+]
 
 BATCH_SIZE = 350
 """As many records as are worked on at once: more fall out of the caches, and wake the collector."""
@@ -153,3 +165,83 @@ class Repository(Protocol):
         second transaction waits up to `wait` seconds and then raises `StoreLocked`. A commit
         whose outcome cannot be known raises `CommitUnknown`.
         """
+
+
+# -- stores that can make tables -------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Extent:
+    """What a new column has to hold, beyond what its field's kind says.
+
+    least, largest
+        The least and the largest value, of numbers and times; None where there is none.
+    digits, scale
+        The most digits before and behind the point of a decimal.
+    finite
+        No decimal is NaN or infinite.
+    off_kind
+        The Python types of values off their kind, of texts, integers and floats.
+    """
+
+    least: Any = None
+    largest: Any = None
+    digits: int = 0
+    scale: int = 0
+    finite: bool = True
+    off_kind: frozenset[type[Any]] = frozenset()
+
+    def fits(self, least: Any, largest: Any) -> bool:
+        """Whether all values are within these bounds."""
+        return self.least is None or (least <= self.least and self.largest <= largest)
+
+    def joined(self, other: Extent) -> Extent:
+        """The extent of the values of both."""
+        bounds = [e for e in (self, other) if e.least is not None]
+        return Extent(
+            least=min((e.least for e in bounds), default=None),
+            largest=max((e.largest for e in bounds), default=None),
+            digits=max(self.digits, other.digits),
+            scale=max(self.scale, other.scale),
+            finite=self.finite and other.finite,
+            off_kind=self.off_kind | other.off_kind,
+        )
+
+
+@attrs.frozen
+class Needs:
+    """What new tables have to hold: extents by collection and field.
+
+    `counted` are the collections whose store remembered the last number that it gave out as a key.
+    """
+
+    extents: Mapping[str, Mapping[str, Extent]] = attrs.field(factory=dict)
+    counted: frozenset[str] = frozenset()
+
+    def extent(self, collection: str, field: str) -> Extent:
+        """The extent of a field's values."""
+        return self.extents.get(collection, {}).get(field, Extent())
+
+
+@runtime_checkable
+class CreatesTables(Protocol):
+    """A repository that can make the tables of collections; no store has to."""
+
+    def missing(self) -> tuple[str, ...]:
+        """The collections of the schema whose tables are not there."""
+
+    def creating(self, schema: Schema, needs: Needs) -> TableMaker:
+        """The same store with another schema, whose transactions make what tables are missing.
+
+        Where the transaction is not committed, the tables are gone again. Tables that are there
+        stay as they are. What cannot be made raises `CannotCreate`.
+        """
+
+
+@runtime_checkable
+class TableMaker(Repository, Protocol):
+    """A repository whose transactions begin with making the tables that are missing."""
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The collections whose tables the last transaction has made."""

@@ -51,6 +51,7 @@ async def import_all_async(
     wrong_app: WrongAppChoice = "refuse",
     dangling: Dangling = "refuse",
     allow_cascade: bool = False,
+    create: bool = False,
     wait: float = 5.0,
     limits: Limits | None = None,
     progress: ProgressCallback | None = None,
@@ -67,6 +68,7 @@ async def import_all_async(
         "wrong_app": wrong_app,
         "dangling": dangling,
         "allow_cascade": allow_cascade,
+        "create": create,
         "wait": wait,
         "limits": limits,
     }

@@ -93,7 +93,8 @@ class Changes:
 class ImportReport(_Report):
     """What an import did, taken from what was committed: the sums of all `Changes`.
 
-    `records` is how many there are afterwards.
+    `records` is how many there are afterwards, `created` are the collections whose tables were
+    made.
     """
 
     archive_id: str
@@ -108,6 +109,7 @@ class ImportReport(_Report):
     only_in_store: int
     read_back: bool
     seal: str
+    created: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from databackup.adapters.sqlalchemy.mysql import catalogue, errors, forms, settings, statements
+from databackup.adapters.sqlalchemy.mysql.create import MySQLCreation
 from databackup.adapters.sqlalchemy.mysql.session import MySQLSnapshot, MySQLTransaction
 from databackup.errors import StoreError, StoreLocked
 
@@ -34,6 +35,7 @@ class MySQLDialect:
     write_isolation = "SERIALIZABLE"
     suspends_triggers = False
     errors: tuple[type[Exception], ...] = (SQLAlchemyError,)
+    creation = MySQLCreation()
 
     def is_disconnect(self, error: BaseException) -> bool:
         return errors.is_disconnect(error)

@@ -13,6 +13,7 @@ from databackup.adapters.sqlalchemy.postgresql.catalogue import (
     quoted,
     read_catalogue,
 )
+from databackup.adapters.sqlalchemy.postgresql.create import PostgreSQLCreation
 from databackup.adapters.sqlalchemy.postgresql.session import (
     PostgreSQLSnapshot,
     PostgreSQLTransaction,
@@ -93,6 +94,7 @@ class PostgreSQL:
     write_isolation = "READ COMMITTED"
     suspends_triggers = True
     errors: tuple[type[Exception], ...] = (SQLAlchemyError, psycopg.Error)
+    creation = PostgreSQLCreation()
 
     def quoted(self, name: str) -> str:
         return quoted(name)
@@ -168,7 +170,7 @@ class PostgreSQL:
         message = getattr(diagnostic, "message_primary", None) or str(cause).partition("\n")[0]
         if state in _LOCKED:
             return StoreLocked(f"{doing}: {message}")
-        if state.startswith(("22", "23")) or isinstance(
+        if state.startswith(("22", "23", "54")) or isinstance(
             cause, psycopg.DataError | UnicodeEncodeError
         ):
             detail = getattr(diagnostic, "message_detail", None)
