@@ -10,7 +10,7 @@ from databackup.repository import Extent, Needs
 from databackup.schema import composite, kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from databackup.adapters._sql import Table
     from databackup.schema import Collection, Kind, Reference, Schema
@@ -61,12 +61,6 @@ class NewTable:
     unique: tuple[tuple[str, ...], ...]
     references: tuple[NewReference, ...]
     remembers: bool
-
-    @property
-    def names(self) -> Iterator[str]:
-        """The names of the table and of its columns."""
-        yield self.name
-        yield from (column.name for column in self.columns)
 
 
 def new_tables(

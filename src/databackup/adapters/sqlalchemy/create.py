@@ -83,16 +83,19 @@ class NewTables:
         return True
 
     def _require_names(self, tables: Sequence[NewTable]) -> None:
-        problems = []
-        for table in tables:
-            name = self._place_of(table.name)[1]
-            if why := self._creation.unfit(name):
-                problems.append(f"the name {name!r} of a table {why}")
-            for column in table.columns:
-                if why := self._creation.unfit(column.name):
-                    problems.append(f"the name {column.name!r} of a column of {name!r} {why}")
+        problems = [
+            f"the name {name!r} of {what} {why}"
+            for table in tables
+            for name, what in self._names(table)
+            if (why := self._creation.unfit(name))
+        ]
         if problems:
             raise CannotCreate.of(self._connections, problems)
+
+    def _names(self, table: NewTable) -> Iterator[tuple[str, str]]:
+        """The names in a table, and what each is the name of."""
+        yield self._place_of(table.name)[1], "a table"
+        yield from ((column.name, f"a column of {table.name!r}") for column in table.columns)
 
     def _place_of(self, name: str) -> tuple[str | None, str]:
         """The database schema and the name of a table; a schema is one that was asked for."""
@@ -140,7 +143,7 @@ class NewTables:
             *numbering,
             primary_key=is_key,
             nullable=column.nullable and not is_key,
-            autoincrement=column.counted and not numbering,
+            autoincrement=column.counted,
         )
 
     def _run(
