@@ -176,10 +176,12 @@ class Extent:
 
     least, largest
         The least and the largest value, of numbers and times; None where there is none.
-    digits, scale
-        The most digits before and behind the point of a decimal.
-    finite
-        No decimal is NaN or infinite.
+    digits
+        The most digits that a decimal has before its point.
+    scales
+        The fewest and the most digits that one has behind it; None where there is none.
+    regular
+        No decimal is NaN or infinite, every UUID is of a variant that RFC 9562 defines.
     off_kind
         The Python types of values off their kind, of texts, integers and floats.
     """
@@ -187,23 +189,28 @@ class Extent:
     least: Any = None
     largest: Any = None
     digits: int = 0
-    scale: int = 0
-    finite: bool = True
+    scales: tuple[int, int] | None = None
+    regular: bool = True
     off_kind: frozenset[type[Any]] = frozenset()
 
     def fits(self, least: Any, largest: Any) -> bool:
         """Whether all values are within these bounds."""
         return self.least is None or (least <= self.least and self.largest <= largest)
 
+    def has_scale(self, scale: int) -> bool:
+        """Whether all decimals have as many digits behind the point."""
+        return self.regular and self.scales in (None, (scale, scale))
+
     def joined(self, other: Extent) -> Extent:
         """The extent of the values of both."""
         bounds = [e for e in (self, other) if e.least is not None]
+        scales = [*(self.scales or ()), *(other.scales or ())]
         return Extent(
             least=min((e.least for e in bounds), default=None),
             largest=max((e.largest for e in bounds), default=None),
             digits=max(self.digits, other.digits),
-            scale=max(self.scale, other.scale),
-            finite=self.finite and other.finite,
+            scales=(min(scales), max(scales)) if scales else None,
+            regular=self.regular and other.regular,
             off_kind=self.off_kind | other.off_kind,
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -60,8 +61,15 @@ def creates_tables(repository: Repository) -> CreatesTables:
 def joined_schema(own: Schema, header: Header, wrong_app: WrongAppChoice) -> Schema:
     """A store's schema with those collections of an archive that it lacks.
 
-    Raises `WrongApp`, `VersionMismatch`, `SchemaMismatch`.
+    An empty store has no version of its own. Raises `WrongApp`, `VersionMismatch`,
+    `SchemaMismatch`.
     """
+    if not own.collections and own.app is None:
+        own = Schema(
+            collections=[],
+            version=header.schema_version,
+            exclude={exclusion.name: exclusion.reason for exclusion in own.excluded},
+        )
     require_fit(header, own, wrong_app, creating=True)
     more = [c for c in described_schema(header).collections if c.name not in own]
     try:
@@ -184,19 +192,26 @@ def _bounds(values: list[Any]) -> Extent:
 
 def _digits(values: list[decimal.Decimal]) -> Extent:
     finite = [value for value in values if value.is_finite()]
+    scales = [-int(value.as_tuple().exponent) for value in finite]
     return Extent(
         digits=max((value.adjusted() + 1 for value in finite if value), default=0),
-        scale=max((-int(value.as_tuple().exponent) for value in finite), default=0),
-        finite=len(finite) == len(values),
+        scales=(min(scales), max(scales)) if scales else None,
+        regular=len(finite) == len(values),
     )
 
 
-_WITH_EXTENTS: Final = kinds.Int | kinds.Decimal | kinds.Timedelta | kinds.DateTimeTz
+def _variants(values: list[uuid.UUID]) -> Extent:
+    ends = (0, 2**128 - 1)
+    return Extent(regular=all(v.variant == uuid.RFC_4122 or v.int in ends for v in values))
+
+
+_WITH_EXTENTS: Final = kinds.Int | kinds.Decimal | kinds.Timedelta | kinds.DateTimeTz | kinds.UUID
 _EXTENTS: Final[dict[type[Kind], tuple[type[Any], Callable[[list[Any]], Extent]]]] = {
     kinds.Int: (int, _bounds),
     kinds.Decimal: (decimal.Decimal, _digits),
     kinds.Timedelta: (datetime.timedelta, _bounds),
     kinds.DateTimeTz: (datetime.datetime, _bounds),
+    kinds.UUID: (uuid.UUID, _variants),
 }
 # The values of these kinds are of one type, so that others are off their kind.
 _PLAIN: Final[dict[type[Kind], type[Any]]] = {

@@ -11,7 +11,13 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-from sqlalchemy.schema import AddConstraint, CreateTable, ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy.schema import (
+    AddConstraint,
+    CreateTable,
+    ForeignKeyConstraint,
+    PrimaryKeyConstraint,
+    UniqueConstraint,
+)
 from sqlalchemy.sql.elements import quoted_name
 
 from databackup.adapters._newtables import new_tables
@@ -127,6 +133,7 @@ class NewTables:
             _quoted(name),
             sqlalchemy.MetaData(),
             *(self._column(column, table, connection) for column in table.columns),
+            *([PrimaryKeyConstraint(*map(_quoted, table.key))] if table.key else []),
             *(UniqueConstraint(*map(_quoted, names)) for names in table.unique),
             schema=_quoted(schema),
             **options,
@@ -135,14 +142,12 @@ class NewTables:
     def _column(
         self, column: NewColumn, table: NewTable, connection: sqlalchemy.Connection
     ) -> sqlalchemy.Column[object]:
-        is_key = column.name in table.key
         numbering = self._creation.numbering(column) if column.counted else ()
         return sqlalchemy.Column(
             _quoted(column.name),
             self._creation.type_of(column, connection),
             *numbering,
-            primary_key=is_key,
-            nullable=column.nullable and not is_key,
+            nullable=column.nullable and column.name not in table.key,
             autoincrement=column.counted,
         )
 

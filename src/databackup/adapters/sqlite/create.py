@@ -117,15 +117,13 @@ def _type(column: NewColumn) -> str:
 
 
 def _decimal(kind: kinds.Decimal, column: NewColumn) -> str:
-    """A number of a scale where a double holds all digits, and text otherwise."""
-    extent = column.extent
-    is_number = (
-        kind.scale is not None
-        and extent.finite
-        and extent.scale <= kind.scale <= DIGITS
-        and extent.digits + kind.scale <= DIGITS
+    """A number where a double holds all digits of its one scale, and text otherwise."""
+    scale = kind.scale
+    if scale is None or not column.extent.has_scale(scale) or not 0 <= scale < DIGITS:
+        return "DECIMAL_TEXT"
+    return (
+        f"NUMERIC({DIGITS}, {scale})" if column.extent.digits + scale <= DIGITS else "DECIMAL_TEXT"
     )
-    return f"NUMERIC({DIGITS}, {kind.scale})" if is_number else "DECIMAL_TEXT"
 
 
 def _names(names: Iterable[str]) -> str:

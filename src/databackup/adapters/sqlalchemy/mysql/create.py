@@ -74,7 +74,8 @@ class MySQLCreation:
     def type_of(self, column: NewColumn, connection: sqlalchemy.Connection) -> Type:
         kind = column.kind
         if isinstance(kind, kinds.UUID):
-            return _UUID() if _is_mariadb(connection, since=(10, 7)) else mysql.BINARY(16)
+            has_type = _is_mariadb(connection, since=(10, 7)) and column.extent.regular
+            return _UUID() if has_type else mysql.BINARY(16)
         chosen = _BY_EXTENT.get(type(kind))
         if chosen is not None:
             return chosen(column) or _text(column)
@@ -131,13 +132,14 @@ def _int(column: NewColumn) -> Type | None:
 
 
 def _decimal(column: NewColumn) -> Type | None:
+    """A DECIMAL of the one scale that there is, else of so many digits as it can have."""
     kind: Any = column.kind
     extent = column.extent
-    if kind.scale is not None and extent.scale <= kind.scale <= _FRACTION:
-        scale = kind.scale
-    else:
-        scale = max(extent.scale, min(_FRACTION, _DIGITS - extent.digits))
-    fits = extent.finite and scale <= _FRACTION and extent.digits + scale <= _DIGITS
+    least, most = extent.scales or (kind.scale, kind.scale)
+    if most is None or least != most:
+        most = max(most or 0, min(_FRACTION, _DIGITS - extent.digits))
+    scale = max(0, most)
+    fits = extent.regular and scale <= _FRACTION and extent.digits + scale <= _DIGITS
     return mysql.DECIMAL(_DIGITS, scale) if fits else None
 
 

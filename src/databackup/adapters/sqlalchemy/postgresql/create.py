@@ -84,14 +84,12 @@ def _type(kind: Kind, extent: Extent) -> Type:
 
 
 def _numeric(kind: kinds.Decimal, extent: Extent) -> Type:
-    """A numeric of the kind's scale, if that holds all values; without one it holds any."""
+    """A numeric of the kind's scale where all values have it; without one it keeps each value's."""
     scale = kind.scale
-    if scale is None or not extent.finite or not 0 <= extent.scale <= scale:
+    if scale is None or not extent.has_scale(scale) or not 0 <= scale <= _USUAL_PRECISION:
         return postgresql.NUMERIC()
     precision = max(_USUAL_PRECISION, extent.digits + scale)
-    if precision > _LARGEST_PRECISION or scale > _USUAL_PRECISION:
-        return postgresql.NUMERIC()
-    return postgresql.NUMERIC(precision, scale)
+    return postgresql.NUMERIC(*((precision, scale) if precision <= _LARGEST_PRECISION else ()))
 
 
 def _is_of_integers(kind: Kind) -> bool:
