@@ -7,11 +7,20 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
+from databackup.operations.creating import creates_tables
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from databackup.operations.reports import Progress, ProgressCallback
-    from databackup.repository import Capabilities, Repository, Snapshot, Transaction
+    from databackup.repository import (
+        Capabilities,
+        Needs,
+        Repository,
+        Snapshot,
+        TableMaker,
+        Transaction,
+    )
     from databackup.schema import Schema
 
 
@@ -65,6 +74,17 @@ class _Guarded:
     @property
     def capabilities(self) -> Capabilities:
         return self._repository.capabilities
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        found: tuple[str, ...] = getattr(self._repository, "made", ())
+        return found
+
+    def missing(self) -> tuple[str, ...]:
+        return creates_tables(self._repository).missing()
+
+    def creating(self, schema: Schema, needs: Needs) -> TableMaker:
+        return _Guarded(creates_tables(self._repository).creating(schema, needs), self._guard)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Snapshot]:

@@ -190,7 +190,11 @@ class NewTables:
                         connection.execute(sqlalchemy.schema.DropTable(table))
                     left.remove(table.name)
         except DatabackupError as error:
-            cause.add_note(f"tables that were made are left, empty: {', '.join(left)}: {error}")
+            text = f"tables that were made are left, empty: {', '.join(left)} ({error.message})"
+            if isinstance(cause, DatabackupError):
+                cause.message += f"; {text}"
+            else:
+                cause.add_note(text)
 
 
 _Places = dict[str, tuple[str, str]]
