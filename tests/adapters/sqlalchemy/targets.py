@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import attrs
 import sqlalchemy
@@ -25,7 +24,21 @@ class Target:
 
     reflected: Callable[[], Repository]
     of: Callable[[Schema], Repository]
-    tables: Callable[[], set[str]]
+    engine: sqlalchemy.Engine
+
+    def tables(self) -> set[str]:
+        """The names of all tables, through a new connection."""
+        return set(sqlalchemy.inspect(self.engine).get_table_names())
+
+    def type_of(self, table: str, column: str) -> str:
+        """The type that a column is declared with."""
+        if self.engine.dialect.name == "sqlite":  # SQLAlchemy knows no names but its own
+            with self.engine.connect() as connection:
+                rows = connection.exec_driver_sql(f"PRAGMA table_info({table})")
+                return str(next(row[2] for row in rows if row[1] == column))
+        found = sqlalchemy.inspect(self.engine).get_columns(table)
+        type_ = next(c["type"] for c in found if c["name"] == column)
+        return type_.compile(self.engine.dialect).partition(" COLLATE")[0].partition(" CHAR")[0]
 
 
 @contextlib.contextmanager
@@ -37,7 +50,7 @@ def _sqlite() -> Iterator[Target]:
         yield Target(
             lambda: SQLiteRepository.reflect(path, types="declared"),
             lambda schema: SQLiteRepository(path, schema),
-            lambda: tables(engine),
+            engine,
         )
 
 
@@ -47,7 +60,7 @@ def _of_url(url: str) -> Iterator[Target]:
     yield Target(
         lambda: SQLAlchemyRepository.reflect(engine),
         lambda schema: SQLAlchemyRepository(engine, schema),
-        lambda: tables(engine),
+        engine,
     )
     engine.dispose()
 
@@ -65,12 +78,6 @@ def _sqlalchemy_on_sqlite() -> Iterator[Target]:
 def _on_server(database: Callable[[], AbstractContextManager[str]]) -> Iterator[Target]:
     with database() as url, _of_url(url) as target:
         yield target
-
-
-def tables(engine: sqlalchemy.Engine) -> set[str]:
-    """The names of all tables, through a new connection."""
-    found: Any = sqlalchemy.inspect(engine).get_table_names()
-    return set(found)
 
 
 TARGETS: dict[str, Callable[[], AbstractContextManager[Target]]] = {
