@@ -40,9 +40,9 @@ def creating(
     `SchemaMismatch` where what is there does not fit.
     """
     store = creates_tables(repository)
+    missing = set(store.missing())
     schema = joined_schema(repository.schema, archive.header, wrong_app)
-    missing = {c.name for c in schema.collections if c.name not in repository.schema}
-    missing |= set(store.missing())
+    missing |= {c.name for c in schema.collections if c.name not in repository.schema}
     needs = Needs(
         extents=_extents(archive, [c for c in schema.collections if c.name in missing]),
         counted=frozenset(archive.header.counters),
