@@ -48,8 +48,8 @@ def test_a_refused_import_leaves_no_file(workshop: Workshop, form: str) -> None:
     run(workshop.database, "UPDATE orders SET person = 77 WHERE id = 10")
     archive = workshop.archive()
     target = form.format("new.db")
-    for arguments in ([archive, target, "--yes"], [archive, target], [workshop.database, target]):
-        assert 1 == workshop.run("import", "--create", *arguments).exit_code
+    for file, options in ((archive, ["--yes"]), (archive, []), (workshop.database, ["--yes"])):
+        assert 1 == workshop.run("import", "--create", file, target, *options).exit_code
         assert not (workshop.folder / "new.db").exists()
 
 

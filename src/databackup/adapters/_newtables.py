@@ -78,14 +78,19 @@ def new_tables(
 
 
 class _Layout:
-    """Keys, unique columns and references of a schema, and what fields are alike by them."""
+    """Keys, unique columns and references of a schema, and what fields are alike by them.
+
+    A description may have very many references: nothing here takes the square of them.
+    """
 
     def __init__(self, schema: Schema, tables: Mapping[str, Table], needs: Needs) -> None:
         self._schema = schema
         self._tables = tables
         self._needs = needs
         self._alike = _Alike()
+        self._shared: dict[int, _Shared] = {}
         self._unique: dict[str, set[tuple[str, ...]]] = {c.name: set() for c in schema.collections}
+        self._referring: set[Place] = set()
         self._parts: dict[Place, int] = {}
         for collection in schema.collections:
             self._index(collection.name, collection.key)
@@ -100,16 +105,16 @@ class _Layout:
         self._index(target, to)
         self._index(collection.name, fields)
         for own, other in zip(fields, to, strict=True):
+            self._referring.add((collection.name, own))
             self._alike.join((collection.name, own), (target, other))
 
     def _pairs(self, reference: Reference) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """A reference's fields, and those they point at in the order of these in their index."""
         target = self._schema[reference.collection]
-        to = reference.to or target.key
-        pairs = dict(zip(to, reference.fields, strict=True))
-        order = target.key if set(to) == set(target.key) else target.field_names
-        found = tuple(name for name in order if name in pairs)
-        return tuple(pairs[name] for name in found), found
+        pairs = dict(zip(reference.to or target.key, reference.fields, strict=True))
+        is_key = pairs.keys() == set(target.key)
+        to = target.key if is_key else sorted(pairs, key=lambda name: target.positions([name]))
+        return tuple(pairs[name] for name in to), tuple(to)
 
     def _index(self, collection: str, fields: Sequence[str]) -> None:
         for name in fields:
@@ -143,30 +148,42 @@ class _Layout:
 
     def _column(self, collection: Collection, name: str) -> NewColumn:
         field = collection.field(name)
-        place = collection.name, name
-        alike = self._alike.of(place)
-        extent = _extent_of_values(field.value_kind)
-        for other in alike:
-            extent = extent.joined(self._needs.extent(*other))
-        refers = any(name in reference.fields for reference in collection.references)
+        shared = self._shared_by(self._alike.of((collection.name, name)))
+        has_scale = isinstance(field.value_kind, kinds.Decimal) and not shared.of_one_kind
         return NewColumn(
             name=self._tables[collection.name].column(name),
-            kind=self._kind(field.value_kind, alike),
+            kind=kinds.Decimal() if has_scale else field.value_kind,
             nullable=field.nullable,
-            extent=extent,
-            parts=max(self._parts.get(other, 0) for other in alike),
+            extent=shared.extent,
+            parts=shared.parts,
             counted=collection.key == (name,)
-            and not refers
+            and (collection.name, name) not in self._referring
             and isinstance(field.value_kind, kinds.Int)
-            and extent.fits(*INT64),
+            and shared.extent.fits(*INT64),
         )
 
-    def _kind(self, kind: Kind, alike: Iterable[Place]) -> Kind:
-        """A field's kind; a decimal's scale only where all that it is compared with have it."""
-        if not isinstance(kind, kinds.Decimal):
-            return kind
-        others = [self._schema[collection].field(name).value_kind for collection, name in alike]
-        return kind if all(other == kind for other in others) else kinds.Decimal()
+    def _shared_by(self, alike: list[Place]) -> _Shared:
+        """What fields have in common that are compared with each other."""
+        found = self._shared.get(id(alike))
+        if found is None:
+            extent = Extent()
+            for place in alike:
+                extent = extent.joined(self._needs.extent(*place))
+            of_fields = {self._schema[c].field(name).value_kind for c, name in alike}
+            for kind in of_fields:
+                extent = extent.joined(_extent_of_values(kind))
+            parts = max(self._parts.get(place, 0) for place in alike)
+            found = self._shared[id(alike)] = _Shared(extent, parts, len(of_fields) == 1)
+        return found
+
+
+@attrs.frozen
+class _Shared:
+    """The extent of fields that are alike, their widest index, and whether their kinds differ."""
+
+    extent: Extent
+    parts: int
+    of_one_kind: bool
 
 
 def _extent_of_values(kind: Kind) -> Extent:
@@ -180,11 +197,13 @@ class _Alike:
     """The fields that references make comparable, directly or by others."""
 
     def __init__(self) -> None:
-        self._groups: dict[Place, set[Place]] = {}
+        self._groups: dict[Place, list[Place]] = {}
 
     def join(self, one: Place, other: Place) -> None:
-        joined = self.of(one) | self.of(other)
-        self._groups |= dict.fromkeys(joined, joined)
+        small, large = sorted((self.of(one), self.of(other)), key=len)
+        if small is not large:
+            large += small
+            self._groups |= dict.fromkeys(small, large)
 
-    def of(self, place: Place) -> set[Place]:
-        return self._groups.get(place, {place})
+    def of(self, place: Place) -> list[Place]:
+        return self._groups.setdefault(place, [place])

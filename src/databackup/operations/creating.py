@@ -17,6 +17,7 @@ from databackup.archive.format import described_schema
 from databackup.archive.records import RecordCodec
 from databackup.errors import SchemaError, SchemaMismatch, StoreError
 from databackup.operations.fit import require_fit
+from databackup.operations.reports import reported
 from databackup.repository import CreatesTables, Extent, Needs
 from databackup.schema import Schema, composite, kinds
 from databackup.schema.compiled import Codec
@@ -27,12 +28,16 @@ if TYPE_CHECKING:
     from databackup.archive.format import Header
     from databackup.archive.reader import Archive
     from databackup.operations.options import WrongAppChoice
+    from databackup.operations.reports import ProgressCallback
     from databackup.repository import Repository, Row, TableMaker
     from databackup.schema import Collection, Field, Kind
 
 
 def creating(
-    repository: Repository, archive: Archive, wrong_app: WrongAppChoice = "refuse"
+    repository: Repository,
+    archive: Archive,
+    wrong_app: WrongAppChoice,
+    progress: ProgressCallback | None,
 ) -> TableMaker:
     """A repository that makes the tables which an archive describes and the store lacks.
 
@@ -44,7 +49,7 @@ def creating(
     schema = joined_schema(repository.schema, archive.header, wrong_app)
     missing |= {c.name for c in schema.collections if c.name not in repository.schema}
     needs = Needs(
-        extents=_extents(archive, [c for c in schema.collections if c.name in missing]),
+        extents=_extents(archive, [c for c in schema.collections if c.name in missing], progress),
         counted=frozenset(archive.header.counters),
     )
     return store.creating(schema, needs)
@@ -110,7 +115,9 @@ def _native_types(kind: Kind) -> Iterator[str]:
 # -- extents ---------------------------------------------------------------------------------------
 
 
-def _extents(archive: Archive, wanted: Iterable[Collection]) -> dict[str, dict[str, Extent]]:
+def _extents(
+    archive: Archive, wanted: Iterable[Collection], progress: ProgressCallback | None
+) -> dict[str, dict[str, Extent]]:
     """The extents of the fields for which a type is chosen by them."""
     found = {c.name: seen for c in wanted if (seen := _measured(c))}
     if not found:
@@ -121,7 +128,8 @@ def _extents(archive: Archive, wanted: Iterable[Collection]) -> dict[str, dict[s
             continue
         collection = fields[0].collection
         codec = RecordCodec(collection, Codec(collection, validated=False))
-        for batch in read(codec, digests=False):
+        batches = read(codec, digests=False)
+        for batch in reported(batches, "measuring", name, archive.ends[name], progress):
             for field in fields:
                 field.add(batch.rows)
     return {name: {f.name: f.extent for f in fields} for name, fields in found.items()}

@@ -70,7 +70,7 @@ def import_all(
             f"a store of the adapter {repository.capabilities.name!r} cannot undo a failed import"
         )
     with open_archive(source, chosen.limits) as archive:
-        maker = creating(repository, archive, chosen.wrong_app) if chosen.create else None
+        maker = creating(repository, archive, chosen.wrong_app, progress) if chosen.create else None
         repository = maker or repository
         require_fit(archive.header, repository.schema, chosen.wrong_app)
         require_keys(archive.header, repository.schema, chosen.mode)
