@@ -444,3 +444,46 @@ def test_names_with_a_schema() -> None:
                 io.BytesIO(archive),
                 create=True,
             )
+
+
+def test_the_schema_that_a_connection_is_in() -> None:
+    """A search path that was changed since the engine was made is the one that counts."""
+    archive = _archive().getvalue()
+    with databases.postgresql() as url:
+        engine = sqlalchemy.create_engine(url, poolclass=NullPool)
+        _run(engine, "CREATE SCHEMA other")
+        with engine.connect() as connection:
+            connection.execute(text("SET search_path = other"))
+            connection.commit()
+            import_all(SQLAlchemyRepository.reflect(connection), io.BytesIO(archive), create=True)
+        assert [] == sqlalchemy.inspect(engine).get_table_names("public")
+        assert NAMES == set(sqlalchemy.inspect(engine).get_table_names("other"))
+
+
+def test_without_a_schema() -> None:
+    """Where no schema is there to make tables in, the error says so."""
+    with databases.postgresql() as url:
+        engine = sqlalchemy.create_engine(url, poolclass=NullPool)
+        with engine.connect() as connection:
+            connection.execute(text("SET search_path = nowhere"))
+            connection.commit()
+            repository = SQLAlchemyRepository.reflect(connection)
+            with pytest.raises(CannotCreate, match="no schema"):
+                import_all(repository, _archive(), create=True)
+
+
+def test_a_hosts_connection_on_mariadb() -> None:
+    """In no transaction of the host's it is as good as the engine, and a failure leaves nothing."""
+    with TARGETS["MariaDB"]() as target, target.engine.connect() as connection:
+        wrong = _archive(club() | {"plays": [(99, "A")]})
+        with pytest.raises(InvalidRecords):
+            import_all(_unbegun(connection), wrong, create=True)
+        assert set() == target.tables()
+        import_all(_unbegun(connection), _archive(), create=True)
+        assert NAMES == target.tables()
+
+
+def _unbegun(connection: sqlalchemy.Connection) -> SQLAlchemyRepository:
+    repository = SQLAlchemyRepository.reflect(connection)
+    assert not connection.in_transaction()
+    return repository

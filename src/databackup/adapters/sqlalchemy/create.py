@@ -113,9 +113,8 @@ class NewTables:
     def _places(self, connection: sqlalchemy.Connection) -> _Places:
         """The places of all tables, in schemas that are there."""
         with self._connections.errors("the catalogue cannot be read"):
-            inspector = sqlalchemy.inspect(connection)
-            default = connection.dialect.default_schema_name
-            there = set(inspector.get_schema_names())
+            ((default,),) = connection.exec_driver_sql(self._creation.default_schema)
+            there = set(sqlalchemy.inspect(connection).get_schema_names())
         if default is None:
             raise CannotCreate.of(self._connections, ["there is no schema to make tables in"])
         found = {table.name: self._place_of(table.name) for table in self._tables.values()}

@@ -22,6 +22,8 @@ class Creation(Protocol):
 
     undone: bool
     """Whether a rollback undoes that a table was made; otherwise making one commits."""
+    default_schema: str
+    """The query for the schema that tables are in unless it is said."""
 
     def options(self, connection: sqlalchemy.Connection) -> Mapping[str, str]:
         """The options of a `sqlalchemy.Table`."""

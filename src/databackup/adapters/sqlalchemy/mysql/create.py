@@ -57,6 +57,7 @@ class MySQLCreation:
     """MariaDB and MySQL commit with each table that they make."""
 
     undone = False
+    default_schema = "SELECT database()"
 
     def options(self, connection: sqlalchemy.Connection) -> Mapping[str, str]:
         of_table = {

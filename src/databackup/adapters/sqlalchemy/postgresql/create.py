@@ -47,6 +47,7 @@ class PostgreSQLCreation:
     """PostgreSQL makes tables within the transaction."""
 
     undone = True
+    default_schema = "SELECT pg_catalog.current_schema()"
 
     def options(self, _connection: sqlalchemy.Connection) -> Mapping[str, str]:
         return {}
