@@ -408,6 +408,25 @@ class StoreMismatch(StoreError):
     differences: tuple[str, ...] = ()
 
 
+@attrs.define(slots=False, eq=False)
+class CannotCreate(StoreError):
+    """Tables that the store cannot make; `problems` lists why."""
+
+    code: ClassVar[str] = "cannot-create"
+    remedy: ClassVar[str] = (
+        "Make the tables yourself, under names and with types that the store has, and import "
+        "without create"
+    )
+
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, store: object, problems: Iterable[str]) -> CannotCreate:
+        """The error that lists why tables cannot be made in a store."""
+        found = tuple(problems)
+        return cls(f"{store}: " + "; ".join(found), found)
+
+
 class StoreLocked(StoreError):
     """Another transaction holds the store."""
 

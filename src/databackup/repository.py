@@ -10,7 +10,7 @@ What is wrong with the data of one call is `RecordsRefused`; what is wrong with 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import attrs
 
@@ -27,13 +27,17 @@ __all__ = [
     "BATCH_SIZE",
     "BulkTransaction",
     "Capabilities",
+    "CreatesTables",
+    "Extent",
     "FormsSnapshot",
     "Key",
     "Mark",
     "MarkingRepository",
+    "Needs",
     "Repository",
     "Row",
     "Snapshot",
+    "TableMaker",
     "Transaction",
     "forms_of",
 ]
@@ -231,6 +235,93 @@ class MarkingRepository(Repository, Protocol):
         Waits up to `wait` seconds for an import that is under way and then raises `StoreLocked`:
         what is not there afterwards never comes.
         """
+
+
+# -- stores that can make tables -------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Extent:
+    """What a new column has to hold, beyond what its field's kind says.
+
+    least, largest
+        The least and the largest value, of numbers and times; None where there is none.
+    digits
+        The most digits that a decimal has before its point.
+    scales
+        The fewest and the most digits that one has behind it; None where there is none.
+    regular
+        No decimal is NaN or infinite, every UUID is of a variant that RFC 9562 defines.
+    off_kind
+        The Python types of values off their kind, of texts, integers and floats.
+    """
+
+    least: Any = None
+    largest: Any = None
+    digits: int = 0
+    scales: tuple[int, int] | None = None
+    regular: bool = True
+    off_kind: frozenset[type[Any]] = frozenset()
+
+    def fits(self, least: Any, largest: Any) -> bool:
+        """Whether all values are within these bounds."""
+        return self.least is None or (least <= self.least and self.largest <= largest)
+
+    def has_scale(self, scale: int) -> bool:
+        """Whether all decimals have as many digits behind the point."""
+        return self.regular and self.scales in (None, (scale, scale))
+
+    def joined(self, other: Extent) -> Extent:
+        """The extent of the values of both."""
+        bounds = [e for e in (self, other) if e.least is not None]
+        scales = [*(self.scales or ()), *(other.scales or ())]
+        return Extent(
+            least=min((e.least for e in bounds), default=None),
+            largest=max((e.largest for e in bounds), default=None),
+            digits=max(self.digits, other.digits),
+            scales=(min(scales), max(scales)) if scales else None,
+            regular=self.regular and other.regular,
+            off_kind=self.off_kind | other.off_kind,
+        )
+
+
+@attrs.frozen
+class Needs:
+    """What new tables have to hold: extents by collection and field.
+
+    `counted` are the collections whose store remembered the last number that it gave out as a key.
+    """
+
+    extents: Mapping[str, Mapping[str, Extent]] = attrs.field(factory=dict)
+    counted: frozenset[str] = frozenset()
+
+    def extent(self, collection: str, field: str) -> Extent:
+        """The extent of a field's values."""
+        return self.extents.get(collection, {}).get(field, Extent())
+
+
+@runtime_checkable
+class CreatesTables(Protocol):
+    """A repository that can make the tables of collections; no store has to."""
+
+    def missing(self) -> tuple[str, ...]:
+        """The collections of the schema whose tables are not there."""
+
+    def creating(self, schema: Schema, needs: Needs) -> TableMaker:
+        """The same store with another schema, whose transactions make what tables are missing.
+
+        Where the transaction is not committed, the tables are gone again. Tables that are there
+        stay as they are. What cannot be made raises `CannotCreate`.
+        """
+
+
+@runtime_checkable
+class TableMaker(Repository, Protocol):
+    """A repository whose transactions begin with making the tables that are missing."""
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The collections whose tables the last transaction has made."""
 
 
 def forms_of(snapshot: Snapshot, collection: Collection) -> Iterator[Forms | list[Row]]:

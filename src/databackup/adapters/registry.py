@@ -7,6 +7,7 @@ entry point's name is the URL's scheme; what it names is called with the URL and
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import inspect
@@ -18,11 +19,12 @@ import urllib.parse
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from databackup.adapters.sqlite import SQLiteRepository
+from databackup.adapters.sqlite.newfile import new_file
 from databackup.errors import DatabackupError, FileError, MissingExtra, TargetError
 from databackup.repository import Repository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from databackup.adapters.sqlite.reflect import Types
 
@@ -34,6 +36,8 @@ _PASSWORD = re.compile(r"^([^:]+://[^:/@]*):.*@", re.DOTALL)
 _SECRET_OPTION = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
 # By SQLAlchemy's name for an engine, the extra that brings its driver.
 _SERVERS: Final = {"mariadb": "mysql", "mysql": "mysql", "postgresql": "postgresql"}
+_PORTS: Final = {"mysql": "3306", "postgresql": "5432"}
+_PLACES: Final = ("host", "port", "service", "unix_socket")
 # A drive's letter is a module's name, too: `C:\x.db` and `C:/x.db` do not match, `c:x` does.
 _ATTRIBUTE = re.compile(
     r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<path>[^\W\d]\w*(\.[^\W\d]\w*)*)"
@@ -46,6 +50,7 @@ def open_repository(
     types: Types = "storage",
     exclude: Mapping[str, str] | None = None,
     wait: float = 5.0,
+    create: bool = False,
 ) -> Repository:
     """The repository that a target names.
 
@@ -58,12 +63,18 @@ def open_repository(
 
     `types` and `exclude` (tables or columns that are not backed up, each with its reason) are for
     stores whose schema is read from the store itself; `wait` is how many seconds a SQLite file may
-    be locked while it is read. Raises `TargetError`, `MissingExtra`, `FileError`,
-    `StoreError`.
+    be locked while it is read. With `create` a database may be empty: tables will be made in it.
+    Raises `TargetError`, `MissingExtra`, `FileError`, `StoreError`.
     """
     if url := _URL.fullmatch(target):
         return _open_url(
-            url["scheme"].lower(), url["rest"], target, types, exclude or {}, wait=wait
+            url["scheme"].lower(),
+            url["rest"],
+            target,
+            types,
+            exclude or {},
+            wait=wait,
+            create=create,
         )
     if attribute := _ATTRIBUTE.fullmatch(target):
         if types != "storage" or exclude:
@@ -72,7 +83,7 @@ def open_repository(
                 "and as options only for a SQLite file"
             )
         return _open_attribute(target, attribute["module"], attribute["path"])
-    return _open_sqlite(target, types, exclude or {}, wait)
+    return _open_sqlite(target, types, exclude or {}, wait, create=create)
 
 
 def notation_of(target: str) -> Literal["url", "attribute", "path"]:
@@ -82,27 +93,80 @@ def notation_of(target: str) -> Literal["url", "attribute", "path"]:
     return "attribute" if _ATTRIBUTE.fullmatch(target) else "path"
 
 
+@contextlib.contextmanager
+def new_target(target: str) -> Iterator[None]:
+    """The empty file that a target names, made where it is one of SQLite's and not there.
+
+    Where the block fails it is gone again. Raises `FileError`, `TargetError`.
+    """
+    file = _file_of(target)
+    with new_file(file) if file else contextlib.nullcontext():
+        yield
+
+
+def is_same_target(one: str, other: str) -> bool:
+    """Whether two targets plainly name the same database, in whatever form."""
+    first, second = _file_of(one), _file_of(other)
+    if first and second:
+        return os.path.realpath(first) == os.path.realpath(second)
+    return _place_of(one) == _place_of(other)
+
+
+def _file_of(target: str) -> str | None:
+    """The SQLite file that a target names, None where it names something else."""
+    url = _URL.fullmatch(target)
+    if url is None:
+        return None if _ATTRIBUTE.fullmatch(target) else target
+    backend, plus, _ = url["scheme"].lower().partition("+")
+    if backend != "sqlite":
+        return None
+    return _path_of(url["rest"].partition("?")[0] if plus else url["rest"], target)
+
+
+def _place_of(target: str) -> tuple[object, ...]:
+    """Where a URL leads: engine, host, port, name, and what else says where; without a user."""
+    url = _URL.fullmatch(target)
+    if url is None:
+        return (target,)
+    backend = url["scheme"].lower().partition("+")[0]
+    rest, _, options = url["rest"].rpartition("@")[2].partition("?")
+    host, _, name = rest.partition("/")
+    where = sorted(pair for pair in urllib.parse.parse_qsl(options) if pair[0] in _PLACES)
+    port = _PORTS.get(_SERVERS.get(backend, ""), "")
+    host = host if ":" in host else f"{host or 'localhost'}:{port}"
+    return _SERVERS.get(backend, backend), host.lower(), urllib.parse.unquote(name), *where
+
+
 # -- SQLite files ------------------------------------------------------------------------------
 
 
-def _open_sqlite(path: str, types: Types, exclude: Mapping[str, str], wait: float) -> Repository:
+def _open_sqlite(
+    path: str, types: Types, exclude: Mapping[str, str], wait: float, *, create: bool
+) -> Repository:
     if not path:  # which `Path` takes for the current folder
         raise FileError("a file without a name does not exist", path)
     repository = SQLiteRepository.reflect(path, types=types, exclude=exclude, wait=wait)
-    if not repository.schema.collections:
+    if not repository.schema.collections and not create:
         # SQLite takes an empty file for an empty database, and a backup of it would seem to be one.
         raise TargetError(f"{path} holds no tables to back up")
     return repository
 
 
 def _open_url(
-    scheme: str, rest: str, target: str, types: Types, exclude: Mapping[str, str], *, wait: float
+    scheme: str,
+    rest: str,
+    target: str,
+    types: Types,
+    exclude: Mapping[str, str],
+    *,
+    wait: float,
+    create: bool,
 ) -> Repository:
     if scheme == "sqlite":
-        return _open_sqlite(_path_of(rest, target), types, exclude, wait)
+        return _open_sqlite(_path_of(rest, target), types, exclude, wait, create=create)
     shown = without_password(target)
     if _is_sqlalchemys(scheme):
-        return _open_sqlalchemy(scheme, target, shown, exclude)
+        return _open_sqlalchemy(scheme, target, shown, exclude, create=create)
     opener = _installed(scheme, shown)
     try:
         found = opener(target, types=types, exclude=exclude)
@@ -121,7 +185,7 @@ def _is_sqlalchemys(scheme: str) -> bool:
 
 
 def _open_sqlalchemy(
-    scheme: str, target: str, shown: str, exclude: Mapping[str, str]
+    scheme: str, target: str, shown: str, exclude: Mapping[str, str], *, create: bool
 ) -> Repository:
     try:
         urls = importlib.import_module("databackup.adapters.sqlalchemy.urls")
@@ -130,7 +194,7 @@ def _open_sqlalchemy(
             raise
         extra = _SERVERS.get(scheme.partition("+")[0], "sqlalchemy")
         raise MissingExtra.of(extra, shown) from error
-    repository: Repository = urls.open_url(target, shown, exclude)
+    repository: Repository = urls.open_url(target, shown, exclude, create=create)
     return repository
 
 

@@ -40,6 +40,15 @@ def by_content(head: bytes) -> Compression | None:
     return next((found for found, magic in _MAGIC.items() if head.startswith(magic)), None)
 
 
+def best() -> Compression:
+    """The compression that is fast and packs well, of those that are there."""
+    try:
+        _zstd()
+    except MissingExtra:
+        return "gzip"
+    return "zstd"
+
+
 class Ratio:
     """How many times its packed size a stream grows to, while it is packed or expanded.
 

@@ -78,7 +78,9 @@ class Command(click.Command):
             read = given.get("edited", given.get("file"))
             place = "standard input" if read == "-" else read
         elif isinstance(error, StoreError):
-            place = without_password(given["target"]) if given.get("target") else None
+            names = [without_password(given[n]) for n in ("source", "target") if given.get(n)]
+            told = any(error.message.startswith(f"{name}: ") for name in names)
+            place = names[-1] if names and not told else None
         output.error(error, place)
         return OUTCOME_UNKNOWN if isinstance(error, CommitUnknown) else self.failed
 

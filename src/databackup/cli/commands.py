@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from typing import IO, TYPE_CHECKING, Any, get_args
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from databackup import __version__
-from databackup.adapters.registry import open_repository, without_password
+from databackup.adapters.registry import new_target, open_repository, without_password
 from databackup.adapters.sqlite.reflect import Types
 from databackup.cli import confirm, render
 from databackup.cli.command import (
@@ -19,22 +20,22 @@ from databackup.cli.command import (
     as_json,
     opened_archive,
     target_options,
-    wait_option,
 )
+from databackup.cli.copy import copy
 from databackup.cli.diff import diff
+from databackup.cli.imports import Import, dangling_option, import_options
 from databackup.cli.limits import limit_option
 from databackup.cli.progress import progress_bar
 from databackup.cli.status import status
 from databackup.errors import FileError
 from databackup.operations.export import export_all
-from databackup.operations.importing import import_all
-from databackup.operations.options import Dangling, Mode, WrongAppChoice
 from databackup.operations.seal import seal_archive
 from databackup.operations.verify import inspect_archive, verify_archive
 from databackup.schema.document import describe, description_digest
 
 if TYPE_CHECKING:
     from databackup.archive.limits import Limits
+    from databackup.operations.options import Dangling
 
 
 class _Group(click.Group):
@@ -54,18 +55,6 @@ def run() -> int:
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     return code
-
-
-# -- options that several commands have --------------------------------------------------------
-
-
-_dangling = click.option(
-    "--dangling",
-    type=click.Choice(get_args(Dangling)),
-    default="refuse",
-    show_default=True,
-    help="What to do about references that point at no record; keep makes them warnings.",
-)
 
 
 # -- commands ----------------------------------------------------------------------------------
@@ -88,6 +77,7 @@ def cli() -> None:
     """
 
 
+cli.add_command(copy)
 cli.add_command(diff)
 cli.add_command(status)
 
@@ -121,41 +111,7 @@ def export_command(
 @cli.command(name="import")
 @click.argument("file")
 @click.argument("target")
-@click.option("--yes", is_flag=True, help="Import without asking.")
-@click.option(
-    "--mode",
-    type=click.Choice(get_args(Mode)),
-    default="replace",
-    show_default=True,
-    help="replace: TARGET becomes equal to the archive. merge: records of the same key are "
-    "overwritten, new ones inserted, others stay. add: new records are inserted, and nothing that "
-    "is there changes.",
-)
-@click.option(
-    "--no-read-back",
-    is_flag=True,
-    help="Do not read everything back and compare it before the commit.",
-)
-@click.option(
-    "--wrong-app",
-    type=click.Choice(get_args(WrongAppChoice)),
-    default="refuse",
-    show_default=True,
-    help="What to do about the archive of another app.",
-)
-@_dangling
-@click.option(
-    "--allow-cascade",
-    is_flag=True,
-    help="Let TARGET's own cascades delete records outside of what is backed up.",
-)
-@wait_option
-@click.option(
-    "--marker",
-    is_flag=True,
-    help="Leave a row in TARGET's table databackup_imports, by which status tells later whether "
-    "the import was committed.",
-)
+@import_options
 @limit_option
 @target_options
 @as_json
@@ -182,33 +138,24 @@ def import_command(
         raise confirm.NotConfirmed(
             "the archive comes from standard input, so nobody can be asked; nothing was changed"
         )
-    shown = without_password(target)
-    with opened_archive(file, limits) as source:
-        repository = open_repository(target, types=types, exclude=exclude, wait=options["wait"])
+    create = options["create"]
+    with (
+        opened_archive(file, limits) as source,
+        new_target(target) if create else contextlib.nullcontext(),
+    ):
+        found = Import(
+            run=run,
+            source=source,
+            shown=file,
+            repository=open_repository(
+                target, types=types, exclude=exclude, wait=options["wait"], create=create
+            ),
+            target=without_password(target),
+            limits=limits,
+        )
         if not yes:
-            start = source.tell()
-            with progress_bar(f"reading {file}"):
-                text = confirm.overview(
-                    source,
-                    repository,
-                    shown,
-                    mode=options["mode"],
-                    wrong_app=options["wrong_app"],
-                    limits=limits,
-                )
-            run.output.say(text)
-            confirm.require_consent(run.output, shown, options["mode"])
-            source.seek(start)
-        with progress_bar(f"checking {file}") as progress:
-            report = import_all(
-                run.guard.repository(repository),
-                source,
-                read_back=not no_read_back,
-                limits=limits,
-                progress=progress,
-                **options,
-            )
-    run.output.done(render.imported(report, file, shown), report.as_json())
+            found.ask(**options)
+        found.carry_out(no_read_back=no_read_back, **options)
 
 
 @cli.command()
@@ -225,7 +172,7 @@ def inspect(run: Run, /, file: str, limits: Limits) -> None:
 
 @cli.command()
 @click.argument("file")
-@_dangling
+@dangling_option
 @limit_option
 @as_json
 @click.pass_obj

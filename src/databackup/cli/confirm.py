@@ -18,6 +18,7 @@ from databackup.cli import render
 from databackup.cli.output import is_terminal
 from databackup.cli.text import visible
 from databackup.errors import ArchiveError, DatabackupError, FileError
+from databackup.operations.creating import creates_tables, joined_schema
 from databackup.operations.fit import require_fit, require_keys
 
 if TYPE_CHECKING:
@@ -60,6 +61,13 @@ _WORDS: Final[Mapping[Mode, _Words]] = {
 }
 
 
+_NEW: Final = _Words(
+    "New tables will be made in {}:",
+    "Make them in {}?",
+    "the import would make tables",
+)
+
+
 @attrs.define(slots=False, eq=False)
 class NotConfirmed(DatabackupError):
     """An import that would change data, and that nobody has agreed to."""
@@ -97,6 +105,14 @@ def can_ask() -> bool:
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
+@attrs.frozen
+class Overview:
+    """What an import will do; `is_new` says that it touches nothing that is there."""
+
+    text: RenderableType
+    is_new: bool
+
+
 def overview(
     file: IO[bytes],
     repository: Repository,
@@ -104,8 +120,9 @@ def overview(
     *,
     mode: Mode,
     wrong_app: WrongAppChoice,
+    create: bool,
     limits: Limits,
-) -> RenderableType:
+) -> Overview:
     """What the archive holds, and what it will do to the target.
 
     Raises what is wrong with the archive, or with archive and store together, before anybody is
@@ -113,33 +130,53 @@ def overview(
     """
     with open_archive(file, limits) as archive:
         header = archive.header
-        require_fit(header, repository.schema, wrong_app)
-        require_keys(header, repository.schema, mode)
+        schema = repository.schema
+        missing = set(creates_tables(repository).missing()) if create else set[str]()
+        if create:
+            schema = joined_schema(schema, header, wrong_app)
+            missing |= {c.name for c in schema.collections if c.name not in repository.schema}
+        require_fit(header, schema, wrong_app)
+        require_keys(header, schema, mode)
         there = {name: end.count for name, end in archive.ends.items()}
-    with repository.snapshot() as snapshot:
-        here = {c.name: snapshot.count(c) for c in repository.schema.collections}
+    here = _counts(repository, missing)
     app = "an app that is not named" if header.app is None else f"the app {header.app}"
-    now = {name: here[name] for name in there}
     made = (
         f"The archive was made {visible(header.created_at)} from {visible(app)}, "
         f"schema version {header.schema_version}."
     )
     if header.edited is not None:
         made += f" It was edited, and sealed anew {visible(header.edited.sealed_at)}."
-    return Group(
-        Text(made),
-        Text(_WORDS[mode].does.format(visible(target))),
-        Padding(render.counts({"records now": now, "in the archive": there}), (0, 0, 0, 2)),
-    )
+    is_new = missing >= there.keys()
+    columns = {"records now": {name: here.get(name, 0) for name in there}} if here else {}
+    parts = [Text(made), Text((_NEW if is_new else _WORDS[mode]).does.format(visible(target)))]
+    if missing and not is_new:
+        parts.append(Text(f"New tables will be made: {', '.join(map(visible, sorted(missing)))}."))
+    table = render.counts({**columns, "in the archive": there})
+    return Overview(Group(*parts, Padding(table, (0, 0, 0, 2))), is_new)
 
 
-def require_consent(output: Output, target: str, mode: Mode) -> None:
-    """Ask, and go on only for a yes. Raises `NotConfirmed`."""
-    words = _WORDS[mode]
+def _counts(repository: Repository, missing: set[str]) -> Mapping[str, int]:
+    """The records that there are; none are counted where the schema has tables that are not."""
+    schema = repository.schema
+    if not schema.collections or any(c.name in missing for c in schema.collections):
+        return {}
+    with repository.snapshot() as snapshot:
+        return {c.name: snapshot.count(c) for c in schema.collections}
+
+
+def require_terminal(mode: Mode, *, new: bool = False) -> None:
+    """See that somebody can be asked. Raises `NotConfirmed`."""
     if not can_ask():
+        words = _NEW if new else _WORDS[mode]
         raise NotConfirmed(
             f"{words.refused}, and there is no terminal to ask on; nothing was changed"
         )
+
+
+def require_consent(output: Output, target: str, mode: Mode, *, new: bool = False) -> None:
+    """Ask, and go on only for a yes. Raises `NotConfirmed`."""
+    require_terminal(mode, new=new)
+    words = _NEW if new else _WORDS[mode]
     answer = ""
     try:
         sys.stderr.write(f"{words.question.format(visible(target))} [y/N] ")

@@ -7,13 +7,22 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
+from databackup.operations.creating import creates_tables
 from databackup.repository import MarkingRepository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from databackup.operations.reports import Progress, ProgressCallback
-    from databackup.repository import Capabilities, Mark, Repository, Snapshot, Transaction
+    from databackup.repository import (
+        Capabilities,
+        Mark,
+        Needs,
+        Repository,
+        Snapshot,
+        TableMaker,
+        Transaction,
+    )
     from databackup.schema import Schema
 
 
@@ -69,6 +78,17 @@ class _Guarded:
     @property
     def capabilities(self) -> Capabilities:
         return self._repository.capabilities
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        found: tuple[str, ...] = getattr(self._repository, "made", ())
+        return found
+
+    def missing(self) -> tuple[str, ...]:
+        return creates_tables(self._repository).missing()
+
+    def creating(self, schema: Schema, needs: Needs) -> TableMaker:
+        return type(self)(creates_tables(self._repository).creating(schema, needs), self._guard)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Snapshot]:

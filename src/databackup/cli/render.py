@@ -157,6 +157,11 @@ def imported(report: ImportReport, source: str, target: str) -> RenderableType:
             f"from {visible(source)} into {visible(target)}"
         ),
         _indented(counts(columns)),
+        *(
+            [_indented(Text(f"made {counted(len(report.created), 'new table')}"))]
+            if report.created
+            else []
+        ),
         _indented(Text(checked)),
         *marked,
         *_warnings(report.warnings),

@@ -51,9 +51,12 @@ def require_keys(header: Header, schema: Schema, mode: Mode) -> None:
         )
 
 
-def require_fit(header: Header, schema: Schema, wrong_app: WrongAppChoice) -> None:
+def require_fit(
+    header: Header, schema: Schema, wrong_app: WrongAppChoice, *, creating: bool = False
+) -> None:
     """See that an archive's app, version, collections, fields and kinds are those of a schema.
 
+    With `creating` the archive may have collections that the schema does not: they will be made.
     Raises `WrongApp`, `VersionMismatch`, `SchemaMismatch`.
     """
     if header.app is not None and schema.app is not None and header.app != schema.app:
@@ -65,7 +68,7 @@ def require_fit(header: Header, schema: Schema, wrong_app: WrongAppChoice) -> No
             )
     elif (header.app is None) == (schema.app is None):
         _require_version(header.schema_version, schema.version)
-    differences = tuple(_differences(header, schema))
+    differences = tuple(_differences(header, schema, creating=creating))
     if differences:
         raise SchemaMismatch("archive and target differ: " + "; ".join(differences), differences)
 
@@ -87,10 +90,10 @@ def _require_version(found: int, supported: int) -> None:
     )
 
 
-def _differences(header: Header, schema: Schema) -> Iterator[str]:
+def _differences(header: Header, schema: Schema, *, creating: bool) -> Iterator[str]:
     described = header.schema["collections"]
     for name in described:
-        if name not in schema:
+        if name not in schema and not creating:
             yield f"the archive has the collection {name!r}, the target does not"
     for collection in schema.collections:
         if collection.name not in described:

@@ -11,6 +11,7 @@ from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords, Problem, RecordsNotTaken, StoreError
 from databackup.operations import readback, status
 from databackup.operations.collection import CollectionImport, Outcome
+from databackup.operations.creating import creating, native_warnings
 from databackup.operations.fit import has_identity, require_fit, require_keys
 from databackup.operations.locate import ProblemList
 from databackup.operations.options import Dangling, ImportOptions, Mode, WrongAppChoice
@@ -34,6 +35,7 @@ def import_all(
     wrong_app: WrongAppChoice = "refuse",
     dangling: Dangling = "refuse",
     allow_cascade: bool = False,
+    create: bool = False,
     wait: float = 5.0,
     marker: bool = False,
     limits: Limits | None = None,
@@ -43,15 +45,16 @@ def import_all(
 
     `mode` says what becomes of the records that are there: "replace" makes the store equal to the
     archive, "merge" overwrites records of the same key and leaves the others, "add" leaves all.
+    With `create` the tables that the store lacks are made from what the archive says of them.
 
     Everything is done, or the store is as it was before. The archive's seal is checked before the
     store is touched; every record is validated; references must hold; what the store holds after
     the writes is read back and compared before the commit.
 
     Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `KeyRequired`,
-    `StoreError`; `InvalidRecords` with up to 100 problems, `RecordsNotTaken` where they are the
-    store's; `CommitUnknown`; and whatever `progress` raises. Raises ValueError or TypeError for an
-    option that `ImportOptions` does not know.
+    `CannotCreate`, `StoreError`; `InvalidRecords` with up to 100 problems, `RecordsNotTaken` where
+    they are the store's; `CommitUnknown`; and whatever `progress` raises. Raises ValueError or
+    TypeError for an option that `ImportOptions` does not know.
     """
     chosen = ImportOptions(
         mode=mode,
@@ -59,6 +62,7 @@ def import_all(
         wrong_app=wrong_app,
         dangling=dangling,
         allow_cascade=allow_cascade,
+        create=create,
         wait=wait,
         marker=marker,
         limits=Limits() if limits is None else limits,
@@ -68,6 +72,8 @@ def import_all(
             f"a store of the adapter {repository.capabilities.name!r} cannot undo a failed import"
         )
     with open_archive(source, chosen.limits) as archive:
+        maker = creating(repository, archive, chosen.wrong_app, progress) if chosen.create else None
+        repository = maker or repository
         require_fit(archive.header, repository.schema, chosen.wrong_app)
         require_keys(archive.header, repository.schema, chosen.mode)
         mark = status.new_mark(archive.seal) if chosen.marker else None
@@ -77,7 +83,7 @@ def import_all(
             running.check_references()
             running.finish()
             running.read_back()
-        return running.report(mark)
+        return running.report(mark, maker.made if maker else ())
 
 
 class _Import:
@@ -196,8 +202,8 @@ class _Import:
             self._problems.total,
         )
 
-    def report(self, mark: Mark | None) -> ImportReport:
-        """What was committed."""
+    def report(self, mark: Mark | None, made: tuple[str, ...]) -> ImportReport:
+        """What was committed; `made` are the collections whose tables are new."""
         by_name = {name: outcome.changes for name, outcome in self._outcomes.items()}
         changes = by_name.values()
         return ImportReport(
@@ -213,6 +219,7 @@ class _Import:
             only_in_store=sum(change.only_in_store for change in changes),
             read_back=self._options.read_back,
             seal=self._archive.seal,
-            warnings=tuple(self._warnings),
+            created=made,
+            warnings=(*self._warnings, *native_warnings(self._schema, made)),
             import_id=None if mark is None else mark.import_id,
         )

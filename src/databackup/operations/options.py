@@ -54,6 +54,9 @@ class ImportOptions:
         "keep" lets references point nowhere, as they did when the archive was made.
     allow_cascade
         Let the store's own cascade carry off records outside the schema that refer to deleted ones.
+    create
+        Make the tables that the store lacks, from the archive's description of its collections. The
+        repository has to be of a database; what it has already must fit.
     wait
         Seconds to wait for another transaction, a day at most.
     marker
@@ -70,6 +73,7 @@ class ImportOptions:
     wrong_app: WrongAppChoice = attrs.field(default="refuse", validator=_one_of(WrongAppChoice))
     dangling: Dangling = attrs.field(default="refuse", validator=_one_of(Dangling))
     allow_cascade: bool = attrs.field(default=False, validator=_is_bool)
+    create: bool = attrs.field(default=False, validator=_is_bool)
     wait: float = attrs.field(default=5.0, validator=_is_time)
     marker: bool = attrs.field(default=False, validator=_is_bool)
     limits: Limits = attrs.field(factory=Limits, validator=attrs.validators.instance_of(Limits))

@@ -93,8 +93,8 @@ class Changes:
 class ImportReport(_Report):
     """What an import did, taken from what was committed: the sums of all `Changes`.
 
-    `records` is how many there are afterwards, `import_id` what the mark of an import has that
-    leaves one.
+    `records` is how many there are afterwards, `created` are the collections whose tables were
+    made, `import_id` what the mark of an import has that leaves one.
     """
 
     archive_id: str
@@ -109,6 +109,7 @@ class ImportReport(_Report):
     only_in_store: int
     read_back: bool
     seal: str
+    created: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     import_id: str | None = None
 

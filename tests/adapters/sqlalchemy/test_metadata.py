@@ -83,7 +83,7 @@ def test_a_foreign_key_between_other_kinds_is_no_reference(engine: sa.Engine) ->
         engine, metadata, exclude=dict.fromkeys(Base.metadata.tables, "other tests")
     )
     metadata.create_all(engine, tables=[metadata.tables["a"], metadata.tables["b"]])
-    assert [c.references for c in found._store._stated_schema.collections] == [(), (), ()]  # type: ignore[attr-defined]
+    assert [c.references for c in found._store._stated_schema.collections] == [(), (), ()]
 
 
 _SQLITE, _POSTGRESQL, _MYSQL = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -10,10 +10,40 @@ if TYPE_CHECKING:
     import sqlalchemy
 
     from databackup.adapters._binding import Form
+    from databackup.adapters._newtables import NewColumn
     from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column, TableInfo
     from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
     from databackup.errors import DatabackupError
     from databackup.schema import Collection, Field, Kind
+
+
+class Creation(Protocol):
+    """How one engine's tables are made."""
+
+    undone: bool
+    """Whether a rollback undoes that a table was made; otherwise making one commits."""
+    default_schema: str
+    """The query for the schema that tables are in unless it is said."""
+
+    def options(self, connection: sqlalchemy.Connection) -> Mapping[str, str]:
+        """The options of a `sqlalchemy.Table`."""
+
+    def type_of(
+        self, column: NewColumn, connection: sqlalchemy.Connection
+    ) -> sqlalchemy.types.TypeEngine[Any]:
+        """The type of a column that is to hold what a field's kind and extent say."""
+
+    def numbering(self, column: NewColumn) -> Sequence[sqlalchemy.Identity]:
+        """What lets the engine give out numbers for a column of the key."""
+
+    def unfit(self, name: str) -> str | None:
+        """Why the engine has no such name."""
+
+    def make_schema(self, connection: sqlalchemy.Connection, name: str) -> None:
+        """Make a database schema, where that is a part of the transaction."""
+
+    def begin_again(self, connection: sqlalchemy.Connection) -> None:
+        """Begin the transaction anew that making tables has ended."""
 
 
 class Dialect(Protocol):
@@ -29,6 +59,8 @@ class Dialect(Protocol):
     """Whether a statement that makes a table commits what was written before it."""
     errors: tuple[type[Exception], ...]
     """What SQLAlchemy raises, and the driver where it is used directly."""
+    creation: Creation
+    """How tables are made."""
 
     def is_disconnect(self, error: BaseException) -> bool:
         """Whether an error, SQLAlchemy's or the driver's, says that the connection is gone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, Self
 
 from databackup.adapters.sqlalchemy.catalogue import Catalogue
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from databackup.adapters._sql import Table
-    from databackup.repository import Capabilities, Mark, MarkingRepository, Snapshot, Transaction
+    from databackup.repository import Capabilities, Mark, Needs, Snapshot, Transaction
     from databackup.schema import Schema
 
     Bind = sqlalchemy.Engine | sqlalchemy.Connection | AsyncEngine
+    _Store = ServerRepository | SQLiteRepository
 
 
 class SQLAlchemyRepository:
@@ -55,7 +57,7 @@ class SQLAlchemyRepository:
         tables: Mapping[str, str | Table] | None = None,
         schemas: Sequence[str] = (),
     ) -> None:
-        self._store = _store(bind_of(bind), schema, tables, tuple(schemas))
+        self._store: _Store = _store(bind_of(bind), schema, tables, tuple(schemas))
 
     @classmethod
     def from_metadata(
@@ -155,13 +157,34 @@ class SQLAlchemyRepository:
         """The marks that are committed, once no import is under way; see `MarkingRepository`."""
         return self._store.marks(import_id, wait=wait)
 
+    # -- making tables -------------------------------------------------------------------------
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The collections whose tables the last transaction has made."""
+        return self._store.made
+
+    def missing(self) -> tuple[str, ...]:
+        """The collections whose tables are not there. Raises as `schema` does."""
+        return self._store.missing()
+
+    def creating(self, schema: Schema, needs: Needs) -> Self:
+        """The same database with another schema, whose transactions make what tables are missing.
+
+        On MariaDB and MySQL each of them is committed at once, and dropped again where the
+        transaction fails. Raises, when a transaction begins, `CannotCreate`.
+        """
+        found = copy.copy(self)
+        found._store = self._store.creating(schema, needs)  # noqa: SLF001 - one of this class
+        return found
+
 
 def _store(
     bind: sqlalchemy.Engine | sqlalchemy.Connection,
     schema: Schema,
     tables: Mapping[str, str | Table] | None,
     schemas: tuple[str, ...],
-) -> MarkingRepository:
+) -> _Store:
     """SQLite's own adapter does its reading and writing here as well: its traps are the same."""
     if bind.dialect.name != "sqlite":
         return ServerRepository(bind, schema, tables=tables, schemas=schemas)

@@ -31,7 +31,8 @@ def reflected_schema(
     wrong = list(_wrong_exclusions(exclude, catalogue))
     if wrong:
         raise SchemaError.of("what is to be excluded", wrong)
-    tables = {name: info for name, info in catalogue.tables.items() if name not in exclude}
+    left_out = {*exclude, *catalogue.housekeeping}
+    tables = {name: info for name, info in catalogue.tables.items() if name not in left_out}
     problems = tuple(info.problem for info in tables.values() if info.problem)
     if problems:
         raise StoreMismatch("; ".join(problems), problems)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from databackup.adapters._sql import Table, differences, tables_of
 from databackup.adapters.sqlalchemy.connections import Connections
+from databackup.adapters.sqlalchemy.create import NewTables
 from databackup.adapters.sqlalchemy.dialects import dialect_of
 from databackup.adapters.sqlalchemy.marks import Marks
 from databackup.adapters.sqlalchemy.plan import Plan
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from databackup.adapters.sqlalchemy.catalogue import Catalogue
     from databackup.adapters.sqlalchemy.session import SQLSnapshot, SQLTransaction
-    from databackup.repository import Mark
+    from databackup.repository import Mark, Needs
     from databackup.schema import Schema
 
 
@@ -43,6 +44,7 @@ class ServerRepository:
         self._schemas = tuple(schemas)
         self._marks = Marks(self._connections)
         self._seen: tuple[Schema, Capabilities] | None = None
+        self._new_tables: NewTables | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self._connections)!r})"
@@ -74,10 +76,16 @@ class ServerRepository:
     ) -> Iterator[SQLTransaction]:
         if mark is not None:
             self._marks.prepare(wait)
-        with self._connections.writing(wait) as connection:
+        new = self._new_tables
+        with (
+            new.dropped_on_failure(wait) if new else contextlib.nullcontext(),
+            self._connections.writing(wait) as connection,
+        ):
             if mark is not None:
                 self._marks.begin(connection)
             catalogue = self._catalogue(connection)
+            if new and new.make(connection, catalogue):
+                catalogue = self._catalogue(connection)
             plans = self._plans(catalogue)
             with self._connections.errors("the tables cannot be locked"):
                 self._dialect.lock(connection, [p.info for p in plans.values()], write=True)
@@ -94,6 +102,30 @@ class ServerRepository:
     def marks(self, import_id: str | None = None, *, wait: float = 5.0) -> list[Mark]:
         """The marks that are committed, once no import is under way; see `MarkingRepository`."""
         return self._marks.found(import_id, wait)
+
+    # -- making tables -------------------------------------------------------------------------
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The collections whose tables the last transaction has made."""
+        return self._new_tables.made if self._new_tables else ()
+
+    def missing(self) -> tuple[str, ...]:
+        """The collections whose tables are not there. Raises as `schema` does."""
+        with self._connections.reading() as connection:
+            catalogue = self._catalogue(connection)
+        return tuple(n for n, table in self._tables.items() if table.name not in catalogue.tables)
+
+    def creating(self, schema: Schema, needs: Needs) -> ServerRepository:
+        """The same database with another schema, whose transactions make missing tables."""
+        tables = {name: table for name, table in self._tables.items() if name in schema}
+        found = ServerRepository(
+            self._connections.bind, schema, tables=tables, schemas=self._schemas
+        )
+        found._new_tables = NewTables(
+            self._connections, schema, found._tables, self._schemas, needs
+        )
+        return found
 
     # -- schema and store ----------------------------------------------------------------------
 

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 _EXTRAS: Final = {"psycopg": "postgresql", "pymysql": "mysql"}
 
 
-def open_url(target: str, shown: str, exclude: Mapping[str, str]) -> SQLAlchemyRepository:
+def open_url(
+    target: str, shown: str, exclude: Mapping[str, str], *, create: bool = False
+) -> SQLAlchemyRepository:
     """The repository of a database whose schema is read from itself.
 
-    `shown` is the URL as it may stand in messages. Raises `TargetError`, `MissingExtra`,
-    `StoreError`.
+    `shown` is the URL as it may stand in messages. With `create` the database may be empty.
+    Raises `TargetError`, `MissingExtra`, `StoreError`.
     """
     # What the causes say of a URL may have the password in it: there are none.
     try:
@@ -37,7 +39,7 @@ def open_url(target: str, shown: str, exclude: Mapping[str, str]) -> SQLAlchemyR
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
         raise TargetError(f"{shown} names no file")
     repository = SQLAlchemyRepository.reflect(_engine(url, shown), exclude=exclude)
-    if not repository.schema.collections:
+    if not repository.schema.collections and not create:
         raise TargetError(f"{shown} holds no tables to back up")
     return repository
 

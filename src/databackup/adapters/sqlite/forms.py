@@ -22,6 +22,7 @@ from databackup.adapters.sqlite.columns import DIGITS, whole_column
 from databackup.adapters.sqlite.jsonforms import json_column
 from databackup.adapters.sqlite.sqlalchemyforms import sqlalchemy_form
 from databackup.schema import KindError, RawText, composite, kinds
+from databackup.schema.bigint import from_digits
 from databackup.schema.interval import IntervalKind
 from databackup.schema.kind import shown
 
@@ -42,6 +43,7 @@ _WIDE: Final = decimal.Context(prec=1000)
 _EPOCH: Final = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - naive datetimes count from it
 _UTC_EPOCH: Final = _EPOCH.replace(tzinfo=datetime.UTC)
 _MICROSECOND: Final = datetime.timedelta(microseconds=1)
+_DIGITS: Final = re.compile("-?[0-9]{1,131072}", re.ASCII)
 _SCALE: Final = re.compile(r"\(\s*\d+\s*(?:,\s*(\d+)\s*)?\)")
 
 
@@ -80,6 +82,8 @@ def _text_form(kind: Kind, column: Column, datetimes: Datetimes) -> tuple[Conver
         own := sqlalchemy_form(kind, column, exact=_is_exact(column))
     ):
         return own
+    if isinstance(kind, kinds.Int) and column.affinity == "TEXT":
+        return _digits_reader(kind), _digits_writer(kind)
     if isinstance(kind, kinds.Decimal):
         return _decimal(kind, column)
     if isinstance(kind, kinds.DateTime | kinds.DateTimeTz):
@@ -159,6 +163,22 @@ def _bit(value: Any) -> int:
     if type(value) is not bool:
         raise KindError("true or false", shown(value))
     return int(value)
+
+
+def _digits_reader(kind: kinds.Int) -> Convert:
+    write = _digits_writer(kind)
+
+    def read(stored: Any) -> Any:
+        if type(stored) is not str or not _DIGITS.fullmatch(stored):
+            return stored
+        value = from_digits(stored)
+        return value if write(value) == stored else stored
+
+    return read
+
+
+def _digits_writer(kind: kinds.Int) -> Convert:
+    return lambda value: str(kind.encode(value))
 
 
 def _decimal(kind: kinds.Decimal, column: Column) -> tuple[Convert, Convert]:

@@ -188,6 +188,8 @@ class Plan:
         kind = field.value_kind
         if not utf8 and (field.off_kind == "keep" or isinstance(kind, kinds.Str | composite.Enum)):
             return False
+        if isinstance(kind, kinds.Int) and self._column_of[name].affinity == "TEXT":
+            return False  # 10 would come before 9
         if isinstance(kind, _ORDERED_AS_STORED):
             return True
         if field.off_kind == "keep":

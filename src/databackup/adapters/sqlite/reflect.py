@@ -147,6 +147,12 @@ _DECLARED: Final[Mapping[str, Kind]] = {
     "TIME": kinds.Time(),
     "JSON": composite.Json(),
     "UUID": kinds.UUID(),
+    # Names that tables have which this library made: text that no affinity changes.
+    "DECIMAL_TEXT": kinds.Decimal(),
+    "DIGITS_TEXT": kinds.Int(),
+    "DURATION_TEXT": kinds.Timedelta(),
+    "JSON_TEXT": composite.Json(),
+    "TIMETZ_TEXT": kinds.TimeTz(),
 }
 
 

@@ -10,6 +10,7 @@ from databackup.adapters.sqlite import marks
 from databackup.adapters.sqlite.catalogue import read_catalogue
 from databackup.adapters.sqlite.connection import store_errors
 from databackup.adapters.sqlite.connections import DEFAULT_WAIT, Shared, connections_to
+from databackup.adapters.sqlite.create import make_tables
 from databackup.adapters.sqlite.definitions import folded
 from databackup.adapters.sqlite.forms import DATETIMES, unsuitable
 from databackup.adapters.sqlite.plan import Plan
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from databackup.adapters.sqlite.forms import Datetimes
     from databackup.adapters.sqlite.lease import Lease
     from databackup.adapters.sqlite.reflect import Types
-    from databackup.repository import Mark
+    from databackup.repository import Mark, Needs
     from databackup.schema import Collection, Schema
 
 
@@ -71,6 +72,8 @@ class SQLiteRepository:
         _require_tables_of_their_own(self._stated_tables)
         self._datetimes: Datetimes = datetimes
         self._seen: tuple[Schema, Capabilities] | None = None
+        self._needs: Needs | None = None
+        self.made: tuple[str, ...] = ()
         self._shared = Shared(self._read)
 
     @classmethod
@@ -143,7 +146,7 @@ class SQLiteRepository:
             if mark is not None:
                 marks.make(connection)
             with store_errors("the catalogue cannot be read"):
-                catalogue = read_catalogue(connection)
+                catalogue = self._with_tables(connection, read_catalogue(connection))
             plans = self._plans(catalogue)
             lease.require_no_actions(catalogue, {plan.info.name for plan in plans.values()})
             with contextlib.closing(
@@ -162,6 +165,33 @@ class SQLiteRepository:
             lease.require_no_transaction()
             with lease.writing() as connection:
                 return marks.found(connection, import_id)
+
+    # -- making tables -------------------------------------------------------------------------
+
+    def missing(self) -> tuple[str, ...]:
+        """The collections whose tables are not there. Raises as `schema` does."""
+        with self._read() as (_, catalogue):
+            tables = self._stated_tables.items()
+            return tuple(name for name, table in tables if catalogue.table(table.name) is None)
+
+    def creating(self, schema: Schema, needs: Needs) -> Self:
+        """The same database with another schema, whose transactions make what tables are missing.
+
+        Their `made` names the collections whose tables the last one has made. A transaction that
+        is rolled back leaves none of them.
+        """
+        tables = {name: t for name, t in self._stated_tables.items() if name in schema}
+        found = type(self)(self._connections, schema, tables=tables, datetimes=self._datetimes)
+        found._needs = needs  # noqa: SLF001 - one of this class
+        return found
+
+    def _with_tables(self, connection: sqlite3.Connection, catalogue: Catalogue) -> Catalogue:
+        """The catalogue once the missing tables are made, where they are to be."""
+        if self._needs is None:
+            return catalogue
+        tables = self._actual_tables(catalogue)
+        self.made = make_tables(connection, catalogue, self._stated_schema, tables, self._needs)
+        return read_catalogue(connection) if self.made else catalogue
 
     # -- schema and store ----------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from databackup.adapters.sqlalchemy.mysql import (
     settings,
     statements,
 )
+from databackup.adapters.sqlalchemy.mysql.create import MySQLCreation
 from databackup.adapters.sqlalchemy.mysql.session import MySQLSnapshot, MySQLTransaction
 from databackup.errors import StoreError, StoreLocked
 
@@ -42,6 +43,7 @@ class MySQLDialect:
     suspends_triggers = False
     ddl_commits = True
     errors: tuple[type[Exception], ...] = (SQLAlchemyError,)
+    creation = MySQLCreation()
 
     def is_disconnect(self, error: BaseException) -> bool:
         return errors.is_disconnect(error)

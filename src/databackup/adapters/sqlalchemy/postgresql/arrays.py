@@ -6,7 +6,9 @@ import re
 from typing import Final
 
 _ITEM: Final = re.compile(
-    r'"((?:[^"\\]|\\.)*+)"|([^",{}\s\\]++(?:[^",{}\\]*[^",{}\s\\])?)', re.DOTALL
+    # PostgreSQL's white space is that of ASCII, and what else is none stands without quotes.
+    r'"((?:[^"\\]|\\.)*+)"|([^",{} \t-\r\\]++(?:[^",{}\\]*[^",{} \t-\r\\])?)',
+    re.DOTALL,
 )
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _PLAIN: Final = re.compile(r"[^\s\",{}\\]+")

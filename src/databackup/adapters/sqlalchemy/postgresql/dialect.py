@@ -13,6 +13,7 @@ from databackup.adapters.sqlalchemy.postgresql.catalogue import (
     quoted,
     read_catalogue,
 )
+from databackup.adapters.sqlalchemy.postgresql.create import PostgreSQLCreation
 from databackup.adapters.sqlalchemy.postgresql.session import (
     PostgreSQLSnapshot,
     PostgreSQLTransaction,
@@ -102,6 +103,7 @@ class PostgreSQL:
     suspends_triggers = True
     ddl_commits = False
     errors: tuple[type[Exception], ...] = (SQLAlchemyError, psycopg.Error)
+    creation = PostgreSQLCreation()
 
     def quoted(self, name: str) -> str:
         return quoted(name)
@@ -182,7 +184,7 @@ class PostgreSQL:
             return StoreLocked(f"{doing}: {message}")
         if state in _DENIED:
             return StoreDenied(f"{doing}: {message}")
-        if state.startswith(("22", "23")) or isinstance(
+        if state.startswith(("22", "23", "54")) or isinstance(
             cause, psycopg.DataError | UnicodeEncodeError
         ):
             detail = getattr(diagnostic, "message_detail", None)

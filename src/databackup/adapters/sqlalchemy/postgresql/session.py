@@ -298,9 +298,9 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
         """Let a sequence go on behind what it gave out, and behind what the column holds."""
         if column not in {c.name for c in plan.columns}:
             return
-        ((step, largest),) = self._query(
+        ((step, lowest, highest, largest),) = self._query(
             driver_sql(
-                "SELECT seqincrement, (SELECT CASE WHEN seqincrement > 0 "
+                "SELECT seqincrement, seqmin, seqmax, (SELECT CASE WHEN seqincrement > 0 "
                 f"THEN max({quoted(column)}) ELSE min({quoted(column)}) END FROM {_source(plan)}) "
                 "FROM pg_catalog.pg_sequence "
             )
@@ -314,8 +314,9 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
             return
         last = max(known) if step > 0 else min(known)
         if last != before:
+            following = min(max(last + step, lowest), highest)
             self._connection.exec_driver_sql(
-                driver_sql(f"ALTER SEQUENCE {sequence} RESTART WITH {last + step}")
+                driver_sql(f"ALTER SEQUENCE {sequence} RESTART WITH {following}")
             )
 
 
