@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
     from databackup.schema import Collection, Reference, Schema
 
-__all__ = ["BATCH_SIZE", "Capabilities", "Key", "Repository", "Row", "Snapshot", "Transaction"]
+__all__ = [
+    "BATCH_SIZE",
+    "Capabilities",
+    "FiresTriggers",
+    "Key",
+    "Repository",
+    "Row",
+    "Snapshot",
+    "Transaction",
+]
 
 BATCH_SIZE = 350
 """As many records as are worked on at once: more fall out of the caches, and wake the collector."""
@@ -128,6 +137,14 @@ class Transaction(Snapshot, Protocol):
         outside the schema that refer to a record that is gone raise `StoreError`, unless
         `allow_cascade` lets the store's own cascade carry them off.
         """
+
+
+@runtime_checkable
+class FiresTriggers(Protocol):
+    """What a transaction may have beside its promises where triggers of the host fire."""
+
+    def triggers(self) -> list[str]:
+        """The triggers that fire on what is written, each named as the host knows it."""
 
 
 @runtime_checkable

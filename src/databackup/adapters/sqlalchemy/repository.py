@@ -79,6 +79,7 @@ class ServerRepository:
                 yield transaction
                 if not transaction.finished:
                     transaction.finish({})
+                transaction.before_commit()
 
     # -- schema and store ----------------------------------------------------------------------
 
@@ -131,7 +132,7 @@ class ServerRepository:
             atomic=True,
             savepoints=True,
             ordered_rows=frozenset(ordered),
-            suspends_triggers=self._dialect.suspends_triggers,
+            suspends_triggers=self._dialect.suspends_triggers(catalogue, covered),
         )
         self._seen = schema, capabilities
         return self._seen

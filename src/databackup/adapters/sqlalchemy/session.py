@@ -159,6 +159,9 @@ class SQLTransaction(SQLSnapshot):
     @abc.abstractmethod
     def finish(self, counters: Mapping[str, int], *, allow_cascade: bool = False) -> None: ...
 
+    def before_commit(self) -> None:
+        """What no rollback undoes: done last of all."""
+
     @abc.abstractmethod
     def _insert(self, plan: Plan, rows: list[Row]) -> None:
         """Insert rows as the engine is given them."""

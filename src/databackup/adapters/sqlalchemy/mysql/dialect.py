@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from databackup.adapters.sqlalchemy.mysql import catalogue, errors, forms, settings, statements
+from databackup.adapters.sqlalchemy.mysql.offkind import off_kind_of
 from databackup.adapters.sqlalchemy.mysql.session import MySQLSnapshot, MySQLTransaction
 from databackup.errors import StoreError, StoreLocked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import sqlalchemy
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from databackup.adapters.sqlalchemy.session import Scope
     from databackup.errors import DatabackupError
     from databackup.schema import Collection, Field, Kind
+    from databackup.schema.model import OffKind
 
 _LOCK: Final = "concat('databackup.', sha1(database()))"
 _REPEATABLE: Final = ("REPEATABLE READ", "SERIALIZABLE")
@@ -32,8 +34,11 @@ class MySQLDialect:
     snapshot_isolation = "REPEATABLE READ"
     # Reads lock what they read: what is checked stays true until the commit.
     write_isolation = "SERIALIZABLE"
-    suspends_triggers = False
     errors: tuple[type[Exception], ...] = (SQLAlchemyError,)
+
+    def suspends_triggers(self, catalogue: Catalogue, tables: Iterable[str]) -> bool:
+        del catalogue, tables
+        return False
 
     def is_disconnect(self, error: BaseException) -> bool:
         return errors.is_disconnect(error)
@@ -100,6 +105,9 @@ class MySQLDialect:
 
     def kind(self, column: Column) -> Kind:
         return forms.kind_of(column)
+
+    def off_kind(self, column: Column) -> OffKind:
+        return off_kind_of(column, self.kind(column))
 
     def form(self, field: Field, column: Column) -> Form:
         return forms.form_of(field, column)

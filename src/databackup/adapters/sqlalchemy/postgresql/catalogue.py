@@ -42,13 +42,16 @@ class TableDetails:
     """`name` is what rows are put into, `source` what they are read from and changed in.
 
     Neither is fit for a statement with parameters, as `driver_sql` makes it. `sequences` are those
-    that the table's columns own.
+    that the table's columns own, `always` the columns that are GENERATED ALWAYS AS IDENTITY.
+    `is_owned` says that the role may alter the table.
     """
 
     name: str
     source: str
     oid: int
     sequences: Mapping[str, str] = attrs.field(factory=dict)
+    always: tuple[str, ...] = ()
+    is_owned: bool = True
 
 
 def quoted(name: str) -> str:
@@ -62,7 +65,8 @@ def driver_sql(sql: str) -> str:
 
 
 _TABLES: Final = """
-SELECT c.oid, n.nspname, c.relname, c.relkind, x.extname
+SELECT c.oid, n.nspname, c.relname, c.relkind, x.extname,
+  pg_catalog.pg_has_role(c.relowner, 'USAGE')
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_depend d
@@ -74,7 +78,7 @@ ORDER BY n.nspname, c.relname
 _COLUMNS: Final = """
 SELECT a.attrelid, a.attname, a.atttypid, a.atttypmod,
   pg_catalog.format_type(a.atttypid, a.atttypmod),
-  NOT a.attnotnull, a.attidentity <> '' OR s.oid IS NOT NULL,
+  NOT a.attnotnull, a.attidentity = 'a', a.attidentity <> '' OR s.oid IS NOT NULL,
   CASE WHEN s.oid IS NOT NULL
     THEN pg_catalog.quote_ident(sn.nspname) || '.' || pg_catalog.quote_ident(s.relname) END
 FROM pg_catalog.pg_attribute a
@@ -103,7 +107,9 @@ SELECT k.conname, k.conrelid, k.confrelid, k.confdeltype, ARRAY(
   ARRAY(
   SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u(attnum, n)
   JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.n),
-  n.nspname, c.relname, n.nspname = pg_catalog.current_schema()
+  n.nspname, c.relname, n.nspname = pg_catalog.current_schema(),
+  pg_catalog.pg_has_role(c.relowner, 'USAGE')
+    AND pg_catalog.has_table_privilege(k.confrelid, 'REFERENCES')
 FROM pg_catalog.pg_constraint k
 JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -138,6 +144,7 @@ def read_catalogue(connection: sqlalchemy.Connection, schemas: Sequence[str]) ->
     types = _Types(connection.exec_driver_sql(_TYPES).all())
     columns: dict[int, dict[str, Column]] = defaultdict(dict)
     sequences: dict[int, dict[str, str]] = defaultdict(dict)
+    always: dict[int, list[str]] = defaultdict(list)
     for (
         oid,
         name,
@@ -145,6 +152,7 @@ def read_catalogue(connection: sqlalchemy.Connection, schemas: Sequence[str]) ->
         modifier,
         declared,
         nullable,
+        is_always,
         counted,
         sequence,
     ) in connection.exec_driver_sql(_COLUMNS, (oids,)):
@@ -157,6 +165,8 @@ def read_catalogue(connection: sqlalchemy.Connection, schemas: Sequence[str]) ->
         )
         if sequence:
             sequences[oid][name] = sequence
+        if is_always:
+            always[oid].append(name)
     primary: dict[int, tuple[str, ...]] = {}
     unique: dict[int, list[tuple[str, ...]]] = defaultdict(list)
     for oid, is_primary, key in connection.exec_driver_sql(_UNIQUE, (oids,)):
@@ -165,7 +175,7 @@ def read_catalogue(connection: sqlalchemy.Connection, schemas: Sequence[str]) ->
         else:
             unique[oid].append(tuple(key))
     tables = {}
-    for oid, schema, table, kind, _extension in rows:
+    for oid, schema, table, kind, _extension, is_owned in rows:
         own = f"{quoted(schema)}.{quoted(table)}"
         source = own if kind == "p" else f"ONLY {own}"  # or heirs' rows would come twice
         tables[names[oid]] = TableInfo(
@@ -174,12 +184,19 @@ def read_catalogue(connection: sqlalchemy.Connection, schemas: Sequence[str]) ->
             columns=columns[oid],
             primary_key=primary.get(oid, ()),
             unique=tuple(unique[oid]),
-            details=TableDetails(name=own, source=source, oid=oid, sequences=sequences[oid]),
+            details=TableDetails(
+                name=own,
+                source=source,
+                oid=oid,
+                sequences=sequences[oid],
+                always=tuple(always[oid]),
+                is_owned=is_owned,
+            ),
         )
     housekeeping = {name: HOUSEKEEPING[name] for name in tables if name in HOUSEKEEPING}
     housekeeping |= {
         names[oid]: f"the extension {extension} keeps it"
-        for oid, *_, extension in rows
+        for oid, _schema, _table, _kind, extension, _is_owned in rows
         if extension
     }
     return Catalogue(
@@ -193,7 +210,7 @@ def _foreign_keys(
     connection: sqlalchemy.Connection, oids: list[int], names: Mapping[int, str]
 ) -> Iterable[ForeignKey]:
     found = connection.exec_driver_sql(_FOREIGN_KEYS, (oids, oids)).all()
-    for name, child, parent, action, columns, to, schema, table, is_default in found:
+    for name, child, parent, action, columns, to, schema, table, is_default, may_alter in found:
         yield ForeignKey(
             name=name,
             table=names.get(child, table if is_default else f"{schema}.{table}"),
@@ -201,6 +218,7 @@ def _foreign_keys(
             parent=names.get(parent, ""),
             to=tuple(to),
             on_delete=_ACTIONS[action],
+            details=may_alter,
         )
 
 
