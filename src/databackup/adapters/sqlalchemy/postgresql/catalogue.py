@@ -42,7 +42,7 @@ class TableDetails:
     """`name` is what rows are put into, `source` what they are read from and changed in.
 
     Neither is fit for a statement with parameters, as `driver_sql` makes it. `sequences` are those
-    that the table's columns own, `always` the columns that are GENERATED ALWAYS AS IDENTITY.
+    that give out numbers for columns, `always` the columns that are GENERATED ALWAYS AS IDENTITY.
     `is_owned` says that the role may alter the table.
     """
 
@@ -82,11 +82,19 @@ SELECT a.attrelid, a.attname, a.atttypid, a.atttypmod,
   CASE WHEN s.oid IS NOT NULL
     THEN pg_catalog.quote_ident(sn.nspname) || '.' || pg_catalog.quote_ident(s.relname) END
 FROM pg_catalog.pg_attribute a
-LEFT JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass
-  AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
-  AND d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i')
-  AND EXISTS (SELECT 1 FROM pg_catalog.pg_class q WHERE q.oid = d.objid AND q.relkind = 'S')
-LEFT JOIN pg_catalog.pg_class s ON s.oid = d.objid
+LEFT JOIN LATERAL (
+  SELECT q.oid, q.relname, q.relnamespace FROM pg_catalog.pg_depend d
+  JOIN pg_catalog.pg_class q ON q.oid = d.objid AND q.relkind = 'S'
+  WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid
+    AND d.refobjsubid = a.attnum AND d.classid = 'pg_catalog.pg_class'::regclass
+    AND d.deptype IN ('a', 'i')
+  UNION ALL
+  SELECT q.oid, q.relname, q.relnamespace FROM pg_catalog.pg_attrdef f
+  JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::regclass
+    AND d.objid = f.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass
+  JOIN pg_catalog.pg_class q ON q.oid = d.refobjid AND q.relkind = 'S'
+  WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum
+  LIMIT 1) s ON true
 LEFT JOIN pg_catalog.pg_namespace sn ON sn.oid = s.relnamespace
 WHERE a.attrelid = ANY(%s) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
 ORDER BY a.attrelid, a.attnum
@@ -115,6 +123,20 @@ JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid = ANY(%s) OR k.confrelid = ANY(%s))
 ORDER BY k.conrelid, k.conname
+"""
+# Those that neither belong to a column nor are its default.
+_FREE_SEQUENCES: Final = """
+SELECT n.nspname, s.relname
+FROM pg_catalog.pg_class s
+JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
+WHERE s.relkind = 'S' AND n.nspname = ANY(%s) AND NOT EXISTS (
+  SELECT 1 FROM pg_catalog.pg_depend d WHERE d.objid = s.oid AND d.deptype IN ('a', 'i', 'e')
+    AND d.classid = 'pg_catalog.pg_class'::regclass
+  UNION ALL
+  SELECT 1 FROM pg_catalog.pg_depend d WHERE d.refobjid = s.oid
+    AND d.refclassid = 'pg_catalog.pg_class'::regclass
+    AND d.classid = 'pg_catalog.pg_attrdef'::regclass)
+ORDER BY n.nspname, s.relname
 """
 _TYPES: Final = """
 SELECT t.oid, n.nspname, t.typname, t.typtype, t.typcategory, t.typelem, t.typbasetype, t.typtypmod,
@@ -198,6 +220,10 @@ def read_catalogue(connection: sqlalchemy.Connection, schemas: Sequence[str]) ->
         names[oid]: f"the extension {extension} keeps it"
         for oid, _schema, _table, _kind, extension, _is_owned in rows
         if extension
+    }
+    housekeeping |= {
+        name if schema == default else f"{schema}.{name}": "a sequence that is no column's"
+        for schema, name in connection.exec_driver_sql(_FREE_SEQUENCES, (wanted,))
     }
     return Catalogue(
         tables=tables,

@@ -164,6 +164,7 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope)
         self._constraints = SuspendedConstraints(scope.connection, scope.plans)
+        self._restarted: dict[str, int] = {}
 
     def _set_readers_aside(self) -> None:
         """Let no query be open: PostgreSQL changes no table that one still reads."""
@@ -294,19 +295,22 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
             doing="the counters cannot be read",
         )
         before = self._last_given(sequence)
-        known = [int(n) for n in (largest, before if given is None else given) if n is not None]
+        shared = self._restarted.get(sequence)  # by another column that it is the default of
+        found = (largest, before if given is None else given, shared)
+        known = [int(n) for n in found if n is not None]
         if not known:
             return
-        last = max(known) if step > 0 else min(known)
+        last = self._restarted[sequence] = max(known) if step > 0 else min(known)
         if last != before:
             self._restart(sequence, last, before, step)
 
     def _restart(self, sequence: str, last: int, before: int | None, step: int) -> None:
         """Let a sequence go on behind a number; `before` is the last one that it gave out."""
-        del before
-        self._connection.exec_driver_sql(
-            driver_sql(f"ALTER SEQUENCE {sequence} RESTART WITH {last + step}")
-        )
+        del before, step
+        run = self._connection.exec_driver_sql
+        # RESTART makes the sequence anew for this transaction: what setval does is undone with it.
+        run(driver_sql(f"ALTER SEQUENCE {sequence} RESTART WITH {last}"))
+        run("SELECT pg_catalog.setval(%s::regclass, %s)", (sequence, last))
 
 
 def _source(plan: Plan) -> str:
