@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from databackup.adapters.sqlalchemy.mysql import settings
 from databackup.adapters.sqlalchemy.mysql.catalogue import quoted
-from databackup.adapters.sqlalchemy.mysql.errors import column_in
+from databackup.adapters.sqlalchemy.mysql.errors import column_in, index_in
 from databackup.adapters.sqlalchemy.mysql.outside import ForeignKeys
 from databackup.adapters.sqlalchemy.mysql.statements import Statements
 from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
@@ -160,6 +160,10 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
                 super()._undo(name)
 
     # -- records -------------------------------------------------------------------------------
+
+    def _blamed(self, plan: Plan, error: RecordsRefused) -> str | None:
+        columns = plan.info.details.indexes.get(index_in(error.message), ())
+        return next(filter(None, map(plan.field_of, columns)), None)
 
     def clear(self, collection: Collection) -> None:
         plan = self._plan(collection)

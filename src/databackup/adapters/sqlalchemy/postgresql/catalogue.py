@@ -42,14 +42,15 @@ class TableDetails:
     """`name` is what rows are put into, `source` what they are read from and changed in.
 
     Neither is fit for a statement with parameters, as `driver_sql` makes it. `sequences` are those
-    that give out numbers for columns, `always` the columns that are GENERATED ALWAYS AS IDENTITY.
-    `is_owned` says that the role may alter the table.
+    that give out numbers for columns, `indexes` the columns of unique ones, `always` the columns
+    that are GENERATED ALWAYS AS IDENTITY. `is_owned` says that the role may alter the table.
     """
 
     name: str
     source: str
     oid: int
     sequences: Mapping[str, str] = attrs.field(factory=dict)
+    indexes: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     always: tuple[str, ...] = ()
     is_owned: bool = True
 
@@ -100,12 +101,12 @@ WHERE a.attrelid = ANY(%s) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgene
 ORDER BY a.attrelid, a.attnum
 """
 _UNIQUE: Final = """
-SELECT i.indrelid, i.indisprimary, ARRAY(
+SELECT i.indrelid, c.relname, i.indisprimary, i.indpred IS NULL AND i.indexprs IS NULL, ARRAY(
   SELECT a.attname::text FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(attnum, n)
   JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum ORDER BY k.n)
 FROM pg_catalog.pg_index i
-WHERE i.indrelid = ANY(%s) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-  AND i.indexprs IS NULL
+JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+WHERE i.indrelid = ANY(%s) AND i.indisunique AND i.indisvalid
 ORDER BY i.indexrelid
 """
 _FOREIGN_KEYS: Final = """
@@ -191,10 +192,12 @@ def read_catalogue(connection: sqlalchemy.Connection, schemas: Sequence[str]) ->
             always[oid].append(name)
     primary: dict[int, tuple[str, ...]] = {}
     unique: dict[int, list[tuple[str, ...]]] = defaultdict(list)
-    for oid, is_primary, key in connection.exec_driver_sql(_UNIQUE, (oids,)):
+    indexes: dict[int, dict[str, tuple[str, ...]]] = defaultdict(dict)
+    for oid, index, is_primary, is_whole, key in connection.exec_driver_sql(_UNIQUE, (oids,)):
+        indexes[oid][index] = tuple(key)
         if is_primary:
             primary[oid] = tuple(key)
-        else:
+        elif is_whole:
             unique[oid].append(tuple(key))
     tables = {}
     for oid, schema, table, kind, _extension, is_owned in rows:
@@ -211,6 +214,7 @@ def read_catalogue(connection: sqlalchemy.Connection, schemas: Sequence[str]) ->
                 source=source,
                 oid=oid,
                 sequences=sequences[oid],
+                indexes=indexes[oid],
                 always=tuple(always[oid]),
                 is_owned=is_owned,
             ),

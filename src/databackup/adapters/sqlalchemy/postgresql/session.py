@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from databackup.adapters.sqlalchemy.postgresql.catalogue import driver_sql, quoted
 from databackup.adapters.sqlalchemy.postgresql.constraints import SuspendedConstraints
 from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
-from databackup.errors import StoreFailed
+from databackup.errors import RecordsRefused, StoreFailed
 from databackup.spill import RowQueue
 
 if TYPE_CHECKING:
@@ -178,6 +178,12 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
         self._suspend()
         with super()._writing(plan):
             yield
+
+    def _blamed(self, plan: Plan, error: RecordsRefused) -> str | None:
+        """The field of a value that is there already."""
+        name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
+        columns = plan.info.details.indexes.get(name, ())
+        return next(filter(None, map(plan.field_of, columns)), None)
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
