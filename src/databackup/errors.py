@@ -447,6 +447,19 @@ class RecordsRefused(StoreError):
     field: str | None = None
 
 
+@attrs.define(slots=False, eq=False)
+class OwnerRequired(StoreError):
+    """What only the owner of the tables can do; `constraint` is the one that is in the way."""
+
+    code: ClassVar[str] = "owner-required"
+    remedy: ClassVar[str] = (
+        "Import as the owner of the tables, who may set their constraints aside for the time of an "
+        "import"
+    )
+
+    constraint: str = ""
+
+
 class StoreFailed(StoreError):
     """The store cannot do its work: disk full, connection lost, file damaged."""
 

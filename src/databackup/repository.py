@@ -29,6 +29,7 @@ __all__ = [
     "Capabilities",
     "CreatesTables",
     "Extent",
+    "FiresTriggers",
     "FormsSnapshot",
     "Key",
     "Mark",
@@ -146,6 +147,14 @@ class Transaction(Snapshot, Protocol):
         outside the schema that refer to a record that is gone raise `StoreError`, unless
         `allow_cascade` lets the store's own cascade carry them off.
         """
+
+
+@runtime_checkable
+class FiresTriggers(Protocol):
+    """What a transaction may have beside its promises where triggers of the host fire."""
+
+    def triggers(self) -> list[str]:
+        """The triggers that fire on what is written, each named as the host knows it."""
 
 
 @runtime_checkable

@@ -35,14 +35,19 @@ _TYPES: dict[type[Any], str] = {
 
 
 @contextlib.contextmanager
-def engine_of(url: str) -> Iterator[sqlalchemy.Engine]:
-    """An engine whose default schema is a new one, which is dropped in the end."""
+def engine_of(url: str, *also: str) -> Iterator[sqlalchemy.Engine]:
+    """An engine whose default schema is a new one, which is dropped in the end.
+
+    Names are looked for in other schemas, too.
+    """
     name = f"s_{secrets.token_hex(6)}"
     plain = sqlalchemy.create_engine(url, poolclass=NullPool)
     with plain.begin() as connection:
         connection.exec_driver_sql(f"CREATE SCHEMA {name}")
     engine = sqlalchemy.create_engine(
-        url, poolclass=NullPool, connect_args={"options": f"-csearch_path={name}"}
+        url,
+        poolclass=NullPool,
+        connect_args={"options": f"-csearch_path={','.join([name, *also])}"},
     )
     try:
         yield engine

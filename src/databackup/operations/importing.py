@@ -16,6 +16,7 @@ from databackup.operations.fit import has_identity, require_fit, require_keys
 from databackup.operations.locate import ProblemList
 from databackup.operations.options import Dangling, ImportOptions, Mode, WrongAppChoice
 from databackup.operations.reports import ImportReport, reported
+from databackup.repository import FiresTriggers
 
 if TYPE_CHECKING:
     from databackup.operations.reports import ProgressCallback
@@ -161,7 +162,7 @@ class _Import:
         for collection in self._schema.ordered:
             if not self._holds_what_it_must(collection):
                 self._note_read_back(collection)
-        self._raise_problems()
+        self._raise_problems(of_triggers=True)
 
     def _holds_what_it_must(self, collection: Collection) -> bool:
         end = self._outcomes[collection.name].end
@@ -191,10 +192,12 @@ class _Import:
             message = "the store holds something else than its own records with those written"
         return Problem(code="read-back", message=message, collection=collection.name)
 
-    def _raise_problems(self) -> None:
+    def _raise_problems(self, *, of_triggers: bool = False) -> None:
         if not self._problems:
             return
         found = self._problems.locate(self._archive, self._schema)
+        if of_triggers and isinstance(self._transaction, FiresTriggers):
+            found = readback.blamed_on(self._transaction.triggers(), found)
         of_store = all(problem.code in _OF_THE_STORE for problem in found)
         raise (RecordsNotTaken if of_store else InvalidRecords).of(
             self._problems.headline("the import was refused and nothing was changed"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import attrs
 
 from databackup.archive.digest import Digest
 from databackup.archive.records import RecordCodec
@@ -16,7 +18,7 @@ from databackup.repository import forms_of
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from databackup.archive.format import CollectionEnd
     from databackup.archive.reader import Archive
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from databackup.operations.reports import Changes, ProgressCallback
     from databackup.repository import Transaction
     from databackup.schema import Collection, Schema
+
+_NAMED: Final = 5  # triggers in a message
 
 
 def dangling(schema: Schema, transaction: Transaction) -> Iterator[Unlocated]:
@@ -102,6 +106,24 @@ def differences(
             is_wrong = difference.old is None or not changes.kept
         if is_wrong:
             yield _given_back(collection, difference)
+
+
+def blamed_on(triggers: Sequence[str], problems: Iterable[Problem]) -> list[Problem]:
+    """What is given back otherwise, with the triggers that may have made it so."""
+    if not triggers:
+        return list(problems)
+    named = f"the trigger {triggers[0]}" if len(triggers) == 1 else _listed(triggers)
+    return [
+        attrs.evolve(problem, message=f"{problem.message}; perhaps by {named}")
+        if problem.code == "read-back"
+        else problem
+        for problem in problems
+    ]
+
+
+def _listed(triggers: Sequence[str]) -> str:
+    more = f" and {len(triggers) - _NAMED} more" if len(triggers) > _NAMED else ""
+    return f"one of the triggers {', '.join(triggers[:_NAMED])}{more}"
 
 
 def _given_back(collection: Collection, difference: Difference) -> Unlocated:

@@ -18,6 +18,10 @@ class _Types:
         """The kind of a declared type."""
         return {"int": kinds.Int(), "text": kinds.Str(), "json": Json()}[column.declared]
 
+    def off_kind(self, column: Column) -> str:
+        """Whether a type can hold more than its kind."""
+        return "keep" if column.declared == "text" else "refuse"
+
 
 def _table(name: str, *key: str, unique: Any = (), **columns: str) -> TableInfo:
     return TableInfo(
@@ -52,12 +56,12 @@ def _schema(*tables: TableInfo, keys: tuple[ForeignKey, ...] = (), **more: Any) 
 
 
 def test_tables_are_collections() -> None:
-    """With their keys, and what may be null; what is off its kind is kept."""
+    """With their keys, and what may be null; off its kind is kept what a type can hold."""
     schema = _schema(PARENT, app="shop", version=4)
     assert (schema.app, schema.version) == ("shop", 4)
     assert schema["p"].key == ("a", "b")
     assert [(f.name, f.kind, f.off_kind) for f in schema["p"].fields] == [
-        ("a", kinds.Int(), "keep"),
+        ("a", kinds.Int(), "refuse"),
         ("b", kinds.Str(), "keep"),
         ("c", Optional(kinds.Str()), "keep"),
     ]

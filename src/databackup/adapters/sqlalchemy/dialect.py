@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import sqlalchemy
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
     from databackup.errors import DatabackupError
     from databackup.schema import Collection, Field, Kind
+    from databackup.schema.model import OffKind
 
 
 class Creation(Protocol):
@@ -54,13 +55,15 @@ class Dialect(Protocol):
     snapshot_isolation: str
     """The isolation level of a snapshot, as SQLAlchemy calls it."""
     write_isolation: str
-    suspends_triggers: bool
     ddl_commits: bool
     """Whether a statement that makes a table commits what was written before it."""
     errors: tuple[type[Exception], ...]
     """What SQLAlchemy raises, and the driver where it is used directly."""
     creation: Creation
     """How tables are made."""
+
+    def suspends_triggers(self, catalogue: Catalogue, tables: Iterable[str]) -> bool:
+        """Whether triggers do not fire on what is written to these tables."""
 
     def is_disconnect(self, error: BaseException) -> bool:
         """Whether an error, SQLAlchemy's or the driver's, says that the connection is gone."""
@@ -93,6 +96,9 @@ class Dialect(Protocol):
 
     def kind(self, column: Column) -> Kind:
         """The kind of what a column holds, for reflection; without `Optional`."""
+
+    def off_kind(self, column: Column) -> OffKind:
+        """Whether reflection lets a field keep what is off its kind: where the type can hold it."""
 
     def form(self, field: Field, column: Column) -> Form:
         """How a field's values stand in a column."""

@@ -82,7 +82,8 @@ def _fields(info: TableInfo, dialect: Dialect, exclude: Mapping[str, str]) -> Ma
 
 def _field(column: Column, dialect: Dialect) -> Field:
     kind = dialect.kind(column)
-    return Field(column.name, Optional(kind) if column.nullable else kind, off_kind="keep")
+    off_kind = dialect.off_kind(column)
+    return Field(column.name, Optional(kind) if column.nullable else kind, off_kind=off_kind)
 
 
 def _key(info: TableInfo, fields: Mapping[str, Field]) -> tuple[str, ...]:

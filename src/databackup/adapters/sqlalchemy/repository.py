@@ -96,6 +96,7 @@ class ServerRepository:
                 yield transaction
                 if not transaction.finished:
                     transaction.finish({})
+                transaction.before_commit()
             if mark is not None:
                 self._marks.leave(connection, mark)
 
@@ -178,7 +179,7 @@ class ServerRepository:
             atomic=True,
             savepoints=True,
             ordered_rows=frozenset(ordered),
-            suspends_triggers=self._dialect.suspends_triggers,
+            suspends_triggers=self._dialect.suspends_triggers(catalogue, covered),
         )
         self._seen = schema, capabilities
         return self._seen

@@ -159,6 +159,9 @@ class SQLTransaction(SQLSnapshot):
     @abc.abstractmethod
     def finish(self, counters: Mapping[str, int], *, allow_cascade: bool = False) -> None: ...
 
+    def before_commit(self) -> None:
+        """What no rollback undoes: done last of all."""
+
     @abc.abstractmethod
     def _insert(self, plan: Plan, rows: list[Row]) -> None:
         """Insert rows as the engine is given them."""
@@ -181,10 +184,15 @@ class SQLTransaction(SQLSnapshot):
 
     def _named(self, plan: Plan, error: RecordsRefused) -> DatabackupError:
         """The refusal with the collection and, where it is a column that was named, the field."""
-        field = plan.field_of(error.field) or error.field
+        field = plan.field_of(error.field) or error.field or self._blamed(plan, error)
         if error.message.startswith(f"{plan.collection}: "):
             return RecordsRefused(error.message, field)
         return RecordsRefused(f"{plan.collection}: {error.message}", field)
+
+    def _blamed(self, plan: Plan, error: RecordsRefused) -> str | None:
+        """The field of a value that is there already, where the engine names what forbids it."""
+        del plan, error
+        return None
 
     def _require_all(self, plan: Plan, expected: int, done: int) -> None:
         missing = expected - done

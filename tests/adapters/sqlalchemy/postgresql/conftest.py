@@ -12,6 +12,12 @@ def _url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def _icu_url() -> Iterator[str]:
+    with databases.postgresql(icu=True) as url:
+        yield url
+
+
 @pytest.fixture
 def engine(_url: str) -> Iterator[sqlalchemy.Engine]:
     """An engine over a new schema of a PostgreSQL database."""

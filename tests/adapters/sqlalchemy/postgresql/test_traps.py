@@ -1,25 +1,15 @@
 """What breaks a naive backup of PostgreSQL, one test each."""
 
-import contextlib
 import datetime
 import io
 import math
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 import sqlalchemy
 
-from databackup import (
-    Collection,
-    Interval,
-    Reference,
-    Schema,
-    import_all,
-    iter_export,
-    verify_archive,
-)
+from databackup import Collection, Interval, Reference, Schema, import_all
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository, Table
 from databackup.errors import (
     InvalidRecords,
@@ -32,57 +22,12 @@ from databackup.errors import (
 from databackup.schema import Field, composite, kinds
 from databackup.schema.interval import IntervalKind
 from tests.archive.support import archive_of
-
-
-def run(engine: sqlalchemy.Engine, *statements: str) -> None:
-    """Run statements in a transaction of their own."""
-    with engine.begin() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement.replace("%", "%%"))
-
-
-def query(engine: sqlalchemy.Engine, sql: str) -> list[tuple[Any, ...]]:
-    """The rows of a query."""
-    with engine.connect() as connection:
-        return [tuple(row) for row in connection.exec_driver_sql(sql.replace("%", "%%"))]
-
-
-def exported(repository: SQLAlchemyRepository) -> bytes:
-    """The archive of a repository."""
-    return b"".join(iter_export(repository))
+from tests.support.pgsql import exported, query, records, run, there_and_back, undone
 
 
 def schema_of(**collections: Collection) -> Schema:
     """A schema of these collections."""
     return Schema(collections=list(collections.values()))
-
-
-def there_and_back(engine: sqlalchemy.Engine, schema: Schema, *spoil: str, **options: Any) -> None:
-    """Export, spoil, import; the archive of what is there then is as before."""
-    repository = SQLAlchemyRepository(engine, schema, **options)
-    archive = exported(repository)
-    verify_archive(io.BytesIO(archive), schema)
-    run(engine, *spoil)
-    import_all(SQLAlchemyRepository(engine, schema, **options), io.BytesIO(archive))
-    after = exported(SQLAlchemyRepository(engine, schema, **options))
-    assert records(archive) == records(after)
-
-
-def records(archive: bytes) -> bytes:
-    """An archive without its header, and without its seal."""
-    return archive[archive.index(b'"data":{\n') : archive.index(b'"seal"')]
-
-
-class Undo(Exception):
-    """Raised to leave a transaction."""
-
-
-@contextlib.contextmanager
-def undone(repository: SQLAlchemyRepository) -> Iterator[Any]:
-    """A transaction that is rolled back."""
-    with contextlib.suppress(Undo), repository.transaction() as transaction:
-        yield transaction
-        raise Undo
 
 
 INT, STR = kinds.Int(), kinds.Str()

@@ -30,12 +30,16 @@ Place = tuple[str, str]
 
 @attrs.frozen
 class TableDetails:
-    """What a table is kept by, and the unique indexes over whole columns that hold no NULL."""
+    """What a table is kept by, and its unique indexes.
+
+    `orders` are those over whole columns that hold no NULL, `indexes` the columns of each by name.
+    """
 
     place: Place
     engine: str
     transactional: bool
     orders: tuple[tuple[str, ...], ...] = ()
+    indexes: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -85,7 +89,11 @@ class _Reader:
                 if kind == "SEQUENCE"
                 else None,
                 details=TableDetails(
-                    place, engine, transactional, tuple(i.columns for i in orders)
+                    place,
+                    engine,
+                    transactional,
+                    tuple(i.columns for i in orders),
+                    {i.name: i.columns for i in found},
                 ),
             )
         return Catalogue(

@@ -15,11 +15,12 @@ from databackup.adapters.sqlalchemy.mysql import (
     statements,
 )
 from databackup.adapters.sqlalchemy.mysql.create import MySQLCreation
+from databackup.adapters.sqlalchemy.mysql.offkind import off_kind_of
 from databackup.adapters.sqlalchemy.mysql.session import MySQLSnapshot, MySQLTransaction
 from databackup.errors import StoreError, StoreLocked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import sqlalchemy
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from databackup.adapters.sqlalchemy.session import Scope
     from databackup.errors import DatabackupError
     from databackup.schema import Collection, Field, Kind
+    from databackup.schema.model import OffKind
 
 _LOCK: Final = "concat('databackup.', sha1(database()))"
 _REPEATABLE: Final = ("REPEATABLE READ", "SERIALIZABLE")
@@ -40,10 +42,13 @@ class MySQLDialect:
     snapshot_isolation = "REPEATABLE READ"
     # Reads lock what they read: what is checked stays true until the commit.
     write_isolation = "SERIALIZABLE"
-    suspends_triggers = False
     ddl_commits = True
     errors: tuple[type[Exception], ...] = (SQLAlchemyError,)
     creation = MySQLCreation()
+
+    def suspends_triggers(self, catalogue: Catalogue, tables: Iterable[str]) -> bool:
+        del catalogue, tables
+        return False
 
     def is_disconnect(self, error: BaseException) -> bool:
         return errors.is_disconnect(error)
@@ -117,6 +122,9 @@ class MySQLDialect:
 
     def kind(self, column: Column) -> Kind:
         return forms.kind_of(column)
+
+    def off_kind(self, column: Column) -> OffKind:
+        return off_kind_of(column, self.kind(column))
 
     def form(self, field: Field, column: Column) -> Form:
         return forms.form_of(field, column)

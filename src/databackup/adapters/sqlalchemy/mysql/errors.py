@@ -75,6 +75,15 @@ def store_error(error: BaseException, doing: str) -> DatabackupError:
     return StoreFailed(message)
 
 
+_INDEX: Final = re.compile(r"Duplicate entry .* for key '(?:[^']*\.)?([^'.]+)'", re.DOTALL)
+
+
+def index_in(message: str) -> str | None:
+    """The unique index that one of the server's messages names."""
+    match = _INDEX.search(message)
+    return match[1] if match else None
+
+
 def column_in(message: str) -> str | None:
     """The column that one of the server's messages names."""
     match = _COLUMN.search(message) or _FIELD.search(message)

@@ -29,6 +29,7 @@ from databackup.adapters.sqlalchemy.mysql.numbers import (
     float_form,
     int_form,
 )
+from databackup.adapters.sqlalchemy.mysql.offkind import keeping
 from databackup.adapters.sqlalchemy.mysql.texts import text_writer
 from databackup.adapters.sqlalchemy.mysql.times import (
     date_form,
@@ -53,6 +54,8 @@ _WITH_TEXT: Final = (*TEXTS, "enum", "set", "uuid", *NATIVE)
 def form_of(field: Field, column: Column) -> Form:
     """How a field's values stand in its column, which `unsuitable` has no objection to."""
     form = _form(field, column) or Form()
+    if field.off_kind == "keep":
+        form = keeping(form, field.value_kind, column)
     if field.nullable and not column.nullable:
         return _without_null(form)
     return form

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from typing import TYPE_CHECKING, Any, Final
 
 from databackup.adapters.sqlalchemy.mysql import settings
 from databackup.adapters.sqlalchemy.mysql.catalogue import quoted
-from databackup.adapters.sqlalchemy.mysql.errors import column_in
+from databackup.adapters.sqlalchemy.mysql.errors import column_in, index_in
 from databackup.adapters.sqlalchemy.mysql.outside import ForeignKeys
 from databackup.adapters.sqlalchemy.mysql.statements import Statements
 from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
@@ -160,6 +161,10 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
 
     # -- records -------------------------------------------------------------------------------
 
+    def _blamed(self, plan: Plan, error: RecordsRefused) -> str | None:
+        columns = plan.info.details.indexes.get(index_in(error.message), ())
+        return next(filter(None, map(plan.field_of, columns)), None)
+
     def clear(self, collection: Collection) -> None:
         plan = self._plan(collection)
         with self._writing(plan):
@@ -240,6 +245,18 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
             if plan and column and column not in plan.info.columns:
                 continue
             raise RecordsRefused(f"the store would change what is written: {said}", column)
+
+    def triggers(self) -> list[str]:
+        """The triggers that fire on what is written, each with its table."""
+        places = [plan.info.details.place for plan in self._plans.values()]
+        marks = ", ".join(["(%s, %s)"] * len(places))
+        found = self._query(
+            "SELECT trigger_name, event_object_table FROM information_schema.triggers "
+            f"WHERE (event_object_schema, event_object_table) IN ({marks}) ORDER BY 2, 1",
+            tuple(itertools.chain.from_iterable(places)),
+            doing="the triggers cannot be read",
+        )
+        return [f"{name} of {table}" for name, table in found]
 
     # -- the end -------------------------------------------------------------------------------
 

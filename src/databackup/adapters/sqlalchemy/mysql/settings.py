@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     import sqlalchemy
 
 _KEY: Final = "databackup"
+# What a column gives out it takes back, dates with zeros in them as well; whether a field may have
+# them is not the server's to say.
 SQL_MODE: Final = (
-    "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
-    "NO_AUTO_VALUE_ON_ZERO"
+    "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO"
 )
 READING: Final[dict[str, Any]] = {
     "sql_mode": SQL_MODE,

@@ -248,7 +248,9 @@ def is_ordered(collection: Collection, columns: Mapping[str, Column]) -> bool:
         )
     )  # fmt: skip
     return bool(shared) and all(
-        _is_in_order(collection.field(name).value_kind, column) for name, column in columns.items()
+        collection.field(name).off_kind == "refuse"
+        and _is_in_order(collection.field(name).value_kind, column)
+        for name, column in columns.items()
     )
 
 

@@ -37,13 +37,17 @@ class TableDetails:
     """`name` is what rows are put into, `source` what they are read from and changed in.
 
     Neither is fit for a statement with parameters, as `driver_sql` makes it. `sequences` are those
-    that the table's columns own.
+    that give out numbers for columns, `indexes` the columns of unique ones, `always` the columns
+    that are GENERATED ALWAYS AS IDENTITY. `is_owned` says that the role may alter the table.
     """
 
     name: str
     source: str
     oid: int
     sequences: Mapping[str, str] = attrs.field(factory=dict)
+    indexes: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    always: tuple[str, ...] = ()
+    is_owned: bool = True
 
 
 def quoted(name: str) -> str:
@@ -57,7 +61,8 @@ def driver_sql(sql: str) -> str:
 
 
 _TABLES: Final = """
-SELECT c.oid, n.nspname, c.relname, c.relkind, x.extname
+SELECT c.oid, n.nspname, c.relname, c.relkind, x.extname,
+  pg_catalog.pg_has_role(c.relowner, 'USAGE')
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_depend d
@@ -69,26 +74,34 @@ ORDER BY n.nspname, c.relname
 _COLUMNS: Final = """
 SELECT a.attrelid, a.attname, a.atttypid, a.atttypmod,
   pg_catalog.format_type(a.atttypid, a.atttypmod),
-  NOT a.attnotnull, a.attidentity <> '' OR s.oid IS NOT NULL,
+  NOT a.attnotnull, a.attidentity = 'a', a.attidentity <> '' OR s.oid IS NOT NULL,
   CASE WHEN s.oid IS NOT NULL
     THEN pg_catalog.quote_ident(sn.nspname) || '.' || pg_catalog.quote_ident(s.relname) END
 FROM pg_catalog.pg_attribute a
-LEFT JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass
-  AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
-  AND d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i')
-  AND EXISTS (SELECT 1 FROM pg_catalog.pg_class q WHERE q.oid = d.objid AND q.relkind = 'S')
-LEFT JOIN pg_catalog.pg_class s ON s.oid = d.objid
+LEFT JOIN LATERAL (
+  SELECT q.oid, q.relname, q.relnamespace FROM pg_catalog.pg_depend d
+  JOIN pg_catalog.pg_class q ON q.oid = d.objid AND q.relkind = 'S'
+  WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid
+    AND d.refobjsubid = a.attnum AND d.classid = 'pg_catalog.pg_class'::regclass
+    AND d.deptype IN ('a', 'i')
+  UNION ALL
+  SELECT q.oid, q.relname, q.relnamespace FROM pg_catalog.pg_attrdef f
+  JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::regclass
+    AND d.objid = f.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass
+  JOIN pg_catalog.pg_class q ON q.oid = d.refobjid AND q.relkind = 'S'
+  WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum
+  LIMIT 1) s ON true
 LEFT JOIN pg_catalog.pg_namespace sn ON sn.oid = s.relnamespace
 WHERE a.attrelid = ANY(%s) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
 ORDER BY a.attrelid, a.attnum
 """
 _UNIQUE: Final = """
-SELECT i.indrelid, i.indisprimary, ARRAY(
+SELECT i.indrelid, c.relname, i.indisprimary, i.indpred IS NULL AND i.indexprs IS NULL, ARRAY(
   SELECT a.attname::text FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(attnum, n)
   JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum ORDER BY k.n)
 FROM pg_catalog.pg_index i
-WHERE i.indrelid = ANY(%s) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-  AND i.indexprs IS NULL
+JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+WHERE i.indrelid = ANY(%s) AND i.indisunique AND i.indisvalid
 ORDER BY i.indexrelid
 """
 _FOREIGN_KEYS: Final = """
@@ -98,12 +111,28 @@ SELECT k.conname, k.conrelid, k.confrelid, k.confdeltype, ARRAY(
   ARRAY(
   SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u(attnum, n)
   JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.n),
-  n.nspname, c.relname, n.nspname = pg_catalog.current_schema()
+  n.nspname, c.relname, n.nspname = pg_catalog.current_schema(),
+  pg_catalog.pg_has_role(c.relowner, 'USAGE')
+    AND pg_catalog.has_table_privilege(k.confrelid, 'REFERENCES')
 FROM pg_catalog.pg_constraint k
 JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid = ANY(%s) OR k.confrelid = ANY(%s))
 ORDER BY k.conrelid, k.conname
+"""
+# Those that neither belong to a column nor are its default.
+_FREE_SEQUENCES: Final = """
+SELECT n.nspname, s.relname
+FROM pg_catalog.pg_class s
+JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
+WHERE s.relkind = 'S' AND n.nspname = ANY(%s) AND NOT EXISTS (
+  SELECT 1 FROM pg_catalog.pg_depend d WHERE d.objid = s.oid AND d.deptype IN ('a', 'i', 'e')
+    AND d.classid = 'pg_catalog.pg_class'::regclass
+  UNION ALL
+  SELECT 1 FROM pg_catalog.pg_depend d WHERE d.refobjid = s.oid
+    AND d.refclassid = 'pg_catalog.pg_class'::regclass
+    AND d.classid = 'pg_catalog.pg_attrdef'::regclass)
+ORDER BY n.nspname, s.relname
 """
 _TYPES: Final = """
 SELECT t.oid, n.nspname, t.typname, t.typtype, t.typcategory, t.typelem, t.typbasetype, t.typtypmod,
@@ -133,6 +162,7 @@ def read_catalogue(connection: sqlalchemy.Connection, schemas: Sequence[str]) ->
     types = _Types(connection.exec_driver_sql(_TYPES).all())
     columns: dict[int, dict[str, Column]] = defaultdict(dict)
     sequences: dict[int, dict[str, str]] = defaultdict(dict)
+    always: dict[int, list[str]] = defaultdict(list)
     for (
         oid,
         name,
@@ -140,6 +170,7 @@ def read_catalogue(connection: sqlalchemy.Connection, schemas: Sequence[str]) ->
         modifier,
         declared,
         nullable,
+        is_always,
         counted,
         sequence,
     ) in connection.exec_driver_sql(_COLUMNS, (oids,)):
@@ -152,15 +183,19 @@ def read_catalogue(connection: sqlalchemy.Connection, schemas: Sequence[str]) ->
         )
         if sequence:
             sequences[oid][name] = sequence
+        if is_always:
+            always[oid].append(name)
     primary: dict[int, tuple[str, ...]] = {}
     unique: dict[int, list[tuple[str, ...]]] = defaultdict(list)
-    for oid, is_primary, key in connection.exec_driver_sql(_UNIQUE, (oids,)):
+    indexes: dict[int, dict[str, tuple[str, ...]]] = defaultdict(dict)
+    for oid, index, is_primary, is_whole, key in connection.exec_driver_sql(_UNIQUE, (oids,)):
+        indexes[oid][index] = tuple(key)
         if is_primary:
             primary[oid] = tuple(key)
-        else:
+        elif is_whole:
             unique[oid].append(tuple(key))
     tables = {}
-    for oid, schema, table, kind, _extension in rows:
+    for oid, schema, table, kind, _extension, is_owned in rows:
         own = f"{quoted(schema)}.{quoted(table)}"
         source = own if kind == "p" else f"ONLY {own}"  # or heirs' rows would come twice
         tables[names[oid]] = TableInfo(
@@ -169,13 +204,25 @@ def read_catalogue(connection: sqlalchemy.Connection, schemas: Sequence[str]) ->
             columns=columns[oid],
             primary_key=primary.get(oid, ()),
             unique=tuple(unique[oid]),
-            details=TableDetails(name=own, source=source, oid=oid, sequences=sequences[oid]),
+            details=TableDetails(
+                name=own,
+                source=source,
+                oid=oid,
+                sequences=sequences[oid],
+                indexes=indexes[oid],
+                always=tuple(always[oid]),
+                is_owned=is_owned,
+            ),
         )
     housekeeping = {name: HOUSEKEEPING[name] for name in tables if name in HOUSEKEEPING}
     housekeeping |= {
         names[oid]: f"the extension {extension} keeps it"
-        for oid, *_, extension in rows
+        for oid, _schema, _table, _kind, extension, _is_owned in rows
         if extension
+    }
+    housekeeping |= {
+        name if schema == default else f"{schema}.{name}": "a sequence that is no column's"
+        for schema, name in connection.exec_driver_sql(_FREE_SEQUENCES, (wanted,))
     }
     return Catalogue(
         tables=tables,
@@ -188,7 +235,7 @@ def _foreign_keys(
     connection: sqlalchemy.Connection, oids: list[int], names: Mapping[int, str]
 ) -> Iterable[ForeignKey]:
     found = connection.exec_driver_sql(_FOREIGN_KEYS, (oids, oids)).all()
-    for name, child, parent, action, columns, to, schema, table, is_default in found:
+    for name, child, parent, action, columns, to, schema, table, is_default, may_alter in found:
         yield ForeignKey(
             name=name,
             table=names.get(child, table if is_default else f"{schema}.{table}"),
@@ -196,6 +243,7 @@ def _foreign_keys(
             parent=names.get(parent, ""),
             to=tuple(to),
             on_delete=_ACTIONS[action],
+            details=may_alter,
         )
 
 

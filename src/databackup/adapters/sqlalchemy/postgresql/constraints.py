@@ -1,4 +1,4 @@
-"""Foreign keys and triggers, which are taken off while an import writes, and put back at its end.
+"""Foreign keys, triggers and identities, which an owner takes off while an import writes.
 
 PostgreSQL checks a reference at each statement, cascades at once, and only a superuser can switch
 that off. What a transaction drops and makes anew is checked anew, and nobody else sees it go.
@@ -23,20 +23,27 @@ if TYPE_CHECKING:
 _CONSTRAINTS: Final = """
 SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), k.conname,
   pg_catalog.pg_get_constraintdef(k.oid), pg_catalog.obj_description(k.oid, 'pg_constraint'),
-  k.conrelid, k.confdeltype::text,
+  coalesce(pg_catalog.pg_partition_root(k.conrelid)::oid, k.conrelid),
+  coalesce(pg_catalog.pg_partition_root(k.confrelid)::oid, k.confrelid),
+  k.condeferrable, k.confmatchtype = 'f', k.confdeltype::text, k.confupdtype::text,
   pg_catalog.quote_ident(pn.nspname) || '.' || pg_catalog.quote_ident(p.relname), ARRAY(
   SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u(attnum, n)
   JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.n),
   ARRAY(
   SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u(attnum, n)
   JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.n),
+  ARRAY(
+  SELECT a.attname::text FROM pg_catalog.pg_attribute a
+  WHERE a.attrelid = k.conrelid AND a.attnum = ANY(k.conkey) AND NOT a.attnotnull),
   c.relkind = 'p', p.relkind = 'p'
 FROM pg_catalog.pg_constraint k
 JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_class p ON p.oid = k.confrelid
 JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
-WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid = ANY(%s) OR k.confrelid = ANY(%s))
+WHERE k.contype = 'f' AND k.conparentid = 0 AND (
+  coalesce(pg_catalog.pg_partition_root(k.conrelid), k.conrelid) = ANY(%s)
+  OR coalesce(pg_catalog.pg_partition_root(k.confrelid), k.confrelid) = ANY(%s))
 ORDER BY k.conrelid, k.conname
 """
 _TRIGGERS: Final = """
@@ -45,25 +52,31 @@ SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.reln
 FROM pg_catalog.pg_trigger g
 JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE g.tgrelid = ANY(%s) AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgenabled IN ('O', 'A')
+WHERE coalesce(pg_catalog.pg_partition_root(g.tgrelid), g.tgrelid) = ANY(%s)
+  AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A')
 ORDER BY c.relname, g.tgname
 """
 _ENABLE: Final = {"O": "ENABLE TRIGGER", "A": "ENABLE ALWAYS TRIGGER"}
 
 
 @attrs.frozen
-class _Constraint:
-    """A foreign key as it is to be made anew."""
+class Constraint:
+    """A foreign key. `child` and `parent` are tables' numbers, of partitions that of the whole."""
 
     table: str
     name: str
     definition: str
     comment: str | None
     child: int
+    parent: int
+    is_deferrable: bool
+    matches_full: bool
     on_delete: str
+    on_update: str
     parent_name: str
     columns: tuple[str, ...] = attrs.field(converter=tuple)
     to: tuple[str, ...] = attrs.field(converter=tuple)
+    nullable: tuple[str, ...] = attrs.field(converter=tuple)
     child_is_whole: bool
     parent_is_whole: bool
 
@@ -84,27 +97,67 @@ class _Constraint:
         return self.table if self.child_is_whole else f"ONLY {self.table}"
 
 
+def read_constraints(connection: sqlalchemy.Connection, tables: list[int]) -> list[Constraint]:
+    """The foreign keys that these tables have, and those that point at them."""
+    found = connection.exec_driver_sql(_CONSTRAINTS, (tables, tables))
+    return [Constraint(*row) for row in found]
+
+
+def read_triggers(
+    connection: sqlalchemy.Connection, tables: list[int]
+) -> list[tuple[str, str, str]]:
+    """The host's triggers that fire on these tables: table, name, state."""
+    found = connection.exec_driver_sql(_TRIGGERS, (tables,))
+    return [(table, name, state) for table, name, state in found]
+
+
+def references(constraint: Constraint) -> str:
+    """The condition on a row of the parent `t` that another row refers to it."""
+    matches = [
+        f"s.{quoted(name)} = t.{quoted(to)}"
+        for name, to in zip(constraint.columns, constraint.to, strict=True)
+    ]
+    if constraint.child == constraint.parent:
+        matches.append("(s.tableoid, s.ctid) <> (t.tableoid, t.ctid)")
+    return f"EXISTS (SELECT 1 FROM {constraint.source} s WHERE {' AND '.join(matches)})"
+
+
+def refers_from_outside(constraint: Constraint, *, allow_cascade: bool) -> StoreError:
+    """The error of records outside the schema that refer to what an import would delete."""
+    return StoreError(
+        f"{constraint.table} ({', '.join(constraint.columns)}) refers to records of "
+        f"{constraint.parent_name} that an import would delete. The schema leaves that table out"
+        + ("" if allow_cascade else "; allow_cascade lets the store carry them off")
+    )
+
+
 class SuspendedConstraints:
     """The foreign keys that touch the covered tables, and the triggers on these."""
 
     def __init__(self, connection: sqlalchemy.Connection, plans: Mapping[str, Plan]) -> None:
         self._connection = connection
         self._covered = {plan.info.details.oid for plan in plans.values()}
-        self._constraints: list[_Constraint] = []
+        self._constraints: list[Constraint] = []
         self._triggers: list[tuple[str, str, str]] = []
+        self._identities = [
+            (plan.info.details.name, name)
+            for plan in plans.values()
+            for name in plan.info.details.always
+        ]
         self.are_suspended = False
 
     def suspend(self) -> None:
         """Take them off, before the first write."""
         oids = sorted(self._covered)
-        for row in self._connection.exec_driver_sql(_CONSTRAINTS, (oids, oids)).all():
-            self._constraints.append(_Constraint(*row))
-        found = self._connection.exec_driver_sql(_TRIGGERS, (oids,)).all()
-        self._triggers = [(table, name, state) for table, name, state in found]
+        self._constraints += read_constraints(self._connection, oids)
+        self._triggers = read_triggers(self._connection, oids)
         for constraint in self._constraints:
             self._run(f"ALTER TABLE {constraint.table} DROP CONSTRAINT {quoted(constraint.name)}")
         for table, name, _ in self._triggers:
-            self._run(f"ALTER TABLE {table} DISABLE TRIGGER {quoted(name)}")
+            # Those of partitions have states of their own.
+            self._run(f"ALTER TABLE ONLY {table} DISABLE TRIGGER {quoted(name)}")
+        for table, name in self._identities:  # or PostgreSQL would let nobody update them
+            self._run(f"ALTER TABLE {table} ALTER {quoted(name)} SET GENERATED BY DEFAULT")
         self.are_suspended = True
 
     def settle(self, *, allow_cascade: bool) -> None:
@@ -116,12 +169,7 @@ class SuspendedConstraints:
         while left := [c for c in outside if self._dangles(c)]:
             for constraint in left:
                 if not allow_cascade or constraint.on_delete not in "cnd":
-                    raise StoreError(
-                        f"{constraint.table} ({', '.join(constraint.columns)}) refers to records "
-                        f"of {constraint.parent_name} that an import would delete. The schema "
-                        "leaves that table out"
-                        + ("" if allow_cascade else "; allow_cascade lets the store carry them off")
-                    )
+                    raise refers_from_outside(constraint, allow_cascade=allow_cascade)
                 self._carry_off(constraint)
                 if constraint.on_delete == "d" and self._dangles(constraint):
                     raise StoreError(
@@ -129,12 +177,12 @@ class SuspendedConstraints:
                         "not exist, by default"
                     )
 
-    def _dangles(self, constraint: _Constraint) -> bool:
+    def _dangles(self, constraint: Constraint) -> bool:
         sql = f"SELECT EXISTS (SELECT 1 FROM {constraint.source} s WHERE {constraint.dangling})"
         ((found,),) = self._connection.exec_driver_sql(driver_sql(sql))
         return bool(found)
 
-    def _carry_off(self, constraint: _Constraint) -> None:
+    def _carry_off(self, constraint: Constraint) -> None:
         if constraint.on_delete == "c":
             self._run(f"DELETE FROM {constraint.source} s WHERE {constraint.dangling}")
             return
@@ -152,7 +200,10 @@ class SuspendedConstraints:
                 comment = constraint.comment.replace("\\", "\\\\").replace("'", "''")
                 self._run(f"COMMENT ON CONSTRAINT {name} ON {table} IS E'{comment}'")
         for table, name, state in self._triggers:
-            self._run(f"ALTER TABLE {table} {_ENABLE[state]} {quoted(name)}")
+            self._run(f"ALTER TABLE ONLY {table} {_ENABLE[state]} {quoted(name)}")
+        if self.are_suspended:
+            for table, name in self._identities:
+                self._run(f"ALTER TABLE {table} ALTER {quoted(name)} SET GENERATED ALWAYS")
         self._constraints, self._triggers = [], []
 
     def _run(self, sql: str) -> Any:

@@ -14,6 +14,7 @@ from databackup.adapters.sqlalchemy.postgresql.catalogue import (
     read_catalogue,
 )
 from databackup.adapters.sqlalchemy.postgresql.create import PostgreSQLCreation
+from databackup.adapters.sqlalchemy.postgresql.enforced import EnforcedTransaction, may_alter
 from databackup.adapters.sqlalchemy.postgresql.session import (
     PostgreSQLSnapshot,
     PostgreSQLTransaction,
@@ -30,7 +31,7 @@ from databackup.schema import Kind, composite, kinds
 from databackup.schema.interval import IntervalKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import sqlalchemy
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column, TableInfo
     from databackup.adapters.sqlalchemy.session import Scope
     from databackup.schema import Collection, Field
+    from databackup.schema.model import OffKind
 
 _SETTINGS: Final = {
     "TimeZone": "UTC",
@@ -78,6 +80,11 @@ _KINDS: Final[Mapping[str, Kind]] = {
     "json": composite.Json(),
     "jsonb": composite.Json(),
 }
+# Others hold more than their kinds: dates without an end, 24:00, arrays of arrays, any JSON.
+_EXACT: Final = (
+    *("bool", "int2", "int4", "int8", "oid", "xid8", "float4", "float8", "numeric"),
+    *("text", "varchar", "bpchar", "name", "citext", "char", "enum", "bytea", "uuid"),
+)
 _ORDERED: Final = (
     kinds.Int
     | kinds.Float
@@ -100,10 +107,12 @@ class PostgreSQL:
     name = "postgresql"
     snapshot_isolation = "REPEATABLE READ"
     write_isolation = "READ COMMITTED"
-    suspends_triggers = True
     ddl_commits = False
     errors: tuple[type[Exception], ...] = (SQLAlchemyError, psycopg.Error)
     creation = PostgreSQLCreation()
+
+    def suspends_triggers(self, catalogue: Catalogue, tables: Iterable[str]) -> bool:
+        return may_alter(catalogue, tables)
 
     def quoted(self, name: str) -> str:
         return quoted(name)
@@ -149,6 +158,10 @@ class PostgreSQL:
     def kind(self, column: Column) -> Kind:
         return _kind(column.details)
 
+    def off_kind(self, column: Column) -> OffKind:
+        is_text = isinstance(_kind(column.details), composite.Native)
+        return "refuse" if is_text or column.details.name in _EXACT else "keep"
+
     def form(self, field: Field, column: Column) -> Form:
         return forms.form_of(field, column)
 
@@ -173,7 +186,10 @@ class PostgreSQL:
         return PostgreSQLSnapshot(scope)
 
     def transaction(self, scope: Scope) -> PostgreSQLTransaction:
-        return PostgreSQLTransaction(scope)
+        tables = [plan.info.name for plan in scope.plans.values()]
+        if may_alter(scope.catalogue, tables):
+            return PostgreSQLTransaction(scope)
+        return EnforcedTransaction(scope)
 
     def error(self, error: BaseException, doing: str) -> DatabackupError:
         cause: Any = getattr(error, "orig", None) or error

@@ -40,6 +40,8 @@ def form_of(field: Field, column: Column) -> Form:
     read, write = _pair(field.value_kind, column.details)
     if field.off_kind == "keep":
         write = _keeping(write)
+        if isinstance(field.value_kind, composite.List) and read:
+            read = _as_a_whole(read, field.value_kind)
     return Form(read, write)
 
 
@@ -81,6 +83,20 @@ def _keeping(write: Convert) -> Convert:
             if type(value) is str:
                 return _checked_text(value)
             raise
+
+    return kept
+
+
+def _as_a_whole(read: Convert, kind: composite.List) -> Convert:
+    """A reading function that passes on an array with an element that is off its kind."""
+
+    def kept(stored: Any) -> Any:
+        value = read(stored)
+        try:
+            kind.encode(value)
+        except KindError:
+            return stored
+        return value
 
     return kept
 
@@ -283,7 +299,8 @@ def _unparsed(kind: composite.Json, value: RawText) -> str:
 
 
 def _array(kind: composite.List, element: Type) -> Pair:
-    read_item, write_item = _pair(kind.items, element)
+    optional = isinstance(kind.items, composite.Optional)
+    read_item, write_item = _item_pair(kind.items, element)
 
     def read(stored: str) -> Any:
         items = parse_array(stored)
@@ -294,7 +311,6 @@ def _array(kind: composite.List, element: Type) -> Pair:
     def write(value: Any) -> str:
         if type(value) is not list:
             raise kind.refused(value)
-        optional = isinstance(kind.items, composite.Optional)
         if None in value and not optional and not isinstance(kind.items, composite.Json):
             raise kind.refused(value)
         return array_text(
@@ -302,6 +318,14 @@ def _array(kind: composite.List, element: Type) -> Pair:
         )
 
     return read, write
+
+
+def _item_pair(kind: Kind, element: Type) -> tuple[Convert | None, Convert]:
+    """The functions of an array's elements: JSON's null is another than NULL."""
+    if isinstance(kind, composite.Optional) and isinstance(kind.inner, composite.Json):
+        form = _json_column(kind.inner, nullable=True)
+        return form.read, form.write or str
+    return _pair(kind, element)
 
 
 # -- by kind -----------------------------------------------------------------------------------

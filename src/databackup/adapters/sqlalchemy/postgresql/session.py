@@ -16,7 +16,7 @@ from databackup.adapters.sqlalchemy.postgresql.copying import (
 from databackup.adapters.sqlalchemy.postgresql.cursors import Reader
 from databackup.adapters.sqlalchemy.postgresql.indexes import WORTH, DroppedIndexes
 from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
-from databackup.errors import StoreFailed
+from databackup.errors import RecordsRefused, StoreFailed
 from databackup.repository import BATCH_SIZE
 
 if TYPE_CHECKING:
@@ -123,14 +123,22 @@ class PostgreSQLSnapshot(SQLSnapshot):
             )
         )
 
-    def _stored_at(self, plan: Plan, key: Row) -> list[Row]:
-        condition = " AND ".join(_matches(plan.columns_of(plan.collection.key)))
+    def _stored_at(self, plan: Plan, key: Row, also: str = "") -> list[Row]:
+        return self._stored_with(plan, plan.columns_of(plan.collection.key), key, also)
+
+    def _stored_with(
+        self, plan: Plan, columns: Sequence[Column], values: Row, also: str = ""
+    ) -> list[Row]:
+        """The rows that have values, as the engine is given them, in some columns."""
+        condition = " AND ".join(_matches(columns))
+        if also:
+            condition += f" AND {driver_sql(also)}"
         sql = (
             driver_sql(f"SELECT {_texts(plan.columns)} FROM {_source(plan)} AS t WHERE ")
             + condition
         )
         with self._errors(f"{plan.collection} cannot be read"), self._driver.cursor() as cursor:
-            return cursor.execute(sql, _twice(plan, key)).fetchall()
+            return cursor.execute(sql, _parameters(columns, values)).fetchall()
 
     def counters(self) -> Mapping[str, int]:
         found = {}
@@ -170,6 +178,7 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope)
         self._constraints = SuspendedConstraints(scope.connection, scope.plans)
+        self._restarted: dict[str, int] = {}
 
     def _set_readers_aside(self) -> None:
         """Let no query be open: PostgreSQL changes no table that one still reads."""
@@ -183,6 +192,12 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
         self._suspend()
         with super()._writing(plan):
             yield
+
+    def _blamed(self, plan: Plan, error: RecordsRefused) -> str | None:
+        """The field of a value that is there already."""
+        name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
+        columns = plan.info.details.indexes.get(name, ())
+        return next(filter(None, map(plan.field_of, columns)), None)
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -227,16 +242,20 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
                 self._constraints.suspend()
 
     def _insert(self, plan: Plan, rows: list[Row]) -> None:
+        self._copy(plan, [rows])
+
+    def _copy(self, plan: Plan, batches: Iterable[list[Row]]) -> None:
+        """Insert rows by one statement."""
         names = ", ".join(plan.quoted(plan.columns))
         sql = f"COPY {plan.info.details.name} ({names}) FROM STDIN"
-        text = _copy_text(rows)
         with self._driver.cursor() as cursor, cursor.copy(sql) as copy:
-            copy.write(text)
+            for rows in batches:
+                copy.write(_copy_text(rows))
 
     def _update(self, plan: Plan, rows: list[Row]) -> int:
         key = plan.columns_of(plan.collection.key)
         positions = plan.collection.key_positions
-        changed = [n for n in range(len(plan.columns)) if n not in positions] or list(positions[:1])
+        changed = self._changed(plan) or list(positions[:1])
         values = ", ".join(
             f"{driver_sql(quoted(plan.columns[n].name))} = {_cast(plan.columns[n])}"
             for n in changed
@@ -248,10 +267,20 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
         ]
         return self._write_all(sql, given)
 
+    def _changed(self, plan: Plan) -> list[int]:
+        """The places of the columns that an update gives new values."""
+        return [n for n in range(len(plan.columns)) if n not in plan.collection.key_positions]
+
     def _delete(self, plan: Plan, keys: list[Row]) -> int:
-        condition = " AND ".join(_matches(plan.columns_of(plan.collection.key)))
+        more = map(driver_sql, self._deletable(plan))
+        condition = " AND ".join([*_matches(plan.columns_of(plan.collection.key)), *more])
         sql = f"DELETE FROM {driver_sql(_source(plan))} AS t WHERE {condition}"
         return self._write_all(sql, [_twice(plan, key) for key in keys])
+
+    def _deletable(self, plan: Plan) -> list[str]:
+        """The conditions under which a row `t` may be deleted."""
+        del plan
+        return []
 
     def _write_all(self, sql: str, values: Sequence[Sequence[Any]]) -> int:
         if not values:
@@ -284,15 +313,21 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
         self._require_open()
         with self._errors("the transaction cannot be finished"):
             self._set_readers_aside()
-            self._constraints.settle(allow_cascade=allow_cascade)
+            self._settle(allow_cascade=allow_cascade)
             for name, plan in self._plans.items():
                 for column, sequence in plan.info.details.sequences.items():
                     given = counters.get(name) if sequence in self._key_sequences(plan) else None
                     self._set_sequence(plan, column, sequence, given)
-            self._constraints.restore()
+            self._restore()
         if self._driver.info.transaction_status.name != "INTRANS":
             raise StoreFailed("PostgreSQL has ended the transaction")
         self.finished = True
+
+    def _settle(self, *, allow_cascade: bool) -> None:
+        self._constraints.settle(allow_cascade=allow_cascade)
+
+    def _restore(self) -> None:
+        self._constraints.restore()
 
     def _set_sequence(self, plan: Plan, column: str, sequence: str, given: int | None) -> None:
         """Let a sequence go on behind what it gave out, and behind what the column holds."""
@@ -309,15 +344,29 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
             doing="the counters cannot be read",
         )
         before = self._last_given(sequence)
-        known = [int(n) for n in (largest, before if given is None else given) if n is not None]
+        shared = self._restarted.get(sequence)  # by another column that it is the default of
+        found = (largest, before if given is None else given, shared)
+        known = _within([int(n) for n in found if n is not None], lowest, highest, step)
         if not known:
             return
-        last = max(known) if step > 0 else min(known)
+        last = self._restarted[sequence] = max(known) if step > 0 else min(known)
         if last != before:
-            following = min(max(last + step, lowest), highest)
-            self._connection.exec_driver_sql(
-                driver_sql(f"ALTER SEQUENCE {sequence} RESTART WITH {following}")
-            )
+            self._restart(sequence, last, before, step)
+
+    def _restart(self, sequence: str, last: int, before: int | None, step: int) -> None:
+        """Let a sequence go on behind a number; `before` is the last one that it gave out."""
+        del before, step
+        run = self._connection.exec_driver_sql
+        # RESTART makes the sequence anew for this transaction: what setval does is undone with it.
+        run(driver_sql(f"ALTER SEQUENCE {sequence} RESTART WITH {last}"))
+        run("SELECT pg_catalog.setval(%s::regclass, %s)", (sequence, last))
+
+
+def _within(numbers: list[int], lowest: int, highest: int, step: int) -> list[int]:
+    """Of the numbers of a column those that a sequence has given out, or will never get past."""
+    if step > 0:
+        return [min(n, highest) for n in numbers if n >= lowest]
+    return [max(n, lowest) for n in numbers if n <= highest]
 
 
 def _source(plan: Plan) -> str:
@@ -364,11 +413,15 @@ def _matches(columns: Sequence[Column]) -> Iterator[str]:
 
 
 def _twice(plan: Plan, key: Sequence[Any]) -> list[Any]:
+    """The parameters of `_matches` for a key."""
+    return _parameters(plan.columns_of(plan.collection.key), key)
+
+
+def _parameters(columns: Sequence[Column], values: Sequence[Any]) -> list[Any]:
     """The parameters of `_matches`."""
-    columns = plan.columns_of(plan.collection.key)
     return [
         value
-        for column, value in zip(columns, key, strict=True)
+        for column, value in zip(columns, values, strict=True)
         for _ in range(2 if column.details.name in _TEXT_LIKE else 1)
     ]
 

@@ -1,0 +1,22 @@
+-- A film rental in the manner of other people's.
+SET sql_mode = '';
+CREATE TABLE actor (actor_id SMALLINT UNSIGNED NOT NULL AUTO_INCREMENT, first_name VARCHAR(45) NOT NULL, last_update TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, PRIMARY KEY (actor_id), KEY idx_actor (first_name)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE TABLE address (address_id SMALLINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, address VARCHAR(50) NOT NULL, location GEOMETRY NOT NULL, area POLYGON, SPATIAL KEY idx_location (location)) CHARSET=latin1;
+CREATE TABLE film (film_id SMALLINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, title VARCHAR(128) NOT NULL, description TEXT, release_year YEAR, original_id SMALLINT UNSIGNED REFERENCES film (film_id), rental_rate DECIMAL(4,2) NOT NULL DEFAULT 4.99, length TIME(3), rating ENUM('G','PG','PG-13','R','NC-17','it''s, "x"') DEFAULT 'G', special_features SET('Trailers','Commentaries','Deleted Scenes'), flags BIT(5), adult TINYINT(1), score FLOAT, gross DOUBLE UNSIGNED, meta JSON, title_upper VARCHAR(128) AS (upper(title)) VIRTUAL, cents INT AS (rental_rate * 100) STORED, secret INT INVISIBLE DEFAULT 5, `order by` VARCHAR(9), `ü %s``q` INT, last_update TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, UNIQUE (title), FULLTEXT KEY words (title, description)) CHARSET=utf8mb4;
+CREATE TABLE film_text (film_id SMALLINT NOT NULL PRIMARY KEY, title VARCHAR(255) NOT NULL, description TEXT, FULLTEXT KEY (title, description)) ENGINE=InnoDB;
+CREATE TABLE film_actor (actor_id SMALLINT UNSIGNED NOT NULL, film_id SMALLINT UNSIGNED NOT NULL, PRIMARY KEY (actor_id, film_id), FOREIGN KEY (actor_id) REFERENCES actor (actor_id) ON UPDATE CASCADE ON DELETE CASCADE, FOREIGN KEY (film_id) REFERENCES film (film_id) ON DELETE CASCADE);
+CREATE TABLE store (store_id TINYINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, manager_id TINYINT UNSIGNED NOT NULL);
+CREATE TABLE staff (staff_id TINYINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, picture BLOB, store_id TINYINT UNSIGNED NOT NULL, username VARCHAR(16) CHARACTER SET utf8mb3 COLLATE utf8mb3_bin NOT NULL, hash BINARY(4), FOREIGN KEY (store_id) REFERENCES store (store_id));
+SET foreign_key_checks = 0;
+ALTER TABLE store ADD FOREIGN KEY (manager_id) REFERENCES staff (staff_id);
+INSERT INTO store VALUES (1, 1), (2, 2);
+INSERT INTO staff VALUES (1, x'00ff5c27', 1, 'Mike', x'00000001'), (2, NULL, 2, 'mike', '');
+INSERT INTO actor (actor_id, first_name) VALUES (1, 'Pénélope'), (7, '');
+DELETE FROM actor WHERE actor_id = 0;
+INSERT INTO address VALUES (1, 'é', ST_GeomFromText('POINT(1 0.1)', 4326), NULL), (2, '', POINT(0, -1), ST_GeomFromText('POLYGON((0 0,1 0,1 1,0 0))'));
+CREATE TRIGGER ins_film AFTER INSERT ON film FOR EACH ROW INSERT INTO film_text VALUES (NEW.film_id, NEW.title, NEW.description);
+CREATE TRIGGER del_film AFTER DELETE ON film FOR EACH ROW DELETE FROM film_text WHERE film_id = OLD.film_id;
+INSERT INTO film (film_id, title, description, release_year, original_id, length, rating, special_features, flags, adult, score, gross, meta, secret, `ü %s``q`, last_update) SELECT seq, concat('Film ', seq, ' \\ \' \0 😀'), NULL, 1901 + seq % 200, nullif(seq - 1, 0), sec_to_time(seq * 1000.125), 1 + seq % 6, seq % 8, seq % 32, seq % 3, seq / 3, 1 / seq, '{"b":1,"a":[null]}', seq, -seq, '2024-01-01 00:00:00' FROM seq_1_to_500;
+UPDATE film SET special_features = NULL, release_year = 0, meta = 'null', last_update = last_update WHERE film_id = 3;
+INSERT INTO film_actor SELECT 1 + 6 * (film_id % 2), film_id FROM film;
+CREATE VIEW films AS SELECT title FROM film;
