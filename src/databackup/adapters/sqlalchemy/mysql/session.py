@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from databackup.adapters.sqlalchemy.mysql import settings
 from databackup.adapters.sqlalchemy.mysql.catalogue import quoted
 from databackup.adapters.sqlalchemy.mysql.errors import column_in
+from databackup.adapters.sqlalchemy.mysql.joined import JoinedColumns, joined_columns
 from databackup.adapters.sqlalchemy.mysql.outside import ForeignKeys
+from databackup.adapters.sqlalchemy.mysql.pages import Pages
 from databackup.adapters.sqlalchemy.mysql.statements import Statements
 from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
 from databackup.errors import RecordsRefused, StoreError, StoreFailed, StoreLocked
@@ -26,6 +28,7 @@ _KEYS_AT_ONCE: Final = 200
 _LARGEST_COUNTER: Final = 2**63 - 1
 _BYTES_OF_A_CHARACTER: Final = 4
 _BYTES_OF_OTHERS: Final = 70  # of a number or a date with its comma; decimals have 65 digits
+_JOINED: Final = 4 * 1024 * 1024  # characters of a joined page, at most
 _STATEMENT: Final = 1024 * 1024  # bytes, roughly; longer ones are no faster
 
 
@@ -41,6 +44,8 @@ class MySQLSnapshot(SQLSnapshot):
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope)
         self._statements = {name: Statements(plan) for name, plan in scope.plans.items()}
+        ((packet,),) = self._query("SELECT @@max_allowed_packet", doing="nothing can be read")
+        self._packet = int(packet)
 
     def get(self, collection: Collection, keys: Iterable[Key]) -> list[Row]:
         plan = self._plan(collection)
@@ -75,39 +80,37 @@ class MySQLSnapshot(SQLSnapshot):
 
     def _stored(self, plan: Plan, size: int) -> Iterator[list[Row]]:
         statements = self._statements[plan.collection.name]
-        read = self._pages if statements.position else self._spooled
+        batches = self._pages(plan).batches(size) if statements.position else self._spooled(plan, size)
         seen = 0
-        for rows in read(plan, statements, size):
+        for rows in batches:
             seen += len(rows)
             yield rows
         if self.counts_rows and seen != (count := self.count(plan.collection)):
             raise StoreFailed(f"{plan.collection}: {seen:,} records were read of {count:,}")
+
+    def _pages(self, plan: Plan) -> Pages:
+        statements = self._statements[plan.collection.name]
+        return Pages(
+            plan,
+            statements,
+            self._query,
+            joined=self._joined_columns(plan) if statements.is_primary else None,
+            ordered=statements.is_ordered,
+        )
+
+    def _joined_columns(self, plan: Plan) -> JoinedColumns | None:
+        if not self._connection.dialect.is_mariadb:  # type: ignore[attr-defined]
+            return None
+        limit = min(_JOINED, self._packet // 8) // len(plan.columns)
+        return joined_columns(plan.collection.fields, plan.columns, limit)
 
     def _stored_at(self, plan: Plan, key: Row) -> list[Row]:
         statements = self._statements[plan.collection.name]
         values = statements.key_values([key])
         return self._query(statements.get(1), values, doing=f"{plan.collection} cannot be read")
 
-    def _pages(self, plan: Plan, statements: Statements, size: int) -> Iterator[list[Row]]:
-        width, place = len(plan.columns), None
-        first, next_one = statements.page(size, after=False), statements.page(size, after=True)
-        doing = f"{plan.collection} cannot be read"
-        while True:
-            if place is None:
-                rows = self._query(first, doing=doing)
-            else:
-                rows = self._query(next_one, statements.place_values(place), doing=doing)
-            if not rows:
-                return
-            last = statements.place_of(rows[-1])
-            if last == place:
-                raise StoreFailed(f"{plan.collection} cannot be read: its index has no order")
-            place = last
-            yield rows if len(rows[0]) == width else [row[:width] for row in rows]
-            if len(rows) < size:
-                return
-
-    def _spooled(self, plan: Plan, statements: Statements, size: int) -> Iterator[list[Row]]:
+    def _spooled(self, plan: Plan, size: int) -> Iterator[list[Row]]:
+        statements = self._statements[plan.collection.name]
         self._require_open()
         with RowQueue() as queue:
             with self._errors(f"{plan.collection} cannot be read"):
@@ -130,8 +133,6 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope)
         self._failure: StoreError | None = None
-        ((packet,),) = self._query("SELECT @@max_allowed_packet", doing="no transaction can begin")
-        self._packet = int(packet)
         self._foreign_keys = ForeignKeys(self._read, scope.catalogue, scope.plans)
 
     # -- failing -------------------------------------------------------------------------------
