@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import decimal
 import math
+import re
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
-from databackup.adapters._binding import Form
+import msgspec
+
+from databackup.adapters._binding import Form, with_nulls
 from databackup.adapters.sqlalchemy.mysql.columns import details, integer_range
 from databackup.schema import KindError
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
+    from databackup.adapters._binding import Whole
     from databackup.adapters.sqlalchemy.catalogue import Column
 
+_encode: Final = msgspec.json.Encoder().encode
 _YEARS: Final = (1901, 2155)
 _DIGITS: Final = 10  # of DECIMAL without a precision
 _WIDE: Final = decimal.Context(prec=200)
@@ -31,7 +36,10 @@ def bool_form() -> Form:
             raise KindError("true or false", shown(value))
         return int(value)
 
-    return Form(read, write)
+    def write_all(values: list[Any]) -> list[Any] | None:
+        return list(map(int, values)) if set(map(type, values)) == {bool} else None
+
+    return Form(read, write, write_all=with_nulls(write_all))
 
 
 def int_form(column: Column) -> Form:
@@ -46,7 +54,13 @@ def int_form(column: Column) -> Form:
             raise KindError(f"an integer from {least} to {largest}", shown(value))
         return value
 
-    return Form(_int if details(column).type == "decimal" else None, write)
+    def write_all(values: list[Any]) -> list[Any] | None:
+        if set(map(type, values)) != {int}:
+            return None
+        return values if least <= min(values) and max(values) <= largest else None
+
+    read = _int if details(column).type == "decimal" else None
+    return Form(read, write, write_all=with_nulls(write_all))
 
 
 def _int(stored: Any) -> Any:
@@ -74,7 +88,14 @@ def float_form(column: Column) -> Form:
             raise KindError(f"a number of {scale} decimal places", shown(value))
         return number
 
-    return Form(None, write)
+    def write_all(values: list[Any]) -> list[Any] | None:
+        if set(map(type, values)) != {float} or not all(map(math.isfinite, values)):
+            return None
+        return None if 0.0 in values or (unsigned and min(values) < 0.0) else values
+
+    if is_single or scale is not None:
+        return Form(None, write)
+    return Form(None, write, write_all=with_nulls(write_all))
 
 
 def _is_single(number: float) -> bool:
@@ -101,4 +122,18 @@ def decimal_form(column: Column) -> Form:
             raise KindError(f"a decimal number in steps of {step}", shown(value))
         return value
 
-    return Form(None, write)
+    return Form(None, write, write_all=with_nulls(_decimals_in(precision, scale, unsigned=unsigned)))
+
+
+def _decimals_in(precision: int, scale: int, *, unsigned: bool) -> Whole:
+    """A function that passes on decimals that are written with no more digits than a column has."""
+    fraction = rf"(?:\.[0-9]{{1,{scale}}})?" if scale else ""
+    number = rf'"{"" if unsigned else "-?"}0?[0-9]{{0,{precision - scale}}}{fraction}"'
+    numbers = re.compile(rf"\[{number}(?:,{number})*+\]".encode())
+
+    def write_all(values: list[Any]) -> list[Any] | None:
+        if set(map(type, values)) != {decimal.Decimal}:
+            return None
+        return values if numbers.fullmatch(_encode(values)) else None
+
+    return write_all

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from databackup.adapters.sqlalchemy.mysql import settings
 from databackup.adapters.sqlalchemy.mysql.catalogue import quoted
 from databackup.adapters.sqlalchemy.mysql.errors import column_in
 from databackup.adapters.sqlalchemy.mysql.joined import JoinedColumns, joined_columns
+from databackup.adapters.sqlalchemy.mysql.literals import literals
 from databackup.adapters.sqlalchemy.mysql.outside import ForeignKeys
 from databackup.adapters.sqlalchemy.mysql.pages import Pages
 from databackup.adapters.sqlalchemy.mysql.statements import Statements
@@ -44,8 +46,12 @@ class MySQLSnapshot(SQLSnapshot):
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope)
         self._statements = {name: Statements(plan) for name, plan in scope.plans.items()}
-        ((packet,),) = self._query("SELECT @@max_allowed_packet", doing="nothing can be read")
-        self._packet = int(packet)
+
+    @functools.cached_property
+    def _packet(self) -> int:
+        """The bytes of the longest statement that the server takes, and of a row that it gives."""
+        ((packet,),) = self._query("SELECT @@max_allowed_packet", doing="the server cannot be used")
+        return int(packet)
 
     def get(self, collection: Collection, keys: Iterable[Key]) -> list[Row]:
         plan = self._plan(collection)
@@ -169,32 +175,34 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
     def _insert(self, plan: Plan, rows: list[Row]) -> None:
         statements = self._statements[plan.collection.name]
         for chunk in self._in_packets(plan, rows):
-            values = tuple(value for row in chunk for value in row)
-            done = self._write(statements.insert(len(chunk)), values, plan)
+            done = self._write(statements.insert(chunk), None, plan)
             if done != len(chunk):
                 raise RecordsRefused(f"{len(chunk) - done} of {len(chunk)} were not inserted")
 
-    def _in_packets(self, plan: Plan, rows: list[Row]) -> Iterator[list[Row]]:
-        """Rows as many at once as a packet surely holds, in statements of no more than a MiB."""
-        size = 0
-        chunk: list[Row] = []
+    def _in_packets(self, plan: Plan, rows: list[Row]) -> Iterator[list[str]]:
+        """Literals of rows, as many at once as a packet surely holds, in statements of no more than a MiB."""
         limit = min(self._packet // 2, _STATEMENT)
-        for row in rows:
-            bytes_ = sum(map(_bytes_at_most, row))
-            if bytes_ > self._packet // 2:
+        written = literals(rows)
+        if sum(map(len, written)) * _BYTES_OF_A_CHARACTER <= limit:
+            yield written
+            return
+        size = 0
+        chunk: list[str] = []
+        for row, literal in zip(rows, written, strict=True):
+            bytes_ = len(literal) if literal.isascii() else len(literal.encode())
+            if bytes_ > limit:
                 self._require_packet(plan.columns, row)
             if chunk and size + bytes_ > limit:
                 yield chunk
                 size, chunk = 0, []
-            chunk.append(row)
-            size += bytes_
+            chunk.append(literal)
+            size += bytes_ + 1
         if chunk:
             yield chunk
 
     def _require_packet(self, columns: Sequence[Column], row: Row) -> None:
         """Raise for a record that the server would answer by closing the connection."""
-        escape: Any = getattr(self._connection.connection.dbapi_connection, "escape", repr)
-        sizes = [len(escape(value).encode()) for value in row]
+        sizes = [len(literal.encode()) for (literal,) in map(literals, ([(value,)] for value in row))]
         names = sum(len(column.name.encode()) + 10 for column in columns)
         if 2 * names + sum(sizes) + 4096 > self._packet:
             largest = columns[sizes.index(max(sizes))].name
@@ -224,10 +232,16 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
             for chunk in _chunks(keys)
         )
 
-    def _write(self, sql: str, values: tuple[Any, ...] = (), plan: Plan | None = None) -> int:
-        """Run a statement that writes; how many rows it found. Any warning is a refusal."""
+    def _write(
+        self, sql: str, values: tuple[Any, ...] | None = (), plan: Plan | None = None
+    ) -> int:
+        """Run a statement that writes; how many rows it found. Any warning is a refusal.
+
+        Without values percent signs stand for themselves.
+        """
         self._require_open()
-        result = self._connection.exec_driver_sql(sql, values)
+        options = {"no_parameters": True} if values is None else None
+        result = self._connection.exec_driver_sql(sql, values, execution_options=options)
         cursor: Any = result.context.cursor
         if getattr(cursor, "warning_count", 1):
             self._require_no_warning(plan)

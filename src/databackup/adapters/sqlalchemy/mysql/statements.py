@@ -178,11 +178,14 @@ class Statements:
 
     # -- writing -----------------------------------------------------------------------------------
 
-    def insert(self, count: int) -> str:
-        """Insert so many rows."""
+    def insert(self, rows: Sequence[str]) -> str:
+        """Insert rows that are literals: a statement without parameters."""
+        return f"{self._insert} VALUES {','.join(rows)}"
+
+    @functools.cached_property
+    def _insert(self) -> str:
         names = ", ".join(self._plan.quoted(self._columns))
-        row = f"({', '.join(['%s'] * len(self._columns))})"
-        return f"INSERT INTO {self._plan.sql} ({names}) VALUES {', '.join([row] * count)}"
+        return f"INSERT INTO {self._plan.sql} ({names})".replace("%%", "%")
 
     @functools.cached_property
     def update(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from databackup.adapters._binding import Form
+from databackup.adapters._binding import Form, of_types, with_nulls
 from databackup.adapters.sqlalchemy.mysql.columns import details
 from databackup.schema import KindError
 from databackup.schema.kind import shown
@@ -37,6 +37,12 @@ def _require_fraction(column: Column) -> Callable[[int, Any], None]:
     return require
 
 
+def _drops(column: Column) -> Callable[[list[Any]], bool]:
+    """A function that tells whether a column drops microseconds of any of these values."""
+    step = 10 ** (_FRACTION - details(column).fraction)
+    return lambda values: step > 1 and any(value.microsecond % step for value in values)
+
+
 def date_form(kind: Kind) -> Form:
     """Of dates; a zero date is read as its text."""
 
@@ -45,7 +51,7 @@ def date_form(kind: Kind) -> Form:
             raise kind.refused(value)
         return value
 
-    return Form(None, write)
+    return Form(None, write, write_all=with_nulls(of_types(datetime.date)))
 
 
 def datetime_form(kind: Kind, column: Column) -> Form:
@@ -69,7 +75,26 @@ def datetime_form(kind: Kind, column: Column) -> Form:
             return stored
         return stored.replace(tzinfo=datetime.UTC)
 
-    return Form(read if aware else None, write)
+    def read_all(stored: list[Any]) -> list[Any] | None:
+        if set(map(type, stored)) != {datetime.datetime}:
+            return None
+        if {value.tzinfo for value in stored} == {datetime.UTC}:  # as joined pages have them
+            return stored
+        return [value.replace(tzinfo=datetime.UTC) for value in stored]
+
+    zones = {datetime.UTC if aware else None}
+    drops = _drops(column)
+
+    def write_all(values: list[Any]) -> list[Any] | None:
+        if set(map(type, values)) != {datetime.datetime}:
+            return None
+        if {value.tzinfo for value in values} != zones or drops(values):
+            return None
+        return [value.replace(tzinfo=None) for value in values] if aware else values
+
+    if aware:
+        return Form(read, write, read_all=with_nulls(read_all), write_all=with_nulls(write_all))
+    return Form(None, write, write_all=with_nulls(write_all))
 
 
 def time_form(kind: Kind, column: Column) -> Form:
@@ -87,7 +112,13 @@ def time_form(kind: Kind, column: Column) -> Form:
             return (_MIDNIGHT + stored).time()
         return stored
 
-    return Form(read, write)
+    drops = _drops(column)
+
+    def write_all(values: list[Any]) -> list[Any] | None:
+        are_times = set(map(type, values)) == {datetime.time}
+        return values if are_times and not any(v.tzinfo for v in values) and not drops(values) else None
+
+    return Form(read, write, write_all=with_nulls(write_all))
 
 
 def timedelta_form(kind: Kind, column: Column) -> Form:
