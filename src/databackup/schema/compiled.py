@@ -385,15 +385,28 @@ def _compile_sort_keys(collection: Collection) -> Callable[[list[Any]], list[Any
         pick = operator.itemgetter(*positions)
         return lambda rows: list(map(pick, rows))
 
-    def ranked(row: Row) -> tuple[Any, ...]:
-        return tuple(_ranked(row[position]) for position in positions)
+    def ranked(rows: list[Any]) -> list[Any]:
+        columns = [_ranked_column([row[position] for row in rows]) for position in positions]
+        return list(zip(*columns, strict=True))
 
-    return lambda rows: list(map(ranked, rows))
+    return ranked
 
 
 def _needs_rank(field: Field) -> bool:
     """Whether values of a field do not all compare with each other: tags, or NaN."""
     return field.off_kind == "keep" or isinstance(field.value_kind, kinds.Float | kinds.Decimal)
+
+
+def _ranked_column(values: list[Any]) -> list[tuple[int, int, Any]]:
+    """What `_ranked` makes of each value."""
+    types = set(map(type, values))
+    if types == {int}:
+        rank = _TYPE_RANK[int]
+        return [(rank, 0, value) for value in values]
+    if types == {str}:
+        rank = _TYPE_RANK[str]
+        return [(rank, 0, value.encode()) for value in values]
+    return list(map(_ranked, values))
 
 
 def _ranked(value: Any) -> tuple[int, int, Any]:

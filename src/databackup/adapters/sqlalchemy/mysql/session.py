@@ -13,7 +13,7 @@ from databackup.adapters.sqlalchemy.mysql.joined import JoinedColumns, joined_co
 from databackup.adapters.sqlalchemy.mysql.literals import literals
 from databackup.adapters.sqlalchemy.mysql.outside import ForeignKeys
 from databackup.adapters.sqlalchemy.mysql.pages import Pages
-from databackup.adapters.sqlalchemy.mysql.statements import Statements
+from databackup.adapters.sqlalchemy.mysql.statements import Statements, by_primary_key
 from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
 from databackup.errors import RecordsRefused, StoreError, StoreFailed, StoreLocked
 from databackup.spill import RowQueue
@@ -165,7 +165,16 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
             ):  # it is noted, and what was raised first says more
                 super()._undo(name)
 
+    def _release(self, name: str) -> None:
+        """Nothing: the next savepoint of this name takes its place."""
+
     # -- records -------------------------------------------------------------------------------
+
+    def count(self, collection: Collection) -> int:
+        plan = self._plan(collection)
+        sql = f"SELECT count(*) FROM {plan.sql}{by_primary_key(plan.info)}"
+        ((count,),) = self._query(sql, doing=f"{collection} cannot be read")
+        return int(count)
 
     def clear(self, collection: Collection) -> None:
         plan = self._plan(collection)
@@ -240,6 +249,7 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
         Without values percent signs stand for themselves.
         """
         self._require_open()
+        self._foreign_keys.note_write()
         options = {"no_parameters": True} if values is None else None
         result = self._connection.exec_driver_sql(sql, values, execution_options=options)
         cursor: Any = result.context.cursor
@@ -263,6 +273,10 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
         target = self._plans[reference.collection]
         sql = self._statements[collection.name].dangling(reference, target, limit)
         found = self._query(sql, doing=f"the references of {collection} cannot be checked")
+        if not found:
+            columns = [column.name for column in plan.columns_of(reference.fields)]
+            to = [c.name for c in target.columns_of(reference.to or target.collection.key)]
+            self._foreign_keys.note_holding(plan, columns, target, to)
         return plan.binder_of(reference.fields).load(found)
 
     def finish(self, counters: Mapping[str, int], *, allow_cascade: bool = False) -> None:

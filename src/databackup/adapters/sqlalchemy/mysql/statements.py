@@ -20,7 +20,7 @@ from databackup.schema import composite, kinds
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from databackup.adapters.sqlalchemy.catalogue import Column
+    from databackup.adapters.sqlalchemy.catalogue import Column, TableInfo
     from databackup.adapters.sqlalchemy.plan import Plan
     from databackup.repository import Row
     from databackup.schema import Collection, Kind, Reference
@@ -98,7 +98,7 @@ class Statements:
         where = f" WHERE {' AND '.join(terms)}" if terms else ""
         return (
             f"SET STATEMENT group_concat_max_len={size} FOR SELECT {selected} "
-            f"FROM {self._plan.sql} AS t FORCE INDEX (PRIMARY){where}"
+            f"FROM {self._plan.sql} AS t{by_primary_key(self._plan.info)}{where}"
         )
 
     def place_of(self, row: Row) -> Row:
@@ -220,13 +220,27 @@ class Statements:
             if is_folded(a) or is_folded(b)
         ]
         given = " AND ".join(f"t.{quoted(column.name)} IS NOT NULL" for column in own)
-        # NOT EXISTS would be cached by MariaDB under the collation, where A finds the answer for a.
+        tables = f"{self._plan.sql} AS t{by_primary_key(self._plan.info)}"
+        if any(is_folded(column) for column in (*own, *to)):
+            # MariaDB caches NOT EXISTS under the collation, where A finds the answer for a.
+            tables += f" LEFT JOIN {target.sql} AS p ON {' AND '.join(matches)}"
+            nowhere = f"p.{quoted(to[0].name)} IS NULL"
+        else:
+            nowhere = f"NOT EXISTS (SELECT 1 FROM {target.sql} AS p WHERE {' AND '.join(matches)})"
         return (
-            f"SELECT {', '.join(map(selected_column, own))} FROM {self._plan.sql} AS t "
-            f"LEFT JOIN {target.sql} AS p ON {' AND '.join(matches)} "
-            f"WHERE {given} AND p.{quoted(to[0].name)} IS NULL "
+            f"SELECT {', '.join(map(selected_column, own))} FROM {tables} "
+            f"WHERE {given} AND {nowhere} "
             f"GROUP BY {', '.join(exact_column(column, 't') for column in own)} LIMIT {limit}"
         )
+
+
+def by_primary_key(info: TableInfo) -> str:
+    """What makes the server read a table by its primary key.
+
+    For a row that its own transaction has written it looks into the primary key anyway, row by
+    row, where it reads another index.
+    """
+    return " FORCE INDEX (PRIMARY)" if info.primary_key else ""
 
 
 def selected_column(column: Column) -> str:
