@@ -17,12 +17,24 @@ import attrs
 from databackup.schema import Key, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from databackup.schema import Collection, Reference, Schema
+    from databackup.schema.columns import Forms
 
-__all__ = ["BATCH_SIZE", "Capabilities", "Key", "Repository", "Row", "Snapshot", "Transaction"]
+__all__ = [
+    "BATCH_SIZE",
+    "BulkTransaction",
+    "Capabilities",
+    "FormsSnapshot",
+    "Key",
+    "Repository",
+    "Row",
+    "Snapshot",
+    "Transaction",
+    "forms_of",
+]
 
 BATCH_SIZE = 350
 """As many records as are worked on at once: more fall out of the caches, and wake the collector."""
@@ -153,3 +165,42 @@ class Repository(Protocol):
         second transaction waits up to `wait` seconds and then raises `StoreLocked`. A commit
         whose outcome cannot be known raises `CommitUnknown`.
         """
+
+
+# -- what a store may offer beyond that --------------------------------------------------------
+
+
+@runtime_checkable
+class FormsSnapshot(Protocol):
+    """A snapshot that gives records as the archive has them, without a value made of each."""
+
+    def forms(
+        self, collection: Collection, *, batch_size: int = BATCH_SIZE
+    ) -> Iterator[Forms | list[Row]]:
+        """As `rows`, for callers that write or count records and look at none.
+
+        A batch that has something out of the usual in it, of whatever sort, comes as rows.
+        """
+
+
+@runtime_checkable
+class BulkTransaction(Protocol):
+    """A transaction with a faster way to put many records into an empty collection."""
+
+    def bulk(
+        self, collection: Collection, count: int
+    ) -> AbstractContextManager[Callable[[Forms | list[Row]], None]]:
+        """A function that adds records, to be called within the block alone.
+
+        `count` is how many there will be. Until the block has ended nothing else is asked of the
+        transaction. The function, or the block's end, raises `RecordsRefused` for any record that
+        it was given since the block began; the caller rolls back to a savepoint outside the block,
+        and `insert` says which one. An exception that leaves the block comes out unchanged.
+        """
+
+
+def forms_of(snapshot: Snapshot, collection: Collection) -> Iterator[Forms | list[Row]]:
+    """All records of a collection, as forms where the store has them."""
+    if isinstance(snapshot, FormsSnapshot):
+        return snapshot.forms(collection)
+    return iter(snapshot.rows(collection))

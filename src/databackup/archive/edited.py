@@ -91,8 +91,7 @@ def open_edited(source: files.PathOrFile, limits: Limits | None = None) -> Itera
         packing = compression.by_content(files.read(file, 4))
 
         def expand() -> Iterator[bytes]:
-            file.seek(start)
-            return _without_mark(_expanded(file, packing, limits))
+            return _without_mark(_expanded(files.chunks(file, start), packing, limits))
 
         require_json_object(next(expand(), b""))
         if packing is not None or limits.size is not None:
@@ -372,12 +371,12 @@ def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _expanded(
-    file: IO[bytes], packing: compression.Compression | None, limits: Limits
+    chunks: Iterator[bytes], packing: compression.Compression | None, limits: Limits
 ) -> Iterator[bytes]:
     size = 0
     expansion = limits.expansion_of(packing)
     try:
-        for chunk in compression.decompress(files.chunks(file), packing, expansion):
+        for chunk in compression.decompress(chunks, packing, expansion):
             size += len(chunk)
             if limits.size is not None and size > limits.size:
                 raise LimitExceeded.of("size", limits.size, "the document is larger")

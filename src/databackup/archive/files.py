@@ -61,9 +61,15 @@ def _spool(file: IO[bytes], spool: IO[bytes], limit: int | None) -> None:
             raise LimitExceeded.of("size", limit, "the archive is larger")
 
 
-def chunks(file: IO[bytes]) -> Iterator[bytes]:
-    """What a file holds from where it stands, in pieces. Raises `FileError`."""
-    while chunk := read(file, compression.CHUNK):
+def chunks(file: IO[bytes], start: int) -> Iterator[bytes]:
+    """What a file holds from a place on, in pieces, whoever else reads it. Raises `FileError`."""
+    place = start
+    while True:
+        file.seek(place)
+        chunk = read(file, compression.CHUNK)
+        if not chunk:
+            return
+        place += len(chunk)
         yield chunk
 
 

@@ -189,16 +189,11 @@ def open_archive(source: files.PathOrFile, limits: Limits | None = None) -> Iter
         packing = compression.by_content(files.read(file, 4))
 
         def stream() -> Iterator[bytes]:
-            file.seek(start)
             expansion = limits.expansion_of(packing)
-            return compression.decompress(files.chunks(file), packing, expansion)
+            return compression.decompress(files.chunks(file, start), packing, expansion)
 
         def lines_before(offset: int) -> int:
-            here = file.tell()
-            try:
-                return _count_lines(stream(), offset)
-            finally:
-                file.seek(here)
+            return _count_lines(stream(), offset)
 
         def scan() -> Scanner:
             return Scanner(stream(), limits, lines_before)

@@ -11,6 +11,7 @@ import msgspec
 from databackup.archive import text
 from databackup.errors import InvalidRecords, Problem
 from databackup.schema import Row
+from databackup.schema.columns import Forms
 from databackup.schema.compiled import Codec, json_pointer
 from databackup.schema.jsonplace import Place, place_of_flaw
 from databackup.schema.jsontext import JsonTextError
@@ -27,13 +28,23 @@ class Batch:
     """Records read from an archive: rows, the canonical form of each, and what was wrong.
 
     `numbers` are the records' numbers in their collection, from 1; records with a problem are not
-    among the rows. Canonical forms are made when they are asked for.
+    among the rows. Rows and canonical forms are made when they are asked for; `forms` are at hand
+    for most batches.
     """
 
-    rows: list[Row]
+    _rows: list[Row] | Callable[[], list[Row]]
     numbers: Sequence[int]
     problems: list[Problem] = attrs.field(factory=list)
+    forms: Forms | None = attrs.field(default=None, kw_only=True, repr=False)
     _make_canonical: Callable[[], list[bytes]] = attrs.field(default=list, kw_only=True, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @functools.cached_property
+    def rows(self) -> list[Row]:
+        """The rows, in the order of the archive."""
+        return self._rows() if callable(self._rows) else self._rows
 
     @functools.cached_property
     def canonical(self) -> list[bytes]:
@@ -51,12 +62,16 @@ class RecordCodec:
         narrow = self.codec.narrow_type
         self._narrow = None if narrow is None else text.BlockDecoder(narrow)
 
-    def lines(self, rows: list[Row], first: int = 1) -> tuple[bytes, list[bytes]]:
+    def lines(self, rows: list[Row] | Forms, first: int = 1) -> tuple[bytes, list[bytes]]:
         """The lines of rows, each ended by a line feed, and the canonical form of each row.
 
         Raises `InvalidRecords` for values that are not of their kind; `first` is the number of the
         first row.
         """
+        if isinstance(rows, Forms):
+            records = self._records(rows.columns)
+            lines = text.dump_lines(records)
+            return lines, self._canonical_of(rows, records, lines)
         try:
             plain = self.codec.are_plain(rows)
             records = self.codec.encode(rows, plain=plain)
@@ -65,13 +80,31 @@ class RecordCodec:
         except (KindError, UnicodeEncodeError) as error:
             raise self._refused(rows, first) from error
 
-    def canonical(self, rows: list[Row]) -> list[bytes]:
+    def canonical(self, rows: list[Row] | Forms) -> list[bytes]:
         """The canonical form of each row. Raises `InvalidRecords`."""
+        if isinstance(rows, Forms):
+            return self._canonical_of(rows)
         try:
             plain = self.codec.are_plain(rows)
             return text.dump_sorted(self.codec.canonical(rows, plain=plain))
         except (KindError, UnicodeEncodeError) as error:
             raise self._refused(rows, 1) from error
+
+    def _records(self, columns: Sequence[Sequence[Any]]) -> list[Any]:
+        return list(map(self.codec.make, *columns))
+
+    def _canonical_of(
+        self, forms: Forms, records: list[Any] | None = None, lines: bytes | None = None
+    ) -> list[bytes]:
+        """The canonical form of each record; its own records and lines may be at hand."""
+        if self.codec.line_is_canonical(plain=True):
+            if lines is None:
+                lines = text.dump_lines(records or self._records(forms.columns))
+            return lines.split(b"\n")[:-1]
+        columns = self.codec.columns.canonical(forms)
+        if records is None or columns is not forms.columns:
+            records = self._records(columns)
+        return text.dump_sorted(records)
 
     def _canonical(
         self, rows: list[Row], records: list[Any], lines: bytes, *, plain: bool
@@ -103,13 +136,32 @@ class RecordCodec:
                 canonical = functools.partial(self.canonical, rows)
             else:
                 values = list(map(msgspec.structs.astuple, records))
+                narrow = self._narrow is not None
+                batch = self._batch_of_forms(values, records, lines, first, narrow=narrow)
+                if batch is not None:
+                    return batch
                 plain = self.codec.are_plain(values)
-                rows = self.codec.read(values, plain=plain, narrow=self._narrow is not None)
+                rows = self.codec.read(values, plain=plain, narrow=narrow)
                 canonical = functools.partial(self._canonical, rows, records, lines, plain=plain)
         except KindError:
             return None
         numbers = range(first, first + len(rows))
         return Batch(rows, numbers, make_canonical=canonical)
+
+    def _batch_of_forms(
+        self, values: list[Row], records: list[Any], lines: bytes, first: int, *, narrow: bool
+    ) -> Batch | None:
+        """The batch of records whose forms are all as usual: nothing needs to be made of them."""
+        read = functools.partial(self.codec.read, values, plain=True, narrow=narrow)
+        forms = Forms(list(zip(*values, strict=True)), read)
+        if not self.codec.columns.are_sound(forms.columns, narrow=narrow):
+            return None
+        return Batch(
+            read,
+            range(first, first + len(records)),
+            forms=forms,
+            make_canonical=functools.partial(self._canonical_of, forms, records, lines),
+        )
 
     def _load(self, block: bytes) -> tuple[list[Any], bytes] | None:
         """The records of a block, and their lines; once one does not fit, all are read widely."""

@@ -13,6 +13,7 @@ from databackup.archive.limits import DEFAULTS, values_needed
 from databackup.archive.records import RecordCodec
 from databackup.errors import StoreFailed
 from databackup.schema import Row
+from databackup.schema.columns import Forms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -40,7 +41,7 @@ class ArchiveWriter:
         self.needs: dict[str, int] = {}
 
     def chunks(
-        self, collections: Iterable[tuple[Collection, Iterable[list[Row]]]]
+        self, collections: Iterable[tuple[Collection, Iterable[Forms | list[Row]]]]
     ) -> Iterator[bytes]:
         """The bytes of the archive, in pieces.
 
@@ -64,7 +65,9 @@ class ArchiveWriter:
         self.seal = self._hash.hexdigest()
         yield seal_to_bytes(self.seal)
 
-    def _records(self, collection: Collection, batches: Iterable[list[Row]]) -> Iterator[bytes]:
+    def _records(
+        self, collection: Collection, batches: Iterable[Forms | list[Row]]
+    ) -> Iterator[bytes]:
         codec = RecordCodec(collection, self._codecs.get(collection.name))
         digest = Digest(collection.name)
         order = _OrderCheck(codec) if self._header.in_key_order(collection.name) else None
@@ -106,8 +109,10 @@ class _OrderCheck:
         self._codec = codec
         self._last: list[Any] = []
 
-    def check(self, rows: list[Row]) -> None:
-        keys = self._last + self._codec.codec.sort_keys(rows)
+    def check(self, rows: Forms | list[Row]) -> None:
+        codec = self._codec.codec
+        is_forms = isinstance(rows, Forms)
+        keys = self._last + (codec.sort_keys_of(rows) if is_forms else codec.sort_keys(rows))
         self._last = keys[-1:]
         if not all(map(operator.lt, keys, keys[1:])):
             raise StoreFailed(f"the store does not yield {self._codec.collection} in key order")

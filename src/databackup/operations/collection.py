@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from databackup.errors import Problem
+from databackup.errors import Problem, RecordsRefused
 from databackup.operations import readback
 from databackup.operations.apply import Writer
 from databackup.operations.compare import Comparison
@@ -15,7 +15,7 @@ from databackup.operations.fit import has_identity, in_key_order
 from databackup.operations.keys import UniqueKeys
 from databackup.operations.reports import Changes
 from databackup.operations.tally import Tally
-from databackup.repository import BATCH_SIZE, Row
+from databackup.repository import BATCH_SIZE, BulkTransaction, Row
 from databackup.schema import StructuringError
 from databackup.schema.compiled import json_pointer
 from databackup.spill import RowQueue
@@ -148,11 +148,36 @@ class CollectionImport:
         )
 
     def _insert_all(self, batches: Iterable[Batch]) -> Changes:
+        if isinstance(self._transaction, BulkTransaction):
+            return self._insert_in_bulk(self._transaction, batches)
+        return Changes(added=self._insert(batches))
+
+    def _insert(self, batches: Iterable[Batch]) -> int:
         added = 0
         for batch in batches:
-            if not self._problems and batch.rows:
+            if not self._problems and len(batch):
                 self._note_refused(self._writer.insert(batch.rows))
-            added += len(batch.rows)
+            added += len(batch)
+        return added
+
+    def _insert_in_bulk(self, transaction: BulkTransaction, batches: Iterable[Batch]) -> Changes:
+        """Insert all at once; where the store refuses that, batch by batch, to name the record."""
+        added = 0
+        batches = iter(batches)
+        count = self._archive.ends[self._collection.name].count
+        try:
+            with (
+                self._transaction.savepoint(),
+                transaction.bulk(self._collection, count) as insert,
+            ):
+                for batch in batches:
+                    added += len(batch)
+                    if not self._problems and len(batch):
+                        insert(batch.rows if batch.forms is None else batch.forms)
+        except RecordsRefused:
+            added += _drained(batches)
+            if not self._problems:
+                self._insert(readback.records_of(self._archive, self._collection))
         return Changes(added=added)
 
     def _replace(self, batches: Iterable[Batch]) -> Changes:
@@ -254,7 +279,7 @@ class CollectionImport:
 
 def _drained(batches: Iterable[Batch]) -> int:
     """Read on to the end; how many records there were."""
-    return sum(len(batch.rows) for batch in batches)
+    return sum(map(len, batches))
 
 
 def _may_have_outside_columns(collection: Collection, schema: Schema) -> bool:

@@ -15,6 +15,7 @@ from databackup.archive.writer import ArchiveWriter
 from databackup.errors import StoreFailed
 from databackup.operations.options import require_choice
 from databackup.operations.reports import ExportReport, Progress
+from databackup.repository import forms_of
 from databackup.schema.document import describe, description_digest
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from databackup.operations.reports import ProgressCallback
     from databackup.repository import Repository, Row, Snapshot
     from databackup.schema import Collection
+    from databackup.schema.columns import Forms
 
 
 def export_all(
@@ -83,10 +85,12 @@ class _Export:
                 for collection in self._repository.schema.ordered
             )
 
-    def _batches(self, snapshot: Snapshot, collection: Collection) -> Iterator[list[Row]]:
+    def _batches(
+        self, snapshot: Snapshot, collection: Collection
+    ) -> Iterator[Forms | list[Row]]:
         total = snapshot.count(collection)
         done = 0
-        for rows in snapshot.rows(collection):
+        for rows in forms_of(snapshot, collection):
             yield rows
             done += len(rows)
             if self._progress is not None:

@@ -73,7 +73,9 @@ class UniqueKeys:
         return [self._problem(batch, whole[found][0], "duplicate-key") for found in taken]
 
     def _check_order(self, batch: Batch) -> list[Problem]:
-        keys = self._last + self._codec.sort_keys(batch.rows)
+        codec, forms = self._codec, batch.forms
+        found = codec.sort_keys(batch.rows) if forms is None else codec.sort_keys_of(forms)
+        keys = self._last + found
         before = len(self._last)
         self._last = keys[-1:]
         if all(map(operator.lt, keys, keys[1:])):

@@ -12,6 +12,7 @@ from databackup.operations.keys import dangling_problem, key_bytes_or_none
 from databackup.operations.locate import Unlocated
 from databackup.operations.reports import Progress
 from databackup.operations.tally import Tally
+from databackup.repository import forms_of
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def digest_of(
     """Count and digest of what the store holds."""
     tally = Tally(collection)
     total = 0 if progress is None else transaction.count(collection)
-    for rows in transaction.rows(collection):
+    for rows in forms_of(transaction, collection):
         tally.add(rows)
         if progress is not None:
             name, done = collection.name, tally.count
@@ -61,18 +62,18 @@ def written_alike(archive: Archive, collection: Collection, transaction: Transac
     codec = RecordCodec(collection)
     for rows in transaction.rows(collection):
         ours.add(forms.of(rows, codec.canonical(rows)))
-    for batch in _records_of(archive, collection):
+    for batch in records_of(archive, collection):
         theirs.add(forms.of(batch.rows, batch.canonical))
     return ours.hex == theirs.hex
 
 
 def problems_of_totals(archive: Archive, collection: Collection) -> list[Problem]:
     """What is wrong with the totals an archive has of one collection."""
-    batches = _records_of(archive, collection, digests=True)
+    batches = records_of(archive, collection, digests=True)
     return [problem for batch in batches for problem in batch.problems]
 
 
-def _records_of(
+def records_of(
     archive: Archive, collection: Collection, *, digests: bool = False
 ) -> Iterator[Batch]:
     """The records that an archive has of one collection."""
@@ -91,7 +92,7 @@ def differences(
     it has others than the archive.
     """
     comparison = Comparison(collection, exact=False, in_place=True)
-    batches = _records_of(archive, collection)
+    batches = records_of(archive, collection)
     new = (comparison.sides(batch.rows, batch.canonical) for batch in batches)
     old = map(comparison.stored, transaction.rows(collection))
     for difference in comparison.by_index(new, old):

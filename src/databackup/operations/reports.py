@@ -36,7 +36,7 @@ def reported(
     done = 0
     for batch in batches:
         yield batch
-        done += len(batch.rows)
+        done += len(batch)
         if progress is not None:
             progress(Progress(stage=stage, collection=collection, done=done, total=end.count))
 

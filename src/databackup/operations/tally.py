@@ -13,6 +13,7 @@ from databackup.archive.digest import Digest
 from databackup.archive.format import CollectionEnd
 from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords
+from databackup.schema.columns import Forms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,9 +41,11 @@ class Tally:
         """Count and digest so far."""
         return CollectionEnd(self._digest.count, self._digest.hex)
 
-    def add(self, rows: list[Row]) -> None:
+    def add(self, rows: Forms | list[Row]) -> None:
         """Count records in."""
-        self._digest.add(self._forms(rows))
+        self._digest.add(
+            self._codec.canonical(rows) if isinstance(rows, Forms) else self._forms(rows)
+        )
 
     def add_passing(self, batches: Iterable[list[Side]]) -> Iterator[list[Side]]:
         """As `add`, for records on their way to a comparison, whose forms are known."""

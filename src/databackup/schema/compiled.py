@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import itertools
 import operator
 import re
 import uuid
@@ -22,6 +23,7 @@ import msgspec
 
 from databackup.errors import Problem
 from databackup.schema import kinds
+from databackup.schema.columns import Columns, key_columns
 from databackup.schema.composite import Json
 from databackup.schema.jsonvalues import is_plain
 from databackup.schema.kind import ALWAYS, Kind, KindError
@@ -31,6 +33,7 @@ from databackup.schema.validation import compile_validator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from databackup.schema.columns import Forms
     from databackup.schema.model import Collection, Field
 
     _Convert = Callable[[list[Any]], list[Any]]
@@ -76,7 +79,9 @@ class Codec:
         """
         self.narrow_type = None if is_wide else _narrow_type(names, self._forms)
         """As `record_type`, for records nearly all of whose values are read as they are."""
-        make = self.record_type or _dict_maker(names)
+        self.make = make = self.record_type or _dict_maker(names)
+        """Makes a record of its forms, in the order of fields."""
+        self.columns = Columns(self._forms)
         patience = None if is_wide else 0 if validated else PATIENCE
         self._any = _Functions(self._forms, make, patience)
         self._plain = (
@@ -141,6 +146,17 @@ class Codec:
     def sort_keys(self, rows: list[Row]) -> list[Any]:
         """What rows are ordered by, comparable with each other: numbers, then text, then bytes."""
         return self._sort_keys(rows)
+
+    def sort_keys_of(self, forms: Forms) -> list[Any]:
+        """As `sort_keys`, for records that are had as forms."""
+        positions = self._collection.key_positions
+        columns = key_columns(
+            [self._forms[position] for position in positions],
+            [forms.columns[position] for position in positions],
+        )
+        if any(_needs_rank(self._collection.fields[position]) for position in positions):
+            return [tuple(map(_ranked, key)) for key in zip(*columns, strict=True)]
+        return list(zip(*columns, strict=True) if len(columns) > 1 else itertools.chain(*columns))
 
     def key(self, row: Row) -> Key:
         """The key of a row."""

@@ -21,7 +21,7 @@ _DECODER: Final = msgspec.json.Decoder()
 _LIST: Final = msgspec.json.Decoder(list[Any])
 _SPACES: Final = b" \t\r\n"
 _SPACES_IN_LINES: Final = b" \t\r"
-_SHORT: Final = 2 * MAX_DEPTH  # the shortest text that may be too deep, or have too long a number
+SHORT: Final = 2 * MAX_DEPTH  # the shortest text that may be too deep, or have too long a number
 # A record holds its fields' values one level further in; tags and $json add two at each level.
 _MAX_BRACKETS: Final = 3 * MAX_DEPTH
 # It matches from every quote on: were it to fail at the end, it would be tried from the next one.
@@ -87,7 +87,7 @@ def parse_fast(text: str) -> tuple[Any] | None:
         return None
     if not _alike(given, written, _SPACES):
         return None
-    return (value,) if len(given) <= _SHORT or is_plain(value) else None
+    return (value,) if len(given) <= SHORT or is_plain(value) else None
 
 
 def parse_all_fast(texts: list[str]) -> list[Any] | None:
@@ -105,7 +105,7 @@ def parse_all_fast(texts: list[str]) -> list[Any] | None:
     if len(values) != len(texts) or not _alike(given + b",\n", written, _SPACES_IN_LINES):
         return None
     longest = max(map(len, texts), default=0) * (1 if given.isascii() else 4)
-    return values if longest <= _SHORT or all(map(is_plain, values)) else None
+    return values if longest <= SHORT or all(map(is_plain, values)) else None
 
 
 def _alike(given: bytes, written: bytes, spaces: bytes) -> bool:

@@ -187,10 +187,11 @@ _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?(E\+[0-9]{1,6})?|NaN|-?Infin
 
 def plain_decimal(value: decimal.Decimal) -> str:
     """A finite decimal in plain notation without trailing zeros; zero has no sign."""
-    return _without_zeros(format(value, "f"))
+    return without_zeros(format(value, "f"))
 
 
-def _without_zeros(text: str) -> str:
+def without_zeros(text: str) -> str:
+    """A decimal in plain notation without the zeros that end its fraction, or zero's sign."""
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
@@ -246,7 +247,7 @@ class Decimal(Kind):
         text = self.encode(value)
         if "E" in text:
             return plain_decimal(value)
-        return _without_zeros(text) if "." in text or text == "-0" else text
+        return without_zeros(text) if "." in text or text == "-0" else text
 
     def json_schema(self) -> dict[str, Any]:
         return {

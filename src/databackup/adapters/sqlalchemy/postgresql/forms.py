@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from databackup.adapters.sqlalchemy.postgresql.catalogue import Type
     from databackup.schema import Field, Kind
 
-_TEXTS: Final = ("text", "varchar", "bpchar", "name", "citext")
-_INTEGERS: Final = {"int2": 15, "int4": 31, "int8": 63}
+TEXTS: Final = ("text", "varchar", "bpchar", "name", "citext")
+INTEGERS: Final = {"int2": 15, "int4": 31, "int8": 63}
 _HEADER: Final = 4  # what a type modifier counts beside the length
 
 
@@ -57,17 +57,17 @@ _SUITABLE: Final = (
     (kinds.Int, ("int2", "int4", "int8", "numeric", "oid", "xid8")),
     (kinds.Float, ("float4", "float8")),
     (kinds.Decimal, ("numeric", "text", "varchar")),
-    (kinds.Str, (*_TEXTS, "char")),
+    (kinds.Str, (*TEXTS, "char")),
     (kinds.Bytes, ("bytea",)),
-    (kinds.Date, ("date", *_TEXTS)),
-    (kinds.Time, ("time", *_TEXTS)),
-    (kinds.TimeTz, ("timetz", *_TEXTS)),
-    (kinds.DateTime, ("timestamp", *_TEXTS)),
-    (kinds.DateTimeTz, ("timestamptz", *_TEXTS)),
-    (kinds.Timedelta, ("interval", *_TEXTS)),
-    (IntervalKind, ("interval", *_TEXTS)),
-    (kinds.UUID, ("uuid", *_TEXTS)),
-    (composite.Json, ("json", "jsonb", *_TEXTS)),
+    (kinds.Date, ("date", *TEXTS)),
+    (kinds.Time, ("time", *TEXTS)),
+    (kinds.TimeTz, ("timetz", *TEXTS)),
+    (kinds.DateTime, ("timestamp", *TEXTS)),
+    (kinds.DateTimeTz, ("timestamptz", *TEXTS)),
+    (kinds.Timedelta, ("interval", *TEXTS)),
+    (IntervalKind, ("interval", *TEXTS)),
+    (kinds.UUID, ("uuid", *TEXTS)),
+    (composite.Json, ("json", "jsonb", *TEXTS)),
 )
 
 
@@ -91,7 +91,7 @@ def _pair(kind: Kind, type_: Type) -> Pair:
         return _pair(kind.inner, type_)
     if isinstance(kind, composite.List) and type_.element is not None:
         return _array(kind, type_.element)
-    if type_.name in _TEXTS and not isinstance(kind, _TEXTUAL):
+    if type_.name in TEXTS and not isinstance(kind, _TEXTUAL):
         return reader(kind.decode), _within(kind.encode, type_)
     return _PAIRS[type(kind)](kind, type_)
 
@@ -112,14 +112,14 @@ def _checked_text(value: str) -> str:
     return value
 
 
-def _length_of(type_: Type) -> int | None:
+def length_of(type_: Type) -> int | None:
     if type_.name in ("varchar", "bpchar") and type_.modifier >= _HEADER:
         return type_.modifier - _HEADER
     return None
 
 
 def _text_writer(type_: Type) -> Convert:
-    limit = _length_of(type_)
+    limit = length_of(type_)
     is_padded = type_.name == "bpchar"
 
     def write(value: Any) -> str:
@@ -142,7 +142,7 @@ def _within(encode: Convert, type_: Type) -> Convert:
 
 
 def _integer_writer(kind: Kind, type_: Type) -> Convert:
-    bits = _INTEGERS.get(type_.name)
+    bits = INTEGERS.get(type_.name)
     scale = declared_digits(type_)
 
     def write(value: Any) -> str:

@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from databackup.adapters.sqlalchemy.postgresql.catalogue import driver_sql, quoted
 from databackup.adapters.sqlalchemy.postgresql.constraints import SuspendedConstraints
+from databackup.adapters.sqlalchemy.postgresql.copying import (
+    CopyReader,
+    CopyWriter,
+    TableColumns,
+    ended,
+)
 from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
 from databackup.errors import StoreFailed
+from databackup.repository import BATCH_SIZE
 from databackup.spill import RowQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import psycopg
 
@@ -21,9 +28,15 @@ if TYPE_CHECKING:
     from databackup.adapters.sqlalchemy.plan import Plan
     from databackup.repository import Key, Row
     from databackup.schema import Collection, Reference
+    from databackup.schema.columns import Forms
 
 _SET_ASIDE: Final = 1000
 _CURSORS: Final = itertools.count()
+# COPY writes these as a cast to text does.
+_OF_THEMSELVES: Final = frozenset(
+    "int2 int4 int8 float4 float8 numeric text varchar bytea date time timestamp timestamptz uuid"
+    " json jsonb".split()
+)
 _TEXT_LIKE: Final = ("text", "varchar", "bpchar", "name", "citext", "enum", "char")
 
 
@@ -67,6 +80,8 @@ class PostgreSQLSnapshot(SQLSnapshot):
         driver: Any = scope.connection.connection.driver_connection
         self._driver: psycopg.Connection[Any] = driver
         self._readers: list[Reader] = []
+        self._copying: CopyReader | None = None
+        self._columns = {name: TableColumns(plan) for name, plan in scope.plans.items()}
 
     def close(self) -> None:
         super().close()
@@ -74,10 +89,40 @@ class PostgreSQLSnapshot(SQLSnapshot):
             with contextlib.suppress(*self._dialect.errors):
                 reader.close()
 
-    def _stored(self, plan: Plan, size: int) -> Iterator[list[Row]]:
-        sql = f"SELECT {_texts(plan.columns)} FROM {_source(plan)} AS t"
+    def _require_open(self) -> None:
+        """Also lets no COPY stand in the way of what is asked next."""
+        super()._require_open()
+        if self._copying is not None:
+            with self._errors("the records cannot be set aside"):
+                self._copying.set_aside()
+            self._copying = None
+
+    def forms(
+        self, collection: Collection, *, batch_size: int = BATCH_SIZE
+    ) -> Iterator[Forms | list[Row]]:
+        plan = self._plan(collection)
+        columns = self._columns[collection.name]
+        doing = f"{plan.collection} cannot be read"
+        with self._errors(doing):
+            reader = CopyReader(self._driver, self._select(plan, map(_text, plan.columns)))
+        self._copying = reader
+        with ended(reader, self._dialect.errors):
+            while True:
+                SQLSnapshot._require_open(self)
+                with self._errors(doing):
+                    lines = reader.fetch(batch_size)
+                if not lines:
+                    return
+                yield columns.batch(lines)
+
+    def _select(self, plan: Plan, columns: Iterable[str]) -> str:
+        sql = f"SELECT {', '.join(columns)} FROM {_source(plan)} AS t"
         if plan.collection.name in self.ordered:
             sql += f" ORDER BY {', '.join(map(_order, plan.columns_of(plan.collection.key)))}"
+        return sql
+
+    def _stored(self, plan: Plan, size: int) -> Iterator[list[Row]]:
+        sql = self._select(plan, [_texts(plan.columns)])
         doing = f"{plan.collection} cannot be read"
         self._require_open()
         with self._errors(doing):
@@ -175,7 +220,31 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
         self._require_open()
         self._suspend()  # out here, for no rollback to the savepoint to undo it
         with super().savepoint():
-            yield
+            try:
+                yield
+            finally:
+                self._require_open()
+
+    @contextlib.contextmanager
+    def bulk(
+        self, collection: Collection, count: int
+    ) -> Iterator[Callable[[Forms | list[Row]], None]]:
+        plan = self._plan(collection)
+        with self._writing(plan):
+            writer = CopyWriter(self._driver, self._columns[collection.name])
+
+        def insert(batch: Forms | list[Row]) -> None:
+            with self._writing(plan):
+                writer.write(batch)
+
+        try:
+            yield insert
+        except BaseException as error:
+            with contextlib.suppress(*self._dialect.errors):
+                writer.abort(error)
+            raise
+        with self._writing(plan):
+            writer.end()
 
     def _suspend(self) -> None:
         if not self._constraints.are_suspended:
@@ -280,6 +349,12 @@ def _source(plan: Plan) -> str:
     """The table as rows are read from it, in a statement without parameters."""
     found: str = plan.info.details.source
     return found
+
+
+def _text(column: Column) -> str:
+    """A column as its text; most types need no cast to it in COPY."""
+    name = f"t.{quoted(column.name)}"
+    return name if column.details.name in _OF_THEMSELVES else f"{name}::text"
 
 
 def _texts(columns: Sequence[Column]) -> str:

@@ -72,7 +72,7 @@ def _timedelta_text(value: datetime.timedelta) -> str:
     return _interval_text(Interval(0, sign * size.days, sign * micros))
 
 
-def _digits_of(type_: Type) -> int:
+def digits_of(type_: Type) -> int:
     """How many digits of a second a type keeps."""
     digits = type_.modifier
     if type_.name == "interval":
@@ -81,7 +81,7 @@ def _digits_of(type_: Type) -> int:
 
 
 def _require_precision(microseconds: int, type_: Type, value: Any) -> None:
-    digits = _digits_of(type_)
+    digits = digits_of(type_)
     if digits < _FULL and microseconds % 10 ** (_FULL - digits):
         raise KindError(f"a time with {digits} digits of a second", shown(value))
 

@@ -1,0 +1,68 @@
+r"""The texts of COPY: its text format, as it gives rows, and CSV, as it takes them.
+
+A record whose values msgspec writes as a JSON array is nearly a line of CSV: a text stands in
+double quotes, within which `\"` and `\\` mean what they do in JSON, and null is unquoted. No other
+escape is known there, so the characters themselves take the place of those that JSON writes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+TEXT: Final = "(FORMAT text, ENCODING 'UTF8')"
+CSV: Final = r"(FORMAT csv, NULL 'null', ESCAPE E'\\', ENCODING 'UTF8')"
+
+_ENCODER: Final = msgspec.json.Encoder()
+_BETWEEN: Final = re.compile(rb"\]\n\[")
+_NULL: Final = "\\N"
+_ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_CONTROLS: Final = ((b"\\n", b"\n"), (b"\\t", b"\t"), (b"\\r", b"\r"), (b"\\b", b"\b"), (b"\\f", b"\f"))
+_HEX: Final = re.compile(rb"\\u00([0-9a-f]{2})")
+
+
+def csv_lines(columns: Sequence[Sequence[Any]]) -> bytes | None:
+    """Columns as lines of CSV; None where a text has a NUL, which PostgreSQL does not hold."""
+    if not columns[0]:
+        return b""
+    lines = _ENCODER.encode_lines(list(zip(*columns, strict=True)))
+    lines = _BETWEEN.sub(b"\n", lines[1:-2]) + b"\n"
+    if b"\\" not in lines:
+        return lines
+    lines = lines.replace(b"\\\\", b"\0")  # JSON has no NUL of its own
+    if b"\\u" in lines:
+        if b"\\u0000" in lines:
+            return None
+        lines = _HEX.sub(lambda found: bytes.fromhex(found[1].decode()), lines)
+    for escape, character in _CONTROLS:
+        lines = lines.replace(escape, character)
+    return lines.replace(b"\0", b"\\\\")
+
+
+def columns_of(lines: Iterable[bytes], width: int) -> list[list[Any]]:
+    """Lines of the text format as columns: texts, and None for NULL."""
+    text = b"".join(lines).decode()
+    values: list[Any] = text.replace("\n", "\t").split("\t")
+    values.pop()  # behind the last line's end
+    columns = [values[place::width] for place in range(width)]
+    left = text.count("\\")
+    if left:
+        nulls = [column.count(_NULL) for column in columns]
+        left -= sum(nulls)
+        columns = [
+            [None if value == _NULL else value for value in column] if count else column
+            for column, count in zip(columns, nulls, strict=True)
+        ]
+    return [list(map(_unescaped, column)) for column in columns] if left else columns
+
+
+def _unescaped(value: str | None) -> str | None:
+    if value is None or "\\" not in value:
+        return value
+    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), value)
