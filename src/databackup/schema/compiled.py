@@ -155,7 +155,7 @@ class Codec:
             [forms.columns[position] for position in positions],
         )
         if any(_needs_rank(self._collection.fields[position]) for position in positions):
-            return [tuple(map(_ranked, key)) for key in zip(*columns, strict=True)]
+            return list(zip(*map(_ranked_column, columns), strict=True))
         return list(zip(*columns, strict=True) if len(columns) > 1 else itertools.chain(*columns))
 
     def key(self, row: Row) -> Key:
@@ -413,7 +413,7 @@ def _needs_rank(field: Field) -> bool:
     return field.off_kind == "keep" or isinstance(field.value_kind, kinds.Float | kinds.Decimal)
 
 
-def _ranked_column(values: list[Any]) -> list[tuple[int, int, Any]]:
+def _ranked_column(values: Sequence[Any]) -> list[tuple[int, int, Any]]:
     """What `_ranked` makes of each value."""
     types = set(map(type, values))
     if types == {int}:

@@ -154,6 +154,7 @@ def _enum(kind: composite.Enum, column: Column) -> Form | None:
         if details(column).type not in (*TEXTS, "enum"):
             return None
         write = text_writer(column)
+
     def write_one(value: Any) -> Any:
         return write(kind.encode(value)) if write else value
 

@@ -17,6 +17,7 @@ import msgspec
 
 from databackup.adapters.sqlalchemy.mysql.catalogue import quoted
 from databackup.adapters.sqlalchemy.mysql.columns import BLOBS, INTEGERS, TEXTS, details
+from databackup.adapters.sqlalchemy.mysql.readcolumns import forms_of_stored
 from databackup.adapters.sqlalchemy.mysql.statements import selected_column
 from databackup.repository import Row
 from databackup.schema import kinds
@@ -24,8 +25,9 @@ from databackup.schema import kinds
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from databackup.adapters._binding import Whole
     from databackup.adapters.sqlalchemy.catalogue import Column
-    from databackup.schema import Field
+    from databackup.schema import Collection, Field
 
     _Decode = Callable[[str], list[Any]]
 
@@ -38,7 +40,6 @@ _NEGATIVE_ZERO: Final = re.compile(r"-0(?=[],])")
 _WITH_TEXT: Final = (*TEXTS, "enum", "set", "uuid", "inet4", "inet6")
 _integers: Final = msgspec.json.Decoder(list[int | None]).decode
 _floats: Final = msgspec.json.Decoder(list[float | None]).decode
-_decimals: Final = msgspec.json.Decoder(list[decimal.Decimal | None]).decode
 _dates: Final = msgspec.json.Decoder(list[datetime.date | None]).decode
 _moments: Final = msgspec.json.Decoder(
     list[Annotated[datetime.datetime, msgspec.Meta(tz=False)] | None]
@@ -57,49 +58,82 @@ class _Joined:
     decode: _Decode
     nulls: str | None = None
     """What is selected to count the rows that are NULL, where the text may have their mark."""
+    decode_forms: _Decode | None = None
+    """As `decode`, where not the values but what they are made of is nearer to the forms."""
 
 
 class JoinedColumns:
     """The columns of rows, each as one text that is shorter than `limit` characters."""
 
-    def __init__(self, columns: Sequence[_Joined], limit: int) -> None:
+    def __init__(
+        self, columns: Sequence[_Joined], limit: int, forms: Sequence[Whole] | None
+    ) -> None:
         self._columns = columns
         self._limit = limit
-        self._counted = [column.nulls for column in columns if column.nulls]
+        self._forms = forms
         joined = (f"group_concat({c.sql} SEPARATOR '{c.separator}')" for c in columns)
-        self.selected = ", ".join(["count(*)", *joined, *self._counted])
+        nulls = (column.nulls for column in columns if column.nulls)
+        self.selected = ", ".join(["count(*)", *joined, *nulls])
         """What is selected of rows; they have to be in order."""
         self.bytes = (limit + 1) * _BYTES_OF_A_CHARACTER
         """The length that the server may join to; only a text of `limit` may have been cut off."""
 
-    def columns(self, found: Row) -> list[list[Any]] | None:
-        """The values of each column, as the driver gives them, from what was selected.
+    def stored(self, found: Row, places: Sequence[int] | None = None) -> list[list[Any]] | None:
+        """The values of columns, or of some, as the driver gives them, from what was selected.
 
         Moments of a field that is aware are in UTC. None where the rows are to be read one by one.
         """
-        count, *texts = found
-        nulls = iter(texts[len(self._columns) :])
+        return self._decoded(found, [column.decode for column in self._columns], places)
+
+    def forms(self, found: Row) -> list[list[Any]] | None:
+        """The archive's form of each value, column by column; None where one is out of the usual."""
+        if self._forms is None:
+            return None
+        decoders = [column.decode_forms or column.decode for column in self._columns]
+        values = self._decoded(found, decoders)
+        if values is None:
+            return None
         columns = []
-        for column, text in zip(self._columns, texts, strict=False):
+        for convert, column in zip(self._forms, values, strict=True):
+            done = convert(column)
+            if done is None:
+                return None
+            columns.append(done)
+        return columns
+
+    def _decoded(
+        self, found: Row, decoders: Sequence[_Decode], places: Sequence[int] | None = None
+    ) -> list[list[Any]] | None:
+        count, texts = found[0], found[1 : len(self._columns) + 1]
+        nulls = iter(found[len(self._columns) + 1 :])
+        of_marks = [next(nulls) if column.nulls else None for column in self._columns]
+        columns = []
+        for place in range(len(texts)) if places is None else places:
+            text = texts[place]
             if type(text) is not str or len(text) >= self._limit:
                 return None
             try:
-                values = column.decode(text)
-            except (msgspec.DecodeError, ValueError, OverflowError):
+                values = decoders[place](text)
+            except (msgspec.DecodeError, ValueError, ArithmeticError):
                 return None
-            if len(values) != count or (column.nulls and values.count(None) != next(nulls)):
+            marks = of_marks[place]
+            if len(values) != count or (marks is not None and values.count(None) != marks):
                 return None
             columns.append(values)
         return columns
 
 
 def joined_columns(
-    fields: Sequence[Field], columns: Sequence[Column], limit: int
+    collection: Collection, columns: Sequence[Column], limit: int
 ) -> JoinedColumns | None:
-    """How these columns are joined; None where one of them has a type that is not."""
-    found = [_joined(*pair) for pair in zip(fields, columns, strict=True)]
-    known = [column for column in found if column is not None]
-    return JoinedColumns(known, limit) if len(known) == len(found) else None
+    """How the columns of a collection are joined; None where one of them has a type that is not."""
+    pairs = list(zip(collection.fields, columns, strict=True))
+    found = [joined for pair in pairs if (joined := _joined(*pair))]
+    if len(found) < len(pairs):
+        return None
+    forms = [convert for pair in pairs if (convert := forms_of_stored(*pair))]
+    has_forms = collection.codec.columns.are_usual and len(forms) == len(pairs)
+    return JoinedColumns(found, limit, forms if has_forms else None)
 
 
 def _joined(field: Field, column: Column) -> _Joined | None:
@@ -112,7 +146,8 @@ def _joined(field: Field, column: Column) -> _Joined | None:
     if type_ in ("float", "double"):
         return _numbers(selected_column(column), _decode_floats, column)
     if type_ == "decimal":
-        return _quoted(name, _decimals, column)
+        exact = _marked(name, decimal.Decimal, column)
+        return attrs.evolve(exact, decode_forms=_marked(name, str, column).decode)
     if type_ == "date":
         return _quoted(name, _dates, column)
     if type_ in ("datetime", "timestamp"):

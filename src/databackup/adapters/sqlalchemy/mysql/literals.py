@@ -23,16 +23,20 @@ _encode: Final = msgspec.json.Encoder().encode
 
 def literals(rows: Sequence[Row]) -> list[str]:
     """Each row as it stands behind VALUES."""
-    columns = map(_column, zip(*rows, strict=True))
+    return rows_of(list(map(column_literals, zip(*rows, strict=True))))
+
+
+def rows_of(columns: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as they stand behind VALUES, of columns of literals."""
     return [f"({','.join(row)})" for row in zip(*columns, strict=True)]
 
 
-def _column(values: Sequence[Any]) -> Sequence[str]:
+def column_literals(values: Sequence[Any]) -> Sequence[str]:
     """The literals of a column's values, which have one type but for NULL."""
     types = set(map(type, values))
     if len(types) == 1:
         return _WRITERS[types.pop()](values)
-    rest = iter(_column([value for value in values if value is not None]))
+    rest = iter(column_literals([value for value in values if value is not None]))
     return [_NULL if value is None else next(rest) for value in values]
 
 

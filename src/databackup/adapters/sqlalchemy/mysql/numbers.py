@@ -8,18 +8,16 @@ import re
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from databackup.adapters._binding import Form, with_nulls
 from databackup.adapters.sqlalchemy.mysql.columns import details, integer_range
 from databackup.schema import KindError
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
-    from databackup.adapters._binding import Whole
+    from collections.abc import Callable
+
     from databackup.adapters.sqlalchemy.catalogue import Column
 
-_encode: Final = msgspec.json.Encoder().encode
 _YEARS: Final = (1901, 2155)
 _DIGITS: Final = 10  # of DECIMAL without a precision
 _WIDE: Final = decimal.Context(prec=200)
@@ -91,7 +89,9 @@ def float_form(column: Column) -> Form:
     def write_all(values: list[Any]) -> list[Any] | None:
         if set(map(type, values)) != {float} or not all(map(math.isfinite, values)):
             return None
-        return None if 0.0 in values or (unsigned and min(values) < 0.0) else values
+        if unsigned and min(values) < 0.0:
+            return None
+        return None if 0.0 in values and "-0.0" in map(repr, values) else values
 
     if is_single or scale is not None:
         return Form(None, write)
@@ -122,18 +122,25 @@ def decimal_form(column: Column) -> Form:
             raise KindError(f"a decimal number in steps of {step}", shown(value))
         return value
 
-    return Form(None, write, write_all=with_nulls(_decimals_in(precision, scale, unsigned=unsigned)))
-
-
-def _decimals_in(precision: int, scale: int, *, unsigned: bool) -> Whole:
-    """A function that passes on decimals that are written with no more digits than a column has."""
-    fraction = rf"(?:\.[0-9]{{1,{scale}}})?" if scale else ""
-    number = rf'"{"" if unsigned else "-?"}0?[0-9]{{0,{precision - scale}}}{fraction}"'
-    numbers = re.compile(rf"\[{number}(?:,{number})*+\]".encode())
+    are_held = held_decimals(column)
 
     def write_all(values: list[Any]) -> list[Any] | None:
         if set(map(type, values)) != {decimal.Decimal}:
             return None
-        return values if numbers.fullmatch(_encode(values)) else None
+        return values if are_held("\n".join(map(str, values))) else None
 
-    return write_all
+    return Form(None, write, write_all=with_nulls(write_all))
+
+
+def _whole(digits: int) -> str:
+    return f"(?:0|[1-9][0-9]{{0,{digits - 1}}}+)" if digits else "0"
+
+
+def held_decimals(column: Column) -> Callable[[str], bool]:
+    """Whether a column holds all of the decimals on some lines, in plain notation, as they are."""
+    known = details(column)
+    precision, scale = known.precision or _DIGITS, known.scale or 0
+    fraction = rf"(?:\.[0-9]{{1,{scale}}}+)?" if scale else ""
+    number = f"{'' if known.unsigned else '-?'}{_whole(precision - scale)}{fraction}"
+    lines = re.compile(rf"{number}(?:\n{number})*+")
+    return lambda text: lines.fullmatch(text) is not None

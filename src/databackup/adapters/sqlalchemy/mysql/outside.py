@@ -44,7 +44,9 @@ class ForeignKeys:
         self._holding: set[tuple[str, str, frozenset[tuple[str, str]]]] = set()
         self._before = {(found.key, found.values) for found in self._dangling()}
 
-    def note_holding(self, own: Plan, columns: Sequence[str], target: Plan, to: Sequence[str]) -> None:
+    def note_holding(
+        self, own: Plan, columns: Sequence[str], target: Plan, to: Sequence[str]
+    ) -> None:
         """Remember that no value of these columns dangles, not even to the byte."""
         pairs = frozenset(zip(columns, to, strict=True))
         self._holding.add((own.info.name, target.info.name, pairs))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from databackup.adapters.sqlalchemy.mysql import settings
 from databackup.adapters.sqlalchemy.mysql.catalogue import quoted
 from databackup.adapters.sqlalchemy.mysql.errors import column_in
+from databackup.adapters.sqlalchemy.mysql.inserting import Inserts
 from databackup.adapters.sqlalchemy.mysql.joined import JoinedColumns, joined_columns
 from databackup.adapters.sqlalchemy.mysql.literals import literals
 from databackup.adapters.sqlalchemy.mysql.outside import ForeignKeys
@@ -16,15 +17,19 @@ from databackup.adapters.sqlalchemy.mysql.pages import Pages
 from databackup.adapters.sqlalchemy.mysql.statements import Statements, by_primary_key
 from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
 from databackup.errors import RecordsRefused, StoreError, StoreFailed, StoreLocked
+from databackup.repository import BATCH_SIZE
 from databackup.spill import RowQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 
     from databackup.adapters.sqlalchemy.catalogue import Column
     from databackup.adapters.sqlalchemy.plan import Plan
     from databackup.repository import Key, Row
     from databackup.schema import Collection, Reference
+    from databackup.schema.columns import Forms
+
+    _Batch = TypeVar("_Batch", bound=Sized)
 
 _KEYS_AT_ONCE: Final = 200
 _LARGEST_COUNTER: Final = 2**63 - 1
@@ -84,13 +89,27 @@ class MySQLSnapshot(SQLSnapshot):
         )
         return None if number is None else int(number)
 
+    def forms(
+        self, collection: Collection, *, batch_size: int = BATCH_SIZE
+    ) -> Iterator[Forms | list[Row]]:
+        plan = self._plan(collection)
+        if self._statements[collection.name].position:
+            yield from self._complete(plan, self._pages(plan).forms(batch_size, plan.binder.load))
+        else:
+            yield from self.rows(collection, batch_size=batch_size)
+
     def _stored(self, plan: Plan, size: int) -> Iterator[list[Row]]:
-        statements = self._statements[plan.collection.name]
-        batches = self._pages(plan).batches(size) if statements.position else self._spooled(plan, size)
+        if self._statements[plan.collection.name].position:
+            yield from self._complete(plan, self._pages(plan).rows(size))
+        else:
+            yield from self._complete(plan, self._spooled(plan, size))
+
+    def _complete(self, plan: Plan, batches: Iterator[_Batch]) -> Iterator[_Batch]:
+        """The batches; raises `StoreFailed` where they have not all the records."""
         seen = 0
-        for rows in batches:
-            seen += len(rows)
-            yield rows
+        for batch in batches:
+            seen += len(batch)
+            yield batch
         if self.counts_rows and seen != (count := self.count(plan.collection)):
             raise StoreFailed(f"{plan.collection}: {seen:,} records were read of {count:,}")
 
@@ -108,7 +127,7 @@ class MySQLSnapshot(SQLSnapshot):
         if not self._connection.dialect.is_mariadb:  # type: ignore[attr-defined]
             return None
         limit = min(_JOINED, self._packet // 8) // len(plan.columns)
-        return joined_columns(plan.collection.fields, plan.columns, limit)
+        return joined_columns(plan.collection, plan.columns, limit)
 
     def _stored_at(self, plan: Plan, key: Row) -> list[Row]:
         statements = self._statements[plan.collection.name]
@@ -182,38 +201,63 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
             self._write(f"DELETE FROM {plan.sql}")
 
     def _insert(self, plan: Plan, rows: list[Row]) -> None:
+        if not rows:
+            return
+        written = literals(rows)
+        for row, literal in zip(rows, written, strict=True):
+            if len(literal) * _BYTES_OF_A_CHARACTER > self._packet // 2:
+                self._require_packet(plan.columns, row)
+        self._insert_literals(plan, written)
+
+    @contextlib.contextmanager
+    def bulk(
+        self, collection: Collection, count: int
+    ) -> Iterator[Callable[[Forms | list[Row]], None]]:
+        plan = self._plan(collection)
+        inserts = Inserts(plan, functools.partial(self._insert_literals, plan))
+
+        def insert(batch: Forms | list[Row]) -> None:
+            with self._writing(plan):
+                inserts.add(batch)
+
+        with contextlib.closing(inserts):
+            yield insert
+            with self._writing(plan):
+                inserts.end()
+
+    def _insert_literals(self, plan: Plan, rows: list[str]) -> None:
         statements = self._statements[plan.collection.name]
         for chunk in self._in_packets(plan, rows):
             done = self._write(statements.insert(chunk), None, plan)
             if done != len(chunk):
                 raise RecordsRefused(f"{len(chunk) - done} of {len(chunk)} were not inserted")
 
-    def _in_packets(self, plan: Plan, rows: list[Row]) -> Iterator[list[str]]:
-        """Literals of rows, as many at once as a packet surely holds, in statements of no more than a MiB."""
+    def _in_packets(self, plan: Plan, rows: list[str]) -> Iterator[list[str]]:
+        """Rows as many at once as a packet surely holds, in statements of no more than a MiB."""
         limit = min(self._packet // 2, _STATEMENT)
-        written = literals(rows)
-        if sum(map(len, written)) * _BYTES_OF_A_CHARACTER <= limit:
-            yield written
+        if sum(map(len, rows)) * _BYTES_OF_A_CHARACTER <= limit:
+            yield rows
             return
         size = 0
         chunk: list[str] = []
-        for row, literal in zip(rows, written, strict=True):
-            bytes_ = len(literal) if literal.isascii() else len(literal.encode())
-            if bytes_ > limit:
-                self._require_packet(plan.columns, row)
+        for row in rows:
+            bytes_ = len(row) if row.isascii() else len(row.encode())
+            if bytes_ > self._packet // 2 and bytes_ + _size_of_head(plan.columns) > self._packet:
+                raise RecordsRefused("a record is longer than the server's max_allowed_packet")
             if chunk and size + bytes_ > limit:
                 yield chunk
                 size, chunk = 0, []
-            chunk.append(literal)
+            chunk.append(row)
             size += bytes_ + 1
         if chunk:
             yield chunk
 
     def _require_packet(self, columns: Sequence[Column], row: Row) -> None:
         """Raise for a record that the server would answer by closing the connection."""
-        sizes = [len(literal.encode()) for (literal,) in map(literals, ([(value,)] for value in row))]
-        names = sum(len(column.name.encode()) + 10 for column in columns)
-        if 2 * names + sum(sizes) + 4096 > self._packet:
+        sizes = [
+            len(literal.encode()) for (literal,) in map(literals, ([(value,)] for value in row))
+        ]
+        if sum(sizes) + _size_of_head(columns) > self._packet:
             largest = columns[sizes.index(max(sizes))].name
             raise RecordsRefused(
                 f"a record of {sum(sizes):,} bytes as SQL, and the server's max_allowed_packet is "
@@ -332,6 +376,11 @@ def _held(plan: Plan, keys: Iterable[Key]) -> list[Row]:
 def _chunks(keys: Sequence[Row]) -> Iterator[Sequence[Row]]:
     for start in range(0, len(keys), _KEYS_AT_ONCE):
         yield keys[start : start + _KEYS_AT_ONCE]
+
+
+def _size_of_head(columns: Sequence[Column]) -> int:
+    """As many bytes as a statement surely has beside the values of a record."""
+    return 2 * sum(len(column.name.encode()) + 10 for column in columns) + 4096
 
 
 def _bytes_at_most(value: Any) -> int:

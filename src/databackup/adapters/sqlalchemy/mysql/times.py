@@ -116,7 +116,11 @@ def time_form(kind: Kind, column: Column) -> Form:
 
     def write_all(values: list[Any]) -> list[Any] | None:
         are_times = set(map(type, values)) == {datetime.time}
-        return values if are_times and not any(v.tzinfo for v in values) and not drops(values) else None
+        return (
+            values
+            if are_times and not any(v.tzinfo for v in values) and not drops(values)
+            else None
+        )
 
     return Form(read, write, write_all=with_nulls(write_all))
 

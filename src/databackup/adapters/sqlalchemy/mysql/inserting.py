@@ -1,0 +1,92 @@
+"""Many records into an empty table: while the server takes one statement, the next one is written.
+
+A thread of its own waits for the server. It has the connection for one statement at a time, and
+until that is answered nobody else uses it.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+from typing import TYPE_CHECKING, Final
+
+from databackup.adapters.sqlalchemy.mysql.literals import literals, rows_of
+from databackup.adapters.sqlalchemy.mysql.writecolumns import column_writer
+from databackup.schema.columns import Forms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    from databackup.adapters.sqlalchemy.mysql.writecolumns import WriteColumn
+    from databackup.adapters.sqlalchemy.plan import Plan
+    from databackup.repository import Row
+
+    Send = Callable[[list[str]], None]
+
+_CHARACTERS: Final = 128 * 1024  # of a statement, roughly; longer ones are no faster
+
+
+class Inserts:
+    """The statements of one bulk insert. `send` runs one of rows that are literals."""
+
+    def __init__(self, plan: Plan, send: Send) -> None:
+        self._plan = plan
+        self._send = send
+        self._writers = _writers(plan)
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, "databackup-insert")
+        self._sent: Future[None] | None = None
+        self._waiting: list[str] = []
+        self._characters = 0
+
+    def add(self, batch: Forms | list[Row]) -> None:
+        """Add records. Raises what the server says to these or to earlier ones."""
+        rows = self._literals(batch)
+        self._characters += sum(map(len, rows))
+        self._waiting += rows
+        if self._characters >= _CHARACTERS:
+            self._flush()
+
+    def end(self) -> None:
+        """Wait for the last statement. Raises what the server says."""
+        if self._waiting:
+            self._flush()
+        self._wait()
+
+    def close(self) -> None:
+        """Let nothing go on in the thread."""
+        self._thread.shutdown(cancel_futures=True)
+
+    def _flush(self) -> None:
+        rows, self._waiting, self._characters = self._waiting, [], 0
+        self._wait()
+        self._sent = self._thread.submit(self._send, rows)
+
+    def _wait(self) -> None:
+        if self._sent is not None:
+            self._sent.result()
+
+    def _literals(self, batch: Forms | list[Row]) -> list[str]:
+        if isinstance(batch, Forms):
+            columns = self._columns(batch)
+            if columns is not None:
+                return rows_of(columns)
+            batch = batch.rows
+        return literals(self._plan.binder.store(batch))
+
+    def _columns(self, forms: Forms) -> list[Sequence[str]] | None:
+        if self._writers is None:
+            return None
+        columns = []
+        for write, column in zip(self._writers, forms.columns, strict=True):
+            done = write(column)
+            if done is None:
+                return None
+            columns.append(done)
+        return columns
+
+
+def _writers(plan: Plan) -> list[WriteColumn] | None:
+    parts = zip(plan.collection.fields, plan.columns, plan.binder.forms, strict=True)
+    found = [write for part in parts if (write := column_writer(*part))]
+    is_whole = plan.collection.codec.columns.are_usual and len(found) == len(plan.columns)
+    return found if is_whole else None
