@@ -1,12 +1,8 @@
-"""Many records into an empty table: while the server takes one statement, the next one is written.
-
-A thread of its own waits for the server. It has the connection for one statement at a time, and
-until that is answered nobody else uses it.
-"""
+"""Many records into an empty table: while the server takes one statement, the next is written."""
 
 from __future__ import annotations
 
-import concurrent.futures
+import functools
 from typing import TYPE_CHECKING, Final
 
 from databackup.adapters.sqlalchemy.mysql.literals import literals, rows_of
@@ -17,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
+    from databackup.adapters.sqlalchemy.mysql.worker import Worker
     from databackup.adapters.sqlalchemy.mysql.writecolumns import WriteColumn
     from databackup.adapters.sqlalchemy.plan import Plan
     from databackup.repository import Row
@@ -29,11 +26,11 @@ _CHARACTERS: Final = 128 * 1024  # of a statement, roughly; longer ones are no f
 class Inserts:
     """The statements of one bulk insert. `send` runs one of rows that are literals."""
 
-    def __init__(self, plan: Plan, send: Send) -> None:
+    def __init__(self, plan: Plan, send: Send, worker: Worker) -> None:
         self._plan = plan
         self._send = send
         self._writers = _writers(plan)
-        self._thread = concurrent.futures.ThreadPoolExecutor(1, "databackup-insert")
+        self._worker = worker
         self._sent: Future[None] | None = None
         self._waiting: list[str] = []
         self._characters = 0
@@ -53,13 +50,13 @@ class Inserts:
         self._wait()
 
     def close(self) -> None:
-        """Let nothing go on in the thread."""
-        self._thread.shutdown(cancel_futures=True)
+        """Wait for what is under way, whatever comes of it."""
+        self._worker.wait()
 
     def _flush(self) -> None:
         rows, self._waiting, self._characters = self._waiting, [], 0
         self._wait()
-        self._sent = self._thread.submit(self._send, rows)
+        self._sent = self._worker.begin(functools.partial(self._send, rows))
 
     def _wait(self) -> None:
         if self._sent is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import attrs
 
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
     from databackup.adapters.sqlalchemy.mysql.joined import JoinedColumns
     from databackup.adapters.sqlalchemy.mysql.statements import Statements
+    from databackup.adapters.sqlalchemy.mysql.worker import Worker
     from databackup.adapters.sqlalchemy.plan import Plan
     from databackup.repository import Row
 
     Load = Callable[[list[Row]], list[Row]]
 
+_Result = TypeVar("_Result")
 _MOST: Final = 2000  # rows of a joined page
 _LEAST: Final = 8
 _CHARACTERS: Final = 128 * 1024  # of a joined page, roughly
@@ -37,13 +39,35 @@ class Query(Protocol):
     def __call__(self, sql: str, values: Any = None, *, doing: str) -> list[Row]: ...
 
 
+class Ahead:
+    """Work that is begun before what comes of it is asked for.
+
+    `writes` tells how often was written: what came before a write is not true after it.
+    """
+
+    def __init__(self, worker: Worker, writes: Callable[[], int]) -> None:
+        self._worker = worker
+        self._writes = writes
+
+    def begin(self, work: Callable[[], _Result]) -> Callable[[], _Result]:
+        """Begin work, and do it again at the end if there was a write since."""
+        before = self._writes()
+        begun = self._worker.begin(work)
+        return lambda: begun.result() if self._writes() == before else work()
+
+
 @attrs.define
 class _Pace:
-    """How many rows the next joined page has, and how many are read one by one before it."""
+    """How far joined pages have got, how many rows the next one has, and how many come before it.
+
+    Those are `pause` rows, which are read one by one.
+    """
 
     rows: int
     pause: int = 0
     failures: int = 0
+    place: Row | None = None
+    is_at_end: bool = False
 
     def went_well(self, page: _JoinedPage) -> None:
         self.failures = 0
@@ -90,7 +114,8 @@ class Pages:
     """The pages of one collection's rows, as the driver gives them.
 
     With `joined` pages may come that way; moments are then in UTC where the field is aware.
-    `ordered` says that the index has rows in the order of their keys' values.
+    `ordered` says that the index has rows in the order of their keys' values. `ahead` fetches a
+    page while the one before is worked on.
     """
 
     def __init__(
@@ -101,12 +126,14 @@ class Pages:
         *,
         joined: JoinedColumns | None,
         ordered: bool,
+        ahead: Ahead,
     ) -> None:
         self._statements = statements
         self._query = query
         self._joined = joined
         self._ordered = plan.collection.key_positions if ordered else ()
         self._width = len(plan.columns)
+        self._ahead = ahead
         self._doing = f"{plan.collection} cannot be read"
 
     def rows(self, size: int) -> Iterator[list[Row]]:
@@ -138,16 +165,10 @@ class Pages:
         pace = _Pace(min(size, _MOST))
         while True:
             if self._joined is not None and pace.pause <= 0:
-                ahead = self._place_ahead(place, pace.rows)
-                page = self._joined_page(self._joined, place, ahead, as_forms=as_forms)
-                if page is not None:
-                    pace.went_well(page)
-                    yield page
-                    if ahead is None:
-                        return
-                    place = ahead
-                    continue
-                pace.failed()
+                yield from self._joined_pages(self._joined, place, pace, as_forms=as_forms)
+                if pace.is_at_end:
+                    return
+                place = pace.place
             rows, place = self._page(place, size)
             if not rows:
                 return
@@ -172,27 +193,45 @@ class Pages:
 
     # -- joined ----------------------------------------------------------------------------------
 
-    def _place_ahead(self, place: Row | None, count: int) -> Row | None:
-        """The place so many rows ahead; None where fewer are left."""
-        statements = self._statements
-        values = None if place is None else statements.place_values(place)
-        sql = statements.place_ahead(count, after=place is not None)
-        found = self._query(sql, values, doing=self._doing)
-        return found[0] if found else None
+    def _joined_pages(
+        self, joined: JoinedColumns, place: Row | None, pace: _Pace, *, as_forms: bool
+    ) -> Iterator[_JoinedPage]:
+        """The pages behind a place, up to the end or to one that is to be read row by row."""
+        pace.place = place
+        fetched = functools.partial(self._fetch, joined, place, pace.rows)
+        while True:
+            page, up_to = fetched()
+            is_whole = (as_forms and page.forms is not None) or page.stored is not None
+            if not is_whole or not self._in_order(page):
+                pace.failed()
+                return
+            pace.went_well(page)
+            if up_to is None:
+                pace.is_at_end = True
+                yield page
+                return
+            pace.place = up_to
+            fetched = functools.partial(self._fetch, joined, up_to, pace.rows)
+            if as_forms:  # rows are for callers that hold few of them
+                fetched = self._ahead.begin(fetched)
+            yield page
 
-    def _joined_page(
-        self, joined: JoinedColumns, place: Row | None, ahead: Row | None, *, as_forms: bool
-    ) -> _JoinedPage | None:
-        """The rows behind one place and up to another; None where they are to be read one by one."""
+    def _fetch(
+        self, joined: JoinedColumns, place: Row | None, count: int
+    ) -> tuple[_JoinedPage, Row | None]:
+        """The page of so many rows behind a place, and its last row's place if it is not the end."""
         statements = self._statements
-        values = [v for p in (place, ahead) if p is not None for v in statements.place_values(p)]
+        after = place is not None
+        values = () if place is None else statements.place_values(place)
+        found = self._query(statements.place_ahead(count, after=after), values, doing=self._doing)
+        up_to = found[0] if found else None
+        if up_to is not None:
+            values += statements.place_values(up_to)
         sql = statements.joined(
-            joined.selected, joined.bytes, after=place is not None, up_to=ahead is not None
+            joined.selected, joined.bytes, after=after, up_to=up_to is not None
         )
-        (found,) = self._query(sql, tuple(values), doing=self._doing)
-        page = _JoinedPage(joined, found)
-        is_whole = (as_forms and page.forms is not None) or page.stored is not None
-        return page if is_whole and self._in_order(page) else None
+        (selected,) = self._query(sql, values, doing=self._doing)
+        return _JoinedPage(joined, selected), up_to
 
     def _in_order(self, page: _JoinedPage) -> bool:
         """Whether keys are increasing where they should be: the server promises no order here."""

@@ -13,8 +13,9 @@ from databackup.adapters.sqlalchemy.mysql.inserting import Inserts
 from databackup.adapters.sqlalchemy.mysql.joined import JoinedColumns, joined_columns
 from databackup.adapters.sqlalchemy.mysql.literals import literals
 from databackup.adapters.sqlalchemy.mysql.outside import ForeignKeys
-from databackup.adapters.sqlalchemy.mysql.pages import Pages
+from databackup.adapters.sqlalchemy.mysql.pages import Ahead, Pages
 from databackup.adapters.sqlalchemy.mysql.statements import Statements, by_primary_key
+from databackup.adapters.sqlalchemy.mysql.worker import Worker
 from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
 from databackup.errors import RecordsRefused, StoreError, StoreFailed, StoreLocked
 from databackup.repository import BATCH_SIZE
@@ -51,6 +52,17 @@ class MySQLSnapshot(SQLSnapshot):
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope)
         self._statements = {name: Statements(plan) for name, plan in scope.plans.items()}
+        self._worker = Worker()
+        self._writes = 0
+
+    def close(self) -> None:
+        super().close()
+        self._worker.close()
+
+    def _require_open(self) -> None:
+        """Nothing is asked of the connection while a thread waits for an answer on it."""
+        super()._require_open()
+        self._worker.wait()
 
     @functools.cached_property
     def _packet(self) -> int:
@@ -121,6 +133,7 @@ class MySQLSnapshot(SQLSnapshot):
             self._query,
             joined=self._joined_columns(plan) if statements.is_primary else None,
             ordered=statements.is_ordered,
+            ahead=Ahead(self._worker, lambda: self._writes),
         )
 
     def _joined_columns(self, plan: Plan) -> JoinedColumns | None:
@@ -214,7 +227,7 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
         self, collection: Collection, count: int
     ) -> Iterator[Callable[[Forms | list[Row]], None]]:
         plan = self._plan(collection)
-        inserts = Inserts(plan, functools.partial(self._insert_literals, plan))
+        inserts = Inserts(plan, functools.partial(self._insert_literals, plan), self._worker)
 
         def insert(batch: Forms | list[Row]) -> None:
             with self._writing(plan):
@@ -294,6 +307,7 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
         """
         self._require_open()
         self._foreign_keys.note_write()
+        self._writes += 1
         options = {"no_parameters": True} if values is None else None
         result = self._connection.exec_driver_sql(sql, values, execution_options=options)
         cursor: Any = result.context.cursor
