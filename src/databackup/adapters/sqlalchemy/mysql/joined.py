@@ -2,7 +2,7 @@
 
 A driver in Python takes as long for one value as the server for a row. Joined, hundreds of values
 are one value to it. What is read is what the driver reads, or else None: where a text holds the
-separator or the mark of NULL, where a date is none, and where the server has cut a text off.
+separator, where a date is none, and where the server has cut a text off.
 """
 
 from __future__ import annotations
@@ -32,34 +32,40 @@ if TYPE_CHECKING:
     _Decode = Callable[[str], list[Any]]
 
 _SEPARATOR: Final = "\x1f"
-_NULL: Final = "\x1e"
-_NO_BYTES: Final = "-"
 _BYTES_OF_A_CHARACTER: Final = 4
 _TIME: Final = re.compile(r"(-?)(\d+):(\d\d):(\d\d)(?:\.(\d{1,6}))?", re.ASCII)
 _NEGATIVE_ZERO: Final = re.compile(r"-0(?=[],])")
-_WITH_TEXT: Final = (*TEXTS, "enum", "set", "uuid", "inet4", "inet6")
-_integers: Final = msgspec.json.Decoder(list[int | None]).decode
-_floats: Final = msgspec.json.Decoder(list[float | None]).decode
-_dates: Final = msgspec.json.Decoder(list[datetime.date | None]).decode
+_integers: Final = msgspec.json.Decoder(list[int]).decode
+_floats: Final = msgspec.json.Decoder(list[float]).decode
+_dates: Final = msgspec.json.Decoder(list[datetime.date]).decode
 _moments: Final = msgspec.json.Decoder(
-    list[Annotated[datetime.datetime, msgspec.Meta(tz=False)] | None]
+    list[Annotated[datetime.datetime, msgspec.Meta(tz=False)]]
 ).decode
 _moments_of_utc: Final = msgspec.json.Decoder(
-    list[Annotated[datetime.datetime, msgspec.Meta(tz=True)] | None]
+    list[Annotated[datetime.datetime, msgspec.Meta(tz=True)]]
 ).decode
 
 
 @attrs.frozen
 class _Joined:
-    """How one column is joined: what is selected of each row, what stands between, the values."""
+    """How one column is joined: what is selected of each row, what stands between, the values.
+
+    NULL is left out by the server; where a column may have it, a second text says of each row
+    whether it is. An expression that put another value in its place would change others: a double
+    loses digits there.
+    """
 
     sql: str
     separator: str
     decode: _Decode
-    nulls: str | None = None
-    """What is selected to count the rows that are NULL, where the text may have their mark."""
     decode_forms: _Decode | None = None
     """As `decode`, where not the values but what they are made of is nearer to the forms."""
+    nulls: str | None = None
+
+    @property
+    def selected(self) -> list[str]:
+        texts = [f"group_concat({self.sql} SEPARATOR '{self.separator}')"]
+        return texts + [f"group_concat({self.nulls} SEPARATOR '')"] * bool(self.nulls)
 
 
 class JoinedColumns:
@@ -71,9 +77,8 @@ class JoinedColumns:
         self._columns = columns
         self._limit = limit
         self._forms = forms
-        joined = (f"group_concat({c.sql} SEPARATOR '{c.separator}')" for c in columns)
-        nulls = (column.nulls for column in columns if column.nulls)
-        self.selected = ", ".join(["count(*)", *joined, *nulls])
+        selected = [text for column in columns for text in column.selected]
+        self.selected = ", ".join(["count(*)", *selected])
         """What is selected of rows; they have to be in order."""
         self.bytes = (limit + 1) * _BYTES_OF_A_CHARACTER
         """The length that the server may join to; only a text of `limit` may have been cut off."""
@@ -86,7 +91,7 @@ class JoinedColumns:
         return self._decoded(found, [column.decode for column in self._columns], places)
 
     def forms(self, found: Row) -> list[list[Any]] | None:
-        """The archive's form of each value, column by column; None where one is out of the usual."""
+        """The archive's form of each value, by column; None where one is out of the usual."""
         if self._forms is None:
             return None
         decoders = [column.decode_forms or column.decode for column in self._columns]
@@ -104,31 +109,47 @@ class JoinedColumns:
     def _decoded(
         self, found: Row, decoders: Sequence[_Decode], places: Sequence[int] | None = None
     ) -> list[list[Any]] | None:
-        count, texts = found[0], found[1 : len(self._columns) + 1]
-        nulls = iter(found[len(self._columns) + 1 :])
-        of_marks = [next(nulls) if column.nulls else None for column in self._columns]
+        count, *rest = found
+        texts = iter(rest)
+        pairs = [(next(texts), next(texts) if c.nulls else None) for c in self._columns]
         columns = []
-        for place in range(len(texts)) if places is None else places:
-            text = texts[place]
-            if type(text) is not str or len(text) >= self._limit:
-                return None
-            try:
-                values = decoders[place](text)
-            except (msgspec.DecodeError, ValueError, ArithmeticError):
-                return None
-            marks = of_marks[place]
-            if len(values) != count or (marks is not None and values.count(None) != marks):
+        for place in range(len(pairs)) if places is None else places:
+            values = self._values(decoders[place], *pairs[place], count)
+            if values is None:
                 return None
             columns.append(values)
         return columns
+
+    def _values(
+        self, decode: _Decode, text: str | None, nulls: str | None, count: int
+    ) -> list[Any] | None:
+        """The values of a column; None unless there are as many as rows without NULL."""
+        given = count if nulls is None else nulls.count("0")
+        if nulls is not None and (len(nulls) != count or count >= self._limit):
+            return None
+        values = self._of_text(decode, text) if given or text else []
+        if values is None or len(values) != given or not count:
+            return None
+        if nulls is None or given == count:
+            return values
+        rest = iter(values)
+        return [next(rest) if null == "0" else None for null in nulls]
+
+    def _of_text(self, decode: _Decode, text: str | None) -> list[Any] | None:
+        if type(text) is not str or len(text) >= self._limit:
+            return None
+        try:
+            return decode(text)
+        except (msgspec.DecodeError, ValueError, ArithmeticError):
+            return None
 
 
 def joined_columns(
     collection: Collection, columns: Sequence[Column], limit: int
 ) -> JoinedColumns | None:
-    """How the columns of a collection are joined; None where one of them has a type that is not."""
+    """How a collection's columns are joined; None where one of them has a type that is not."""
     pairs = list(zip(collection.fields, columns, strict=True))
-    found = [joined for pair in pairs if (joined := _joined(*pair))]
+    found = [_with_nulls(*pair) for pair in pairs if details(pair[1]).type in _JOINS]
     if len(found) < len(pairs):
         return None
     forms = [convert for pair in pairs if (convert := forms_of_stored(*pair))]
@@ -136,62 +157,63 @@ def joined_columns(
     return JoinedColumns(found, limit, forms if has_forms else None)
 
 
-def _joined(field: Field, column: Column) -> _Joined | None:
-    type_ = details(column).type
-    name = f"t.{quoted(column.name)}"
-    if type_ in (*INTEGERS, "year", "bit"):
-        # The sum is without a ZEROFILL, and of bits a number.
-        plain = type_ in INTEGERS and "zerofill" not in column.declared
-        return _numbers(name if plain else f"{name} + 0", _integers, column)
-    if type_ in ("float", "double"):
-        return _numbers(selected_column(column), _decode_floats, column)
-    if type_ == "decimal":
-        exact = _marked(name, decimal.Decimal, column)
-        return attrs.evolve(exact, decode_forms=_marked(name, str, column).decode)
-    if type_ == "date":
-        return _quoted(name, _dates, column)
-    if type_ in ("datetime", "timestamp"):
-        aware = isinstance(field.value_kind, kinds.DateTimeTz)
-        decode = _moments_of_utc if aware else _moments
-        return _quoted(name, decode, column, "Z" if aware else "")
-    if type_ == "time":
-        return _marked(name, _duration, column)
-    if type_ in BLOBS:
-        return _marked(f"hex({name})", bytes.fromhex, column)
-    if type_ in _WITH_TEXT:
-        return _text(name, column)
-    return None
+def _with_nulls(field: Field, column: Column) -> _Joined:
+    joined = _JOINS[details(column).type](field, column)
+    return attrs.evolve(joined, nulls=f"{_name(column)} IS NULL") if column.nullable else joined
 
 
-def _numbers(sql: str, decode: _Decode, column: Column) -> _Joined:
-    name = f"t.{quoted(column.name)}"
-    nullable = f"IF({name} IS NULL, 'null', {sql})" if column.nullable else sql
-    return _Joined(nullable, ",", lambda text: decode(f"[{text}]"))
+def _name(column: Column) -> str:
+    return f"t.{quoted(column.name)}"
+
+
+def _integer(_field: Field, column: Column) -> _Joined:
+    # A sum is without ZEROFILL, and of bits a number.
+    is_plain = details(column).type in INTEGERS and "zerofill" not in column.declared
+    return _numbers(_name(column) if is_plain else f"{_name(column)} + 0", _integers)
+
+
+def _float(_field: Field, column: Column) -> _Joined:
+    return _numbers(selected_column(column), _decode_floats)
+
+
+def _numbers(sql: str, decode: _Decode) -> _Joined:
+    return _Joined(sql, ",", lambda text: decode(f"[{text}]"))
 
 
 def _decode_floats(text: str) -> list[Any]:
-    if _NEGATIVE_ZERO.search(text):  # msgspec takes it for an integer, which has no sign
-        text = _NEGATIVE_ZERO.sub("-0.0", text)
-    return _floats(text)
+    # msgspec takes -0 for an integer, which has no sign.
+    return _floats(_NEGATIVE_ZERO.sub("-0.0", text) if "-0" in text else text)
 
 
-def _quoted(name: str, decode: _Decode, column: Column, zone: str = "") -> _Joined:
-    if column.nullable:
-        sql = f"IF({name} IS NULL, 'null', concat('\"', {name}, '{zone}\"'))"
-        return _Joined(sql, ",", lambda text: decode(f"[{text}]"))
-    return _Joined(name, f'{zone}","', lambda text: decode(f'["{text}{zone}"]'))
+def _decimal(_field: Field, column: Column) -> _Joined:
+    values = _split(_name(column), decimal.Decimal)
+    return attrs.evolve(values, decode_forms=_split(_name(column), str).decode)
 
 
-def _marked(sql: str, read: Callable[[str], Any], column: Column) -> _Joined:
-    """Values of text without a comma, none of which is the mark of NULL."""
-    if not column.nullable:
-        return _Joined(sql, ",", lambda text: list(map(read, text.split(","))))
+def _date(_field: Field, column: Column) -> _Joined:
+    return _quoted(_dates, column)
 
-    def decode(text: str) -> list[Any]:
-        return [None if part == _NO_BYTES else read(part) for part in text.split(",")]
 
-    name = f"t.{quoted(column.name)}"
-    return _Joined(f"IF({name} IS NULL, '{_NO_BYTES}', {sql})", ",", decode)
+def _moment(field: Field, column: Column) -> _Joined:
+    if isinstance(field.value_kind, kinds.DateTimeTz):
+        return _quoted(_moments_of_utc, column, "Z")
+    return _quoted(_moments, column)
+
+
+def _quoted(decode: _Decode, column: Column, zone: str = "") -> _Joined:
+    return _Joined(_name(column), f'{zone}","', lambda text: decode(f'["{text}{zone}"]'))
+
+
+def _time(_field: Field, column: Column) -> _Joined:
+    return _split(_name(column), _duration)
+
+
+def _bytes(_field: Field, column: Column) -> _Joined:
+    return _split(f"hex({_name(column)})", bytes.fromhex)
+
+
+def _split(sql: str, read: Callable[[str], Any]) -> _Joined:
+    return _Joined(sql, ",", lambda text: list(map(read, text.split(","))))
 
 
 def _duration(text: str) -> datetime.timedelta:
@@ -208,15 +230,21 @@ def _duration(text: str) -> datetime.timedelta:
     return -value if sign else value
 
 
-def _text(name: str, column: Column) -> _Joined:
+def _text(_field: Field, column: Column) -> _Joined:
     """Text; where some has the separator, more values come out than there are rows."""
-    charset = details(column).charset
-    sql = name if charset in (None, "utf8mb4") else f"CONVERT({name} USING utf8mb4)"
-    if not column.nullable:
-        return _Joined(sql, _SEPARATOR, lambda text: text.split(_SEPARATOR))
+    known, sql = details(column), _name(column)
+    if known.charset not in (None, "utf8mb4"):
+        sql = f"CONVERT({sql} USING utf8mb4)"
+    return _Joined(sql, _SEPARATOR, lambda text: text.split(_SEPARATOR))
 
-    def decode(text: str) -> list[Any]:
-        return [None if part == _NULL else part for part in text.split(_SEPARATOR)]
 
-    marked = f"IF({name} IS NULL, '{_NULL}', {sql})"
-    return _Joined(marked, _SEPARATOR, decode, nulls=f"count(*) - count({name})")
+_JOINS: Final[dict[str, Callable[[Field, Column], _Joined]]] = {
+    **dict.fromkeys((*INTEGERS, "year", "bit"), _integer),
+    **dict.fromkeys(("float", "double"), _float),
+    "decimal": _decimal,
+    "date": _date,
+    **dict.fromkeys(("datetime", "timestamp"), _moment),
+    "time": _time,
+    **dict.fromkeys(BLOBS, _bytes),
+    **dict.fromkeys((*TEXTS, "enum", "set", "uuid", "inet4", "inet6"), _text),
+}

@@ -16,6 +16,7 @@ from databackup.schema.kind import shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from databackup.adapters._binding import Whole
     from databackup.adapters.sqlalchemy.catalogue import Column
 
 _YEARS: Final = (1901, 2155)
@@ -86,6 +87,14 @@ def float_form(column: Column) -> Form:
             raise KindError(f"a number of {scale} decimal places", shown(value))
         return number
 
+    if is_single or scale is not None:
+        return Form(None, write)
+    return Form(None, write, write_all=with_nulls(_doubles(unsigned=unsigned)))
+
+
+def _doubles(*, unsigned: bool) -> Whole:
+    """A function that passes on finite doubles, none of which is −0.0."""
+
     def write_all(values: list[Any]) -> list[Any] | None:
         if set(map(type, values)) != {float} or not all(map(math.isfinite, values)):
             return None
@@ -93,9 +102,7 @@ def float_form(column: Column) -> Form:
             return None
         return None if 0.0 in values and "-0.0" in map(repr, values) else values
 
-    if is_single or scale is not None:
-        return Form(None, write)
-    return Form(None, write, write_all=with_nulls(write_all))
+    return write_all
 
 
 def _is_single(number: float) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from databackup.adapters.sqlalchemy.plan import Plan
     from databackup.repository import Row
 
-    Load = Callable[[list[Row]], list[Row]]
+    _Fetch = Callable[[], tuple["_JoinedPage", Row | None]]
 
 _Result = TypeVar("_Result")
 _MOST: Final = 2000  # rows of a joined page
@@ -134,6 +134,7 @@ class Pages:
         self._ordered = plan.collection.key_positions if ordered else ()
         self._width = len(plan.columns)
         self._ahead = ahead
+        self._load = plan.binder.load
         self._doing = f"{plan.collection} cannot be read"
 
     def rows(self, size: int) -> Iterator[list[Row]]:
@@ -144,21 +145,18 @@ class Pages:
             else:
                 yield from (page.rows(start, size) for start in range(0, page.count, size))
 
-    def forms(self, size: int, load: Load) -> Iterator[Forms | list[Row]]:
-        """All rows in batches of at most so many, as forms where that can be.
-
-        `load` makes rows with values of their kinds of rows as the driver gives them.
-        """
+    def forms(self, size: int) -> Iterator[Forms | list[Row]]:
+        """All records in batches of at most so many, as forms where that can be."""
         for page in self._pages(size, as_forms=True):
             if isinstance(page, list):
-                yield load(page)
+                yield self._load(page)
                 continue
             for start in range(0, page.count, size):
                 if page.forms is None:
-                    yield load(page.rows(start, size))
+                    yield self._load(page.rows(start, size))
                 else:
                     columns = [column[start : start + size] for column in page.forms]
-                    yield Forms(columns, functools.partial(_loaded, page, start, size, load))
+                    yield Forms(columns, functools.partial(self._rows_of, page, start, size))
 
     def _pages(self, size: int, *, as_forms: bool) -> Iterator[_JoinedPage | list[Row]]:
         place: Row | None = None
@@ -198,12 +196,15 @@ class Pages:
     ) -> Iterator[_JoinedPage]:
         """The pages behind a place, up to the end or to one that is to be read row by row."""
         pace.place = place
-        fetched = functools.partial(self._fetch, joined, place, pace.rows)
+        fetched: _Fetch = functools.partial(self._fetch, joined, place, pace.rows)
         while True:
             page, up_to = fetched()
             is_whole = (as_forms and page.forms is not None) or page.stored is not None
             if not is_whole or not self._in_order(page):
                 pace.failed()
+                return
+            if pace.place is None and not self._is_as_row_by_row(page):
+                self._joined = None
                 return
             pace.went_well(page)
             if up_to is None:
@@ -219,7 +220,7 @@ class Pages:
     def _fetch(
         self, joined: JoinedColumns, place: Row | None, count: int
     ) -> tuple[_JoinedPage, Row | None]:
-        """The page of so many rows behind a place, and its last row's place if it is not the end."""
+        """The page of so many rows behind a place, and where it ends; None at the table's end."""
         statements = self._statements
         after = place is not None
         values = () if place is None else statements.place_values(place)
@@ -227,11 +228,15 @@ class Pages:
         up_to = found[0] if found else None
         if up_to is not None:
             values += statements.place_values(up_to)
-        sql = statements.joined(
-            joined.selected, joined.bytes, after=after, up_to=up_to is not None
-        )
+        sql = statements.joined(joined.selected, joined.bytes, after=after, up_to=up_to is not None)
         (selected,) = self._query(sql, values, doing=self._doing)
         return _JoinedPage(joined, selected), up_to
+
+    def _is_as_row_by_row(self, page: _JoinedPage) -> bool:
+        """Whether the first page is what comes row by row: another server may write otherwise."""
+        rows, _ = self._page(None, page.count)
+        expected = self._load([row[: self._width] for row in rows])
+        return list(map(repr, expected)) == list(map(repr, self._load(page.rows(0, page.count))))
 
     def _in_order(self, page: _JoinedPage) -> bool:
         """Whether keys are increasing where they should be: the server promises no order here."""
@@ -243,6 +248,5 @@ class Pages:
         keys = parts[0] if len(parts) == 1 else list(zip(*parts, strict=True))
         return all(map(operator.lt, keys, keys[1:]))
 
-
-def _loaded(page: _JoinedPage, start: int, size: int, load: Load) -> list[Row]:
-    return load(page.rows(start, size))
+    def _rows_of(self, page: _JoinedPage, start: int, size: int) -> list[Row]:
+        return self._load(page.rows(start, size))

@@ -68,7 +68,7 @@ def _as_they_are(stored: list[Any]) -> list[Any]:
 
 
 def _integers(stored: list[int]) -> list[Any]:
-    if -kinds.MAX_PLAIN_INT <= min(stored) and max(stored) <= kinds.MAX_PLAIN_INT:
+    if min(stored) >= -kinds.MAX_PLAIN_INT and max(stored) <= kinds.MAX_PLAIN_INT:
         return stored
     return [v if abs(v) <= kinds.MAX_PLAIN_INT else str(v) for v in stored]
 

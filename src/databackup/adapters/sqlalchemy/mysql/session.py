@@ -106,7 +106,7 @@ class MySQLSnapshot(SQLSnapshot):
     ) -> Iterator[Forms | list[Row]]:
         plan = self._plan(collection)
         if self._statements[collection.name].position:
-            yield from self._complete(plan, self._pages(plan).forms(batch_size, plan.binder.load))
+            yield from self._complete(plan, self._pages(plan).forms(batch_size))
         else:
             yield from self.rows(collection, batch_size=batch_size)
 
@@ -224,7 +224,9 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
 
     @contextlib.contextmanager
     def bulk(
-        self, collection: Collection, count: int
+        self,
+        collection: Collection,
+        count: int,  # noqa: ARG002 - an insert is the same for few and for many
     ) -> Iterator[Callable[[Forms | list[Row]], None]]:
         plan = self._plan(collection)
         inserts = Inserts(plan, functools.partial(self._insert_literals, plan), self._worker)

@@ -50,7 +50,7 @@ def text_writer(column: Column) -> Callable[[Any], str]:
 
 
 def text_column_writer(column: Column) -> Whole | None:
-    """As `text_writer`, for the values of a column at once, if it has no other rules than length."""
+    """As `text_writer`, for a column's values at once; None where each has to be looked at."""
     known = details(column)
     if known.type in ("enum", "set"):
         return None

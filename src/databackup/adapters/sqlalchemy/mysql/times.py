@@ -13,6 +13,7 @@ from databackup.schema.kind import shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from databackup.adapters._binding import Whole
     from databackup.adapters.sqlalchemy.catalogue import Column
     from databackup.schema import Kind
 
@@ -75,26 +76,39 @@ def datetime_form(kind: Kind, column: Column) -> Form:
             return stored
         return stored.replace(tzinfo=datetime.UTC)
 
-    def read_all(stored: list[Any]) -> list[Any] | None:
-        if set(map(type, stored)) != {datetime.datetime}:
-            return None
-        if {value.tzinfo for value in stored} == {datetime.UTC}:  # as joined pages have them
-            return stored
-        return [value.replace(tzinfo=datetime.UTC) for value in stored]
-
-    zones = {datetime.UTC if aware else None}
+    if aware:
+        return Form(read, write, read_all=with_nulls(_in_utc), write_all=_writer_of_utc(column))
     drops = _drops(column)
 
     def write_all(values: list[Any]) -> list[Any] | None:
-        if set(map(type, values)) != {datetime.datetime}:
-            return None
-        if {value.tzinfo for value in values} != zones or drops(values):
-            return None
-        return [value.replace(tzinfo=None) for value in values] if aware else values
+        are_naive = _are_all_in(values, None)
+        return values if are_naive and not drops(values) else None
 
-    if aware:
-        return Form(read, write, read_all=with_nulls(read_all), write_all=with_nulls(write_all))
     return Form(None, write, write_all=with_nulls(write_all))
+
+
+def _are_all_in(values: list[Any], zone: datetime.timezone | None) -> bool:
+    are_moments = set(map(type, values)) == {datetime.datetime}
+    return are_moments and {value.tzinfo for value in values} == {zone}
+
+
+def _in_utc(stored: list[Any]) -> list[Any] | None:
+    if _are_all_in(stored, datetime.UTC):  # as joined pages have them
+        return stored
+    if not _are_all_in(stored, None):
+        return None
+    return [value.replace(tzinfo=datetime.UTC) for value in stored]
+
+
+def _writer_of_utc(column: Column) -> Whole:
+    drops = _drops(column)
+
+    def write_all(values: list[Any]) -> list[Any] | None:
+        if not _are_all_in(values, datetime.UTC) or drops(values):
+            return None
+        return [value.replace(tzinfo=None) for value in values]
+
+    return with_nulls(write_all)
 
 
 def time_form(kind: Kind, column: Column) -> Form:
