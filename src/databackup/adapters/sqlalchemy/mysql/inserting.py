@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from databackup.adapters.sqlalchemy.mysql.literals import literals, rows_of
 from databackup.adapters.sqlalchemy.mysql.writecolumns import column_writer
+from databackup.errors import RecordsRefused
 from databackup.schema.columns import Forms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
+    from databackup.adapters.sqlalchemy.catalogue import Column
     from databackup.adapters.sqlalchemy.mysql.worker import Worker
     from databackup.adapters.sqlalchemy.mysql.writecolumns import WriteColumn
     from databackup.adapters.sqlalchemy.plan import Plan
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     Send = Callable[[list[str]], None]
 
+_BYTES_OF_A_CHARACTER: Final = 4
+_STATEMENT: Final = 1024 * 1024  # bytes, roughly; longer ones are no faster
 _CHARACTERS: Final = 128 * 1024  # of a statement, roughly; longer ones are no faster
 
 
@@ -87,3 +91,32 @@ def _writers(plan: Plan) -> list[WriteColumn] | None:
     found = [write for part in parts if (write := column_writer(*part))]
     is_whole = plan.collection.codec.columns.are_usual and len(found) == len(plan.columns)
     return found if is_whole else None
+
+
+def in_packets(rows: list[str], columns: Sequence[Column], packet: int) -> Iterator[list[str]]:
+    """Literals as many at once as a packet surely holds, in statements of no more than a MiB.
+
+    Raises `RecordsRefused` for one that the server would answer by closing the connection.
+    """
+    limit = min(packet // 2, _STATEMENT)
+    if sum(map(len, rows)) * _BYTES_OF_A_CHARACTER <= limit:
+        yield rows
+        return
+    size = 0
+    chunk: list[str] = []
+    for row in rows:
+        bytes_ = len(row) if row.isascii() else len(row.encode())
+        if bytes_ + size_of_head(columns) > packet:
+            raise RecordsRefused("a record is longer than the server's max_allowed_packet")
+        if chunk and size + bytes_ > limit:
+            yield chunk
+            size, chunk = 0, []
+        chunk.append(row)
+        size += bytes_ + 1
+    if chunk:
+        yield chunk
+
+
+def size_of_head(columns: Sequence[Column]) -> int:
+    """As many bytes as a statement surely has beside the values of a record."""
+    return 2 * sum(len(column.name.encode()) + 10 for column in columns) + 4096

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from databackup.adapters.sqlalchemy.mysql import settings
 from databackup.adapters.sqlalchemy.mysql.catalogue import quoted
 from databackup.adapters.sqlalchemy.mysql.errors import column_in
-from databackup.adapters.sqlalchemy.mysql.inserting import Inserts
+from databackup.adapters.sqlalchemy.mysql.inserting import Inserts, in_packets, size_of_head
 from databackup.adapters.sqlalchemy.mysql.joined import JoinedColumns, joined_columns
 from databackup.adapters.sqlalchemy.mysql.literals import literals
 from databackup.adapters.sqlalchemy.mysql.outside import ForeignKeys
@@ -37,7 +37,6 @@ _LARGEST_COUNTER: Final = 2**63 - 1
 _BYTES_OF_A_CHARACTER: Final = 4
 _BYTES_OF_OTHERS: Final = 70  # of a number or a date with its comma; decimals have 65 digits
 _JOINED: Final = 4 * 1024 * 1024  # characters of a joined page, at most
-_STATEMENT: Final = 1024 * 1024  # bytes, roughly; longer ones are no faster
 
 
 class MySQLSnapshot(SQLSnapshot):
@@ -191,10 +190,10 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
             raise StoreFailed(f"the transaction has failed before: {self._failure.message}")
 
     def _undo(self, name: str) -> None:
+        self._worker.wait()
+        self._note_write()
         if self._failure is None:
-            with contextlib.suppress(
-                StoreError
-            ):  # it is noted, and what was raised first says more
+            with contextlib.suppress(StoreError):  # it is noted; what was raised first says more
                 super()._undo(name)
 
     def _release(self, name: str) -> None:
@@ -242,37 +241,17 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
 
     def _insert_literals(self, plan: Plan, rows: list[str]) -> None:
         statements = self._statements[plan.collection.name]
-        for chunk in self._in_packets(plan, rows):
+        for chunk in in_packets(rows, plan.columns, self._packet):
             done = self._write(statements.insert(chunk), None, plan)
             if done != len(chunk):
                 raise RecordsRefused(f"{len(chunk) - done} of {len(chunk)} were not inserted")
-
-    def _in_packets(self, plan: Plan, rows: list[str]) -> Iterator[list[str]]:
-        """Rows as many at once as a packet surely holds, in statements of no more than a MiB."""
-        limit = min(self._packet // 2, _STATEMENT)
-        if sum(map(len, rows)) * _BYTES_OF_A_CHARACTER <= limit:
-            yield rows
-            return
-        size = 0
-        chunk: list[str] = []
-        for row in rows:
-            bytes_ = len(row) if row.isascii() else len(row.encode())
-            if bytes_ > self._packet // 2 and bytes_ + _size_of_head(plan.columns) > self._packet:
-                raise RecordsRefused("a record is longer than the server's max_allowed_packet")
-            if chunk and size + bytes_ > limit:
-                yield chunk
-                size, chunk = 0, []
-            chunk.append(row)
-            size += bytes_ + 1
-        if chunk:
-            yield chunk
 
     def _require_packet(self, columns: Sequence[Column], row: Row) -> None:
         """Raise for a record that the server would answer by closing the connection."""
         sizes = [
             len(literal.encode()) for (literal,) in map(literals, ([(value,)] for value in row))
         ]
-        if sum(sizes) + _size_of_head(columns) > self._packet:
+        if sum(sizes) + size_of_head(columns) > self._packet:
             largest = columns[sizes.index(max(sizes))].name
             raise RecordsRefused(
                 f"a record of {sum(sizes):,} bytes as SQL, and the server's max_allowed_packet is "
@@ -308,14 +287,18 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
         Without values percent signs stand for themselves.
         """
         self._require_open()
-        self._foreign_keys.note_write()
-        self._writes += 1
+        self._note_write()
         options = {"no_parameters": True} if values is None else None
         result = self._connection.exec_driver_sql(sql, values, execution_options=options)
         cursor: Any = result.context.cursor
         if getattr(cursor, "warning_count", 1):
             self._require_no_warning(plan)
         return result.rowcount
+
+    def _note_write(self) -> None:
+        """What was read, and what was seen of references, is true no more."""
+        self._writes += 1
+        self._foreign_keys.note_write()
 
     def _require_no_warning(self, plan: Plan | None) -> None:
         """Raise for a warning, except of columns that are generated: what they hold is no data."""
@@ -392,11 +375,6 @@ def _held(plan: Plan, keys: Iterable[Key]) -> list[Row]:
 def _chunks(keys: Sequence[Row]) -> Iterator[Sequence[Row]]:
     for start in range(0, len(keys), _KEYS_AT_ONCE):
         yield keys[start : start + _KEYS_AT_ONCE]
-
-
-def _size_of_head(columns: Sequence[Column]) -> int:
-    """As many bytes as a statement surely has beside the values of a record."""
-    return 2 * sum(len(column.name.encode()) + 10 for column in columns) + 4096
 
 
 def _bytes_at_most(value: Any) -> int:
