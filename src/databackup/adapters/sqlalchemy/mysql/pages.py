@@ -199,6 +199,9 @@ class Pages:
         fetched: _Fetch = functools.partial(self._fetch, joined, place, pace.rows)
         while True:
             page, up_to = fetched()
+            if not page.count:
+                pace.is_at_end = True
+                return
             is_whole = (as_forms and page.forms is not None) or page.stored is not None
             if not is_whole or not self._in_order(page):
                 pace.failed()
