@@ -46,6 +46,26 @@ def writing(forms: Sequence[Form]) -> Callable[[list[Row]], list[Row]] | None:
     return _conversion([f.write for f in forms], [f.write_all for f in forms], forms)
 
 
+def with_nulls(column: Whole) -> Whole:
+    """A function that passes on None, and does the rest as another one does."""
+
+    def convert(values: list[Any]) -> list[Any] | None:
+        present = [value for value in values if value is not None]
+        done = column(present) if present else []
+        if done is None or len(present) == len(values):
+            return done
+        rest = iter(done)
+        return [None if value is None else next(rest) for value in values]
+
+    return convert
+
+
+def of_types(*types: type[Any]) -> Whole:
+    """A function that passes on values of these types, and knows no others."""
+    expected = set(types)
+    return lambda values: values if expected.issuperset(map(type, values)) else None
+
+
 def variables(count: int) -> str:
     """The source of so many variables, which unpack a row."""
     return "".join(f"v{place}, " for place in range(count))

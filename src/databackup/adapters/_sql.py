@@ -9,8 +9,8 @@ import msgspec
 
 from databackup.errors import SchemaError
 from databackup.schema import KindError, RawText
-from databackup.schema.jsontext import parse_fast, parse_json
-from databackup.schema.jsonvalues import unwrap, wrap
+from databackup.schema.jsontext import parse_all_fast, parse_fast, parse_json
+from databackup.schema.jsonvalues import is_plain, unwrap, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Collection as Names
@@ -177,6 +177,24 @@ def json_reader(kind: Kind) -> Convert:
             return stored
 
     return read
+
+
+def read_json(stored: list[Any]) -> list[Any] | None:
+    """The values of a column of JSON texts, but for that of null."""
+    if set(map(type, stored)) != {str}:
+        return None
+    values = parse_all_fast(stored)
+    return None if values is None or None in values else values
+
+
+def write_json(values: list[Any]) -> list[Any] | None:
+    """The texts of plain lists and dicts; msgspec alone would make JSON of much that is none."""
+    if not {list, dict}.issuperset(map(type, values)) or not all(map(is_plain, values)):
+        return None
+    try:
+        return json_texts(values)
+    except ValueError:  # a lone surrogate
+        return None
 
 
 def parsed_json(kind: Json, text: str) -> Any:

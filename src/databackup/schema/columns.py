@@ -206,10 +206,10 @@ def _are_plain(column: Column) -> bool:
         lines = _ENCODER.encode_lines(column)
     except (TypeError, ValueError):
         return False
-    return _are_plain_lines(lines) or all(map(is_plain, column))
+    return are_plain_lines(lines) or all(map(is_plain, column))
 
 
-def _are_plain_lines(lines: bytes) -> bool:
+def are_plain_lines(lines: bytes) -> bool:
     """Whether lines of compact JSON can only be those of plain values, as far as a look tells."""
     return have_plain_look(lines) and max(map(len, lines.split(b"\n"))) <= SHORT
 

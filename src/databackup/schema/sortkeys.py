@@ -11,12 +11,10 @@ from databackup.schema.columns import values_of
 from databackup.schema.offkind import RawText
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from databackup.schema.columns import Forms
     from databackup.schema.model import Collection, Field
-
-    Row = tuple[Any, ...]
 
 _TYPE_RANK: Final = {bool: 1, int: 1, float: 1, str: 2, RawText: 2, bytes: 3}
 
@@ -31,10 +29,11 @@ def compile_sort_keys(collection: Collection) -> Callable[[list[Any]], list[Any]
         pick = operator.itemgetter(*positions)
         return lambda rows: list(map(pick, rows))
 
-    def ranked(row: Row) -> tuple[Any, ...]:
-        return tuple(_ranked(row[position]) for position in positions)
+    def ranked(rows: list[Any]) -> list[Any]:
+        columns = [_ranked_column([row[position] for row in rows]) for position in positions]
+        return list(zip(*columns, strict=True))
 
-    return lambda rows: list(map(ranked, rows))
+    return ranked
 
 
 def sort_keys_of(collection: Collection, forms: Forms) -> list[Any]:
@@ -46,13 +45,25 @@ def sort_keys_of(collection: Collection, forms: Forms) -> list[Any]:
         for field, position in zip(fields, positions, strict=True)
     ]
     if any(map(_needs_rank, fields)):
-        return [tuple(map(_ranked, key)) for key in zip(*columns, strict=True)]
+        return list(zip(*map(_ranked_column, columns), strict=True))
     return list(zip(*columns, strict=True) if len(columns) > 1 else itertools.chain(*columns))
 
 
 def _needs_rank(field: Field) -> bool:
     """Whether values of a field do not all compare with each other: tags, or NaN."""
     return field.off_kind == "keep" or isinstance(field.value_kind, kinds.Float | kinds.Decimal)
+
+
+def _ranked_column(values: Sequence[Any]) -> list[tuple[int, int, Any]]:
+    """What `_ranked` makes of each value."""
+    types = set(map(type, values))
+    if types == {int}:
+        rank = _TYPE_RANK[int]
+        return [(rank, 0, value) for value in values]
+    if types == {str}:
+        rank = _TYPE_RANK[str]
+        return [(rank, 0, value.encode()) for value in values]
+    return list(map(_ranked, values))
 
 
 def _ranked(value: Any) -> tuple[int, int, Any]:

@@ -145,6 +145,9 @@ class SQLTransaction(SQLSnapshot):
             raise
         finally:
             self._depth -= 1
+        self._release(name)
+
+    def _release(self, name: str) -> None:
         with self._errors("the savepoint cannot be released"):
             self._connection.exec_driver_sql(f"RELEASE SAVEPOINT {name}")
 

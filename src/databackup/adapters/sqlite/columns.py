@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
-from databackup.adapters._sql import json_texts
+from databackup.adapters._binding import with_nulls
+from databackup.adapters._sql import read_json, write_json
 from databackup.schema import composite, kinds
-from databackup.schema.jsontext import parse_all_fast
-from databackup.schema.jsonvalues import is_plain
 
 if TYPE_CHECKING:
     from databackup.adapters._binding import Whole
@@ -48,30 +47,16 @@ def whole_column(
         separator = _SEPARATORS[datetimes]
         zone = datetime.UTC if isinstance(kind, kinds.DateTimeTz) else None
         return (
-            _with_nulls(read_datetimes(separator, zone)),
-            _with_nulls(write_datetimes(separator, zone)),
+            with_nulls(read_datetimes(separator, zone)),
+            with_nulls(write_datetimes(separator, zone)),
         )
     if isinstance(kind, kinds.Decimal) and scale is not None:
-        return _with_nulls(read_decimals(scale)), None
+        return with_nulls(read_decimals(scale)), None
     if isinstance(kind, composite.Json):
         if field.nullable:
-            return _with_nulls(read_json), _with_nulls(write_json)
+            return with_nulls(read_json), with_nulls(write_json)
         return read_json, write_json
     return None, None
-
-
-def _with_nulls(column: Whole) -> Whole:
-    """A function that passes on None, and does the rest as another one does."""
-
-    def convert(values: list[Any]) -> list[Any] | None:
-        present = [value for value in values if value is not None]
-        done = column(present) if present else []
-        if done is None or len(present) == len(values):
-            return done
-        rest = iter(done)
-        return [None if value is None else next(rest) for value in values]
-
-    return convert
 
 
 # -- datetimes ---------------------------------------------------------------------------------
@@ -131,24 +116,3 @@ def read_decimals(scale: int) -> Whole:
         return _decimals(joined) if same and max(map(len, texts)) <= DIGITS else None
 
     return read
-
-
-# -- JSON --------------------------------------------------------------------------------------
-
-
-def read_json(stored: list[Any]) -> list[Any] | None:
-    """For JSON texts, but for that of null."""
-    if set(map(type, stored)) != {str}:
-        return None
-    values = parse_all_fast(stored)
-    return None if values is None or None in values else values
-
-
-def write_json(values: list[Any]) -> list[Any] | None:
-    """For plain lists and dicts; msgspec alone would make JSON of much that is none."""
-    if not {list, dict}.issuperset(map(type, values)) or not all(map(is_plain, values)):
-        return None
-    try:
-        return json_texts(values)
-    except ValueError:  # a lone surrogate
-        return None

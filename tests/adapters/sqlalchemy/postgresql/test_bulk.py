@@ -225,7 +225,7 @@ def test_somebody_who_reads_is_not_waited_for(
         ((10**9, "much too long for it", 0), "code"),
         ((2**31, "c", 0), "id"),
         ((10**9, "nul\0", 0), "code"),
-        ((10**9, "c1", 0), None),
+        ((10**9, "c1", 0), "code"),
     ],
 )
 def test_the_record_is_named(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from databackup.adapters._binding import Convert, Form
+from databackup.adapters._binding import Convert, Form, with_nulls
 from databackup.adapters.sqlalchemy.mysql.columns import (
     BLOBS,
     GEOMETRIES,
@@ -30,7 +30,7 @@ from databackup.adapters.sqlalchemy.mysql.numbers import (
     int_form,
 )
 from databackup.adapters.sqlalchemy.mysql.offkind import keeping
-from databackup.adapters.sqlalchemy.mysql.texts import text_writer
+from databackup.adapters.sqlalchemy.mysql.texts import text_column_writer, text_writer
 from databackup.adapters.sqlalchemy.mysql.times import (
     date_form,
     datetime_form,
@@ -41,6 +41,7 @@ from databackup.schema import KindError, composite, kinds
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
+    from databackup.adapters._binding import Whole
     from databackup.adapters.sqlalchemy.catalogue import Column
     from databackup.schema import Field, Kind
 
@@ -74,7 +75,9 @@ def _form(field: Field, column: Column) -> Form | None:
     if isinstance(kind, composite.Json | composite.List | composite.Dict | composite.Nested):
         return json_form_of(field, column) if type_ in (*TEXTS, "json") else None
     if isinstance(kind, kinds.Str | composite.Native):
-        return Form(None, text_writer(column)) if type_ in _WITH_TEXT else None
+        if type_ not in _WITH_TEXT:
+            return None
+        return Form(None, text_writer(column), write_all=text_column_writer(column))
     found = _of_own_type(kind, column)
     if found is None and type_ in TEXTS and not isinstance(kind, _NEVER_TEXT):
         return _as_text(kind, column)
@@ -106,7 +109,17 @@ def _without_null(form: Form) -> Form:
     def keep_null(stored: Any) -> Any:
         return None if stored is None else read(stored) if read else stored
 
-    return attrs.evolve(form, read=form.read and keep_null, write=refuse_null, nulls=True)
+    return attrs.evolve(
+        form,
+        read=form.read and keep_null,
+        write=refuse_null,
+        nulls=True,
+        write_all=form.write_all and _without_nulls(form.write_all),
+    )
+
+
+def _without_nulls(column: Whole) -> Whole:
+    return lambda values: None if None in values else column(values)
 
 
 def _number(kind: Kind, column: Column) -> Form | None:
@@ -144,7 +157,26 @@ def _enum(kind: composite.Enum, column: Column) -> Form | None:
         if details(column).type not in (*TEXTS, "enum"):
             return None
         write = text_writer(column)
-    return Form(None, lambda value: write(kind.encode(value)) if write else value)
+
+    def write_one(value: Any) -> Any:
+        return write(kind.encode(value)) if write else value
+
+    return Form(None, write_one, write_all=with_nulls(_each_once(write_one)))
+
+
+def _each_once(write: Convert) -> Whole:
+    """A function that converts each text once, however often it is there."""
+
+    def write_all(values: list[Any]) -> list[Any] | None:
+        if set(map(type, values)) != {str}:
+            return None
+        try:
+            written = {value: write(value) for value in set(values)}
+        except KindError:
+            return None
+        return [written[value] for value in values]
+
+    return write_all
 
 
 # -- text and bytes ------------------------------------------------------------------------------
@@ -201,7 +233,15 @@ def _bytes(column: Column) -> Form:
             raise KindError(f"at most {length} bytes", f"{len(value)} bytes")
         return value
 
-    return Form(None, write)
+    def write_all(values: list[Any]) -> list[Any] | None:
+        if set(map(type, values)) != {bytes}:
+            return None
+        lengths = set(map(len, values))
+        if fixed and lengths != {length}:
+            return None
+        return values if length is None or max(lengths) <= length else None
+
+    return Form(None, write, write_all=with_nulls(write_all))
 
 
 def _uuid(kind: kinds.UUID, column: Column) -> Form | None:

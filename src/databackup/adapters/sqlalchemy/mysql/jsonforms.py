@@ -8,10 +8,20 @@ from __future__ import annotations
 import decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from databackup.adapters._binding import Convert, Form
-from databackup.adapters._sql import SqlValue, json_reader, json_text, parsed_json, stored_json
+import attrs
+
+from databackup.adapters._binding import Convert, Form, Whole, with_nulls
+from databackup.adapters._sql import (
+    SqlValue,
+    json_reader,
+    json_text,
+    parsed_json,
+    read_json,
+    stored_json,
+    write_json,
+)
 from databackup.adapters.sqlalchemy.mysql.columns import details
-from databackup.adapters.sqlalchemy.mysql.texts import text_writer
+from databackup.adapters.sqlalchemy.mysql.texts import text_column_writer, text_writer
 from databackup.schema import JSON_NULL, KindError, composite
 from databackup.schema.jsonvalues import is_plain
 from databackup.schema.kind import shown
@@ -28,7 +38,10 @@ def json_form_of(field: Field, column: Column) -> Form:
     kind = field.value_kind
     check = _writer(column)
     if isinstance(kind, composite.Json):
-        return _json(kind, check, nullable=field.nullable)
+        form = _json(kind, check, nullable=field.nullable)
+        wholes = (read_json, _column_writer(column))
+        read_all, write_all = map(with_nulls, wholes) if field.nullable else wholes
+        return attrs.evolve(form, read_all=read_all, write_all=write_all)
     return Form(json_reader(kind), lambda value: check(stored_json(kind.encode(value))))
 
 
@@ -41,6 +54,19 @@ def _writer(column: Column) -> Convert:
         if of_values:
             _require_doubles(value)
         return fits(json_text(value))
+
+    return write
+
+
+def _column_writer(column: Column) -> Whole:
+    """As `_writer`, for the values of a column at once."""
+    fits = text_column_writer(column)
+    if fits is None or details(column).type == "json":
+        return lambda _values: None
+
+    def write(values: list[Any]) -> list[Any] | None:
+        texts = write_json(values)
+        return texts and fits(texts)
 
     return write
 

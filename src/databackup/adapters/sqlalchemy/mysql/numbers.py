@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import decimal
 import math
+import re
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
-from databackup.adapters._binding import Form
+from databackup.adapters._binding import Form, with_nulls
 from databackup.adapters.sqlalchemy.mysql.columns import details, integer_range
 from databackup.schema import KindError
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from databackup.adapters._binding import Whole
     from databackup.adapters.sqlalchemy.catalogue import Column
 
 _YEARS: Final = (1901, 2155)
@@ -31,7 +35,10 @@ def bool_form() -> Form:
             raise KindError("true or false", shown(value))
         return int(value)
 
-    return Form(read, write)
+    def write_all(values: list[Any]) -> list[Any] | None:
+        return list(map(int, values)) if set(map(type, values)) == {bool} else None
+
+    return Form(read, write, write_all=with_nulls(write_all))
 
 
 def int_form(column: Column) -> Form:
@@ -46,7 +53,13 @@ def int_form(column: Column) -> Form:
             raise KindError(f"an integer from {least} to {largest}", shown(value))
         return value
 
-    return Form(_int if details(column).type == "decimal" else None, write)
+    def write_all(values: list[Any]) -> list[Any] | None:
+        if set(map(type, values)) != {int}:
+            return None
+        return values if least <= min(values) and max(values) <= largest else None
+
+    read = _int if details(column).type == "decimal" else None
+    return Form(read, write, write_all=with_nulls(write_all))
 
 
 def _int(stored: Any) -> Any:
@@ -74,7 +87,22 @@ def float_form(column: Column) -> Form:
             raise KindError(f"a number of {scale} decimal places", shown(value))
         return number
 
-    return Form(None, write)
+    if is_single or scale is not None:
+        return Form(None, write)
+    return Form(None, write, write_all=with_nulls(_doubles(unsigned=unsigned)))
+
+
+def _doubles(*, unsigned: bool) -> Whole:
+    """A function that passes on finite doubles, none of which is −0.0."""
+
+    def write_all(values: list[Any]) -> list[Any] | None:
+        if set(map(type, values)) != {float} or not all(map(math.isfinite, values)):
+            return None
+        if unsigned and min(values) < 0.0:
+            return None
+        return None if 0.0 in values and "-0.0" in map(repr, values) else values
+
+    return write_all
 
 
 def _is_single(number: float) -> bool:
@@ -101,4 +129,25 @@ def decimal_form(column: Column) -> Form:
             raise KindError(f"a decimal number in steps of {step}", shown(value))
         return value
 
-    return Form(None, write)
+    are_held = held_decimals(column)
+
+    def write_all(values: list[Any]) -> list[Any] | None:
+        if set(map(type, values)) != {decimal.Decimal}:
+            return None
+        return values if are_held("\n".join(map(str, values))) else None
+
+    return Form(None, write, write_all=with_nulls(write_all))
+
+
+def _whole(digits: int) -> str:
+    return f"(?:0|[1-9][0-9]{{0,{digits - 1}}}+)" if digits else "0"
+
+
+def held_decimals(column: Column) -> Callable[[str], bool]:
+    """Whether a column holds all of the decimals on some lines, in plain notation, as they are."""
+    known = details(column)
+    precision, scale = known.precision or _DIGITS, known.scale or 0
+    fraction = rf"(?:\.[0-9]{{1,{scale}}}+)?" if scale else ""
+    number = f"{'' if known.unsigned else '-?'}{_whole(precision - scale)}{fraction}"
+    lines = re.compile(rf"{number}(?:\n{number})*+")
+    return lambda text: lines.fullmatch(text) is not None

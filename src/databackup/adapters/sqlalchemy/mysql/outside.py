@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from databackup.adapters.sqlalchemy.mysql.catalogue import quoted
-from databackup.adapters.sqlalchemy.mysql.statements import exact_column
+from databackup.adapters.sqlalchemy.mysql.statements import by_primary_key, exact_column
 from databackup.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from databackup.adapters.sqlalchemy.catalogue import Catalogue, ForeignKey
     from databackup.adapters.sqlalchemy.plan import Plan
@@ -41,7 +41,19 @@ class ForeignKeys:
         self._query = query
         self._catalogue = catalogue
         self._covered = {plan.info.name for plan in plans.values()}
+        self._holding: set[tuple[str, str, frozenset[tuple[str, str]]]] = set()
         self._before = {(found.key, found.values) for found in self._dangling()}
+
+    def note_holding(
+        self, own: Plan, columns: Sequence[str], target: Plan, to: Sequence[str]
+    ) -> None:
+        """Remember that no value of these columns dangles, not even to the byte."""
+        pairs = frozenset(zip(columns, to, strict=True))
+        self._holding.add((own.info.name, target.info.name, pairs))
+
+    def note_write(self) -> None:
+        """Forget what was seen to hold."""
+        self._holding.clear()
 
     def settle(self, execute: Execute, *, allow_cascade: bool) -> None:
         """Carry off what newly dangles outside the schema where that is allowed.
@@ -62,6 +74,9 @@ class ForeignKeys:
 
     def _dangling(self) -> Iterator[_Dangling]:
         for key in self._catalogue.foreign_keys:
+            pairs = frozenset(zip(key.columns, key.to, strict=True))
+            if (key.table, key.parent, pairs) in self._holding:
+                continue
             for *values, rows in self._query(self._sql(key), ()):
                 yield _Dangling(key, tuple(values), int(rows))
 
@@ -74,8 +89,10 @@ class ForeignKeys:
             for name, to in zip(key.columns, key.to, strict=True)
         )
         values = ", ".join(self._exact(key, name) for name in key.columns)
+        info = self._catalogue.tables.get(key.table)
+        index = by_primary_key(info) if info else ""
         return (
-            f"SELECT {values}, count(*) FROM {child} AS t WHERE {given} AND NOT EXISTS "
+            f"SELECT {values}, count(*) FROM {child} AS t{index} WHERE {given} AND NOT EXISTS "
             f"(SELECT 1 FROM {parent} AS p WHERE {matches}) GROUP BY {values}"
         )
 

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from databackup.adapters.sqlalchemy.mysql import settings
 from databackup.adapters.sqlalchemy.mysql.catalogue import quoted
 from databackup.adapters.sqlalchemy.mysql.errors import column_in, index_in
+from databackup.adapters.sqlalchemy.mysql.inserting import Inserts, in_packets, size_of_head
+from databackup.adapters.sqlalchemy.mysql.joined import JoinedColumns, joined_columns
+from databackup.adapters.sqlalchemy.mysql.literals import literals
 from databackup.adapters.sqlalchemy.mysql.outside import ForeignKeys
-from databackup.adapters.sqlalchemy.mysql.statements import Statements
+from databackup.adapters.sqlalchemy.mysql.pages import Ahead, Pages
+from databackup.adapters.sqlalchemy.mysql.statements import Statements, by_primary_key
+from databackup.adapters.sqlalchemy.mysql.worker import Worker
 from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
 from databackup.errors import RecordsRefused, StoreError, StoreFailed, StoreLocked
+from databackup.repository import BATCH_SIZE
 from databackup.spill import RowQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 
     from databackup.adapters.sqlalchemy.catalogue import Column
     from databackup.adapters.sqlalchemy.plan import Plan
     from databackup.repository import Key, Row
     from databackup.schema import Collection, Reference
+    from databackup.schema.columns import Forms
+
+    _Batch = TypeVar("_Batch", bound=Sized)
 
 _KEYS_AT_ONCE: Final = 200
 _LARGEST_COUNTER: Final = 2**63 - 1
 _BYTES_OF_A_CHARACTER: Final = 4
 _BYTES_OF_OTHERS: Final = 70  # of a number or a date with its comma; decimals have 65 digits
-_STATEMENT: Final = 1024 * 1024  # bytes, roughly; longer ones are no faster
+_JOINED: Final = 4 * 1024 * 1024  # characters of a joined page, at most
 
 
 class MySQLSnapshot(SQLSnapshot):
@@ -42,6 +52,23 @@ class MySQLSnapshot(SQLSnapshot):
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope)
         self._statements = {name: Statements(plan) for name, plan in scope.plans.items()}
+        self._worker = Worker()
+        self._writes = 0
+
+    def close(self) -> None:
+        super().close()
+        self._worker.close()
+
+    def _require_open(self) -> None:
+        """Nothing is asked of the connection while a thread waits for an answer on it."""
+        super()._require_open()
+        self._worker.wait()
+
+    @functools.cached_property
+    def _packet(self) -> int:
+        """The bytes of the longest statement that the server takes, and of a row that it gives."""
+        ((packet,),) = self._query("SELECT @@max_allowed_packet", doing="the server cannot be used")
+        return int(packet)
 
     def get(self, collection: Collection, keys: Iterable[Key]) -> list[Row]:
         plan = self._plan(collection)
@@ -74,41 +101,54 @@ class MySQLSnapshot(SQLSnapshot):
         )
         return None if number is None else int(number)
 
+    def forms(
+        self, collection: Collection, *, batch_size: int = BATCH_SIZE
+    ) -> Iterator[Forms | list[Row]]:
+        plan = self._plan(collection)
+        if self._statements[collection.name].position:
+            yield from self._complete(plan, self._pages(plan).forms(batch_size))
+        else:
+            yield from self.rows(collection, batch_size=batch_size)
+
     def _stored(self, plan: Plan, size: int) -> Iterator[list[Row]]:
-        statements = self._statements[plan.collection.name]
-        read = self._pages if statements.position else self._spooled
+        if self._statements[plan.collection.name].position:
+            yield from self._complete(plan, self._pages(plan).rows(size))
+        else:
+            yield from self._complete(plan, self._spooled(plan, size))
+
+    def _complete(self, plan: Plan, batches: Iterator[_Batch]) -> Iterator[_Batch]:
+        """The batches; raises `StoreFailed` where they have not all the records."""
         seen = 0
-        for rows in read(plan, statements, size):
-            seen += len(rows)
-            yield rows
+        for batch in batches:
+            seen += len(batch)
+            yield batch
         if self.counts_rows and seen != (count := self.count(plan.collection)):
             raise StoreFailed(f"{plan.collection}: {seen:,} records were read of {count:,}")
+
+    def _pages(self, plan: Plan) -> Pages:
+        statements = self._statements[plan.collection.name]
+        return Pages(
+            plan,
+            statements,
+            self._query,
+            joined=self._joined_columns(plan) if statements.is_primary else None,
+            ordered=statements.is_ordered,
+            ahead=Ahead(self._worker, lambda: self._writes),
+        )
+
+    def _joined_columns(self, plan: Plan) -> JoinedColumns | None:
+        if not self._connection.dialect.is_mariadb:  # type: ignore[attr-defined]
+            return None
+        limit = min(_JOINED, self._packet // 8) // len(plan.columns)
+        return joined_columns(plan.collection, plan.columns, limit)
 
     def _stored_at(self, plan: Plan, key: Row) -> list[Row]:
         statements = self._statements[plan.collection.name]
         values = statements.key_values([key])
         return self._query(statements.get(1), values, doing=f"{plan.collection} cannot be read")
 
-    def _pages(self, plan: Plan, statements: Statements, size: int) -> Iterator[list[Row]]:
-        width, place = len(plan.columns), None
-        first, next_one = statements.page(size, after=False), statements.page(size, after=True)
-        doing = f"{plan.collection} cannot be read"
-        while True:
-            if place is None:
-                rows = self._query(first, doing=doing)
-            else:
-                rows = self._query(next_one, statements.place_values(place), doing=doing)
-            if not rows:
-                return
-            last = statements.place_of(rows[-1])
-            if last == place:
-                raise StoreFailed(f"{plan.collection} cannot be read: its index has no order")
-            place = last
-            yield rows if len(rows[0]) == width else [row[:width] for row in rows]
-            if len(rows) < size:
-                return
-
-    def _spooled(self, plan: Plan, statements: Statements, size: int) -> Iterator[list[Row]]:
+    def _spooled(self, plan: Plan, size: int) -> Iterator[list[Row]]:
+        statements = self._statements[plan.collection.name]
         self._require_open()
         with RowQueue() as queue:
             with self._errors(f"{plan.collection} cannot be read"):
@@ -131,8 +171,6 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope)
         self._failure: StoreError | None = None
-        ((packet,),) = self._query("SELECT @@max_allowed_packet", doing="no transaction can begin")
-        self._packet = int(packet)
         self._foreign_keys = ForeignKeys(self._read, scope.catalogue, scope.plans)
 
     # -- failing -------------------------------------------------------------------------------
@@ -153,11 +191,14 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
             raise StoreFailed(f"the transaction has failed before: {self._failure.message}")
 
     def _undo(self, name: str) -> None:
+        self._worker.wait()
+        self._note_write()
         if self._failure is None:
-            with contextlib.suppress(
-                StoreError
-            ):  # it is noted, and what was raised first says more
+            with contextlib.suppress(StoreError):  # it is noted; what was raised first says more
                 super()._undo(name)
+
+    def _release(self, name: str) -> None:
+        """Nothing: the next savepoint of this name takes its place."""
 
     # -- records -------------------------------------------------------------------------------
 
@@ -165,42 +206,57 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
         columns = plan.info.details.indexes.get(index_in(error.message), ())
         return next(filter(None, map(plan.field_of, columns)), None)
 
+    def count(self, collection: Collection) -> int:
+        plan = self._plan(collection)
+        sql = f"SELECT count(*) FROM {plan.sql}{by_primary_key(plan.info)}"
+        ((count,),) = self._query(sql, doing=f"{collection} cannot be read")
+        return int(count)
+
     def clear(self, collection: Collection) -> None:
         plan = self._plan(collection)
         with self._writing(plan):
             self._write(f"DELETE FROM {plan.sql}")
 
     def _insert(self, plan: Plan, rows: list[Row]) -> None:
+        if not rows:
+            return
+        written = literals(rows)
+        for row, literal in zip(rows, written, strict=True):
+            if len(literal) * _BYTES_OF_A_CHARACTER > self._packet // 2:
+                self._require_packet(plan.columns, row)
+        self._insert_literals(plan, written)
+
+    @contextlib.contextmanager
+    def bulk(
+        self,
+        collection: Collection,
+        count: int,  # noqa: ARG002 - an insert is the same for few and for many
+    ) -> Iterator[Callable[[Forms | list[Row]], None]]:
+        plan = self._plan(collection)
+        inserts = Inserts(plan, functools.partial(self._insert_literals, plan), self._worker)
+
+        def insert(batch: Forms | list[Row]) -> None:
+            with self._writing(plan):
+                inserts.add(batch)
+
+        with contextlib.closing(inserts):
+            yield insert
+            with self._writing(plan):
+                inserts.end()
+
+    def _insert_literals(self, plan: Plan, rows: list[str]) -> None:
         statements = self._statements[plan.collection.name]
-        for chunk in self._in_packets(plan, rows):
-            values = tuple(value for row in chunk for value in row)
-            done = self._write(statements.insert(len(chunk)), values, plan)
+        for chunk in in_packets(rows, plan.columns, self._packet):
+            done = self._write(statements.insert(chunk), None, plan)
             if done != len(chunk):
                 raise RecordsRefused(f"{len(chunk) - done} of {len(chunk)} were not inserted")
 
-    def _in_packets(self, plan: Plan, rows: list[Row]) -> Iterator[list[Row]]:
-        """Rows as many at once as a packet surely holds, in statements of no more than a MiB."""
-        size = 0
-        chunk: list[Row] = []
-        limit = min(self._packet // 2, _STATEMENT)
-        for row in rows:
-            bytes_ = sum(map(_bytes_at_most, row))
-            if bytes_ > self._packet // 2:
-                self._require_packet(plan.columns, row)
-            if chunk and size + bytes_ > limit:
-                yield chunk
-                size, chunk = 0, []
-            chunk.append(row)
-            size += bytes_
-        if chunk:
-            yield chunk
-
     def _require_packet(self, columns: Sequence[Column], row: Row) -> None:
         """Raise for a record that the server would answer by closing the connection."""
-        escape: Any = getattr(self._connection.connection.dbapi_connection, "escape", repr)
-        sizes = [len(escape(value).encode()) for value in row]
-        names = sum(len(column.name.encode()) + 10 for column in columns)
-        if 2 * names + sum(sizes) + 4096 > self._packet:
+        sizes = [
+            len(literal.encode()) for (literal,) in map(literals, ([(value,)] for value in row))
+        ]
+        if sum(sizes) + size_of_head(columns) > self._packet:
             largest = columns[sizes.index(max(sizes))].name
             raise RecordsRefused(
                 f"a record of {sum(sizes):,} bytes as SQL, and the server's max_allowed_packet is "
@@ -228,14 +284,26 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
             for chunk in _chunks(keys)
         )
 
-    def _write(self, sql: str, values: tuple[Any, ...] = (), plan: Plan | None = None) -> int:
-        """Run a statement that writes; how many rows it found. Any warning is a refusal."""
+    def _write(
+        self, sql: str, values: tuple[Any, ...] | None = (), plan: Plan | None = None
+    ) -> int:
+        """Run a statement that writes; how many rows it found. Any warning is a refusal.
+
+        Without values percent signs stand for themselves.
+        """
         self._require_open()
-        result = self._connection.exec_driver_sql(sql, values)
+        self._note_write()
+        options = {"no_parameters": True} if values is None else None
+        result = self._connection.exec_driver_sql(sql, values, execution_options=options)
         cursor: Any = result.context.cursor
         if getattr(cursor, "warning_count", 1):
             self._require_no_warning(plan)
         return result.rowcount
+
+    def _note_write(self) -> None:
+        """What was read, and what was seen of references, is true no more."""
+        self._writes += 1
+        self._foreign_keys.note_write()
 
     def _require_no_warning(self, plan: Plan | None) -> None:
         """Raise for a warning, except of columns that are generated: what they hold is no data."""
@@ -265,6 +333,10 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
         target = self._plans[reference.collection]
         sql = self._statements[collection.name].dangling(reference, target, limit)
         found = self._query(sql, doing=f"the references of {collection} cannot be checked")
+        if not found:
+            columns = [column.name for column in plan.columns_of(reference.fields)]
+            to = [c.name for c in target.columns_of(reference.to or target.collection.key)]
+            self._foreign_keys.note_holding(plan, columns, target, to)
         return plan.binder_of(reference.fields).load(found)
 
     def finish(self, counters: Mapping[str, int], *, allow_cascade: bool = False) -> None:

@@ -20,7 +20,7 @@ from databackup.schema import composite, kinds
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from databackup.adapters.sqlalchemy.catalogue import Column
+    from databackup.adapters.sqlalchemy.catalogue import Column, TableInfo
     from databackup.adapters.sqlalchemy.plan import Plan
     from databackup.repository import Row
     from databackup.schema import Collection, Kind, Reference
@@ -51,6 +51,18 @@ class Statements:
                 return tuple(found)
         return ()
 
+    @property
+    def is_primary(self) -> bool:
+        """Whether the position is the primary key's."""
+        names = tuple(column.name for column in self.position)
+        return bool(names) and names == self._plan.info.primary_key
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether rows in the order of the position are in that of their keys' values."""
+        key = dict(zip(self._plan.collection.key, self._key, strict=True))
+        return self.position == self._key and is_ordered(self._plan.collection, key)
+
     def page(self, size: int, *, after: bool) -> str:
         """So many rows in the order of the position, after a place or from the first one on.
 
@@ -65,6 +77,30 @@ class Statements:
             f"SELECT {selected} FROM {self._plan.sql} AS t{where} ORDER BY {ordered} LIMIT {size}"
         )
 
+    def place_ahead(self, count: int, *, after: bool) -> str:
+        """The place of the last of so many rows, if there are so many."""
+        names = [quoted(column.name) for column in self.position]
+        where = f" WHERE {self._after(names)}" if after else ""
+        ordered = ", ".join(f"t.{name}" for name in names)
+        selected = ", ".join(map(selected_column, self.position))
+        return (
+            f"SELECT {selected} FROM {self._plan.sql} AS t{where} "
+            f"ORDER BY {ordered} LIMIT 1 OFFSET {count - 1}"
+        )
+
+    def joined(self, selected: str, size: int, *, after: bool, up_to: bool) -> str:
+        """What is selected of the rows between two places, joined to texts of a size in bytes.
+
+        Rows are read in the order of the position, which is the primary key's.
+        """
+        names = [quoted(column.name) for column in self.position]
+        terms = [self._after(names)] * after + [self._up_to(names)] * up_to
+        where = f" WHERE {' AND '.join(terms)}" if terms else ""
+        return (
+            f"SET STATEMENT group_concat_max_len={size} FOR SELECT {selected} "
+            f"FROM {self._plan.sql} AS t{by_primary_key(self._plan.info)}{where}"
+        )
+
     def place_of(self, row: Row) -> Row:
         """The place of a row of a page."""
         return tuple(row[number] for number in self._place_numbers)
@@ -75,19 +111,29 @@ class Statements:
         return [(*self._columns, *more).index(column) for column in self.position]
 
     def _after(self, names: Sequence[str]) -> str:
-        """What only rows behind a place meet; the first term is for the index."""
+        """What only rows behind a place meet."""
+        return self._beside(names, ">", ">")
+
+    def _up_to(self, names: Sequence[str]) -> str:
+        """What only rows up to a place meet, the one there among them."""
+        return self._beside(names, "<", "<=")
+
+    def _beside(self, names: Sequence[str], beyond: str, at_last: str) -> str:
+        """What rows on one side of a place meet; the first term is for the index."""
         marks = [_place_mark(column) for column in self.position]
+        signs = [*[beyond] * (len(names) - 1), at_last]
         terms = [
             " AND ".join(
                 [f"t.{names[n]} = {marks[n]}" for n in range(last)]
-                + [f"t.{names[last]} > {marks[last]}"]
+                + [f"t.{names[last]} {signs[last]} {marks[last]}"]
             )
             for last in range(len(names))
         ]
-        return f"t.{names[0]} >= {marks[0]} AND ({' OR '.join(f'({term})' for term in terms)})"
+        first = f"t.{names[0]} {beyond}= {marks[0]}"
+        return f"{first} AND ({' OR '.join(f'({term})' for term in terms)})"
 
     def place_values(self, place: Sequence[Any]) -> tuple[Any, ...]:
-        """The values that `page` with `after` takes for the place of a row."""
+        """The values that a statement takes for a place it reads from, or up to."""
         values = [time_text(v) if type(v) is datetime.timedelta else v for v in place]
         parts = [values[: n + 1] for n in range(len(values))]
         return (values[0], *(value for part in parts for value in part))
@@ -132,11 +178,14 @@ class Statements:
 
     # -- writing -----------------------------------------------------------------------------------
 
-    def insert(self, count: int) -> str:
-        """Insert so many rows."""
+    def insert(self, rows: Sequence[str]) -> str:
+        """Insert rows that are literals: a statement without parameters."""
+        return f"{self._insert} VALUES {','.join(rows)}"
+
+    @functools.cached_property
+    def _insert(self) -> str:
         names = ", ".join(self._plan.quoted(self._columns))
-        row = f"({', '.join(['%s'] * len(self._columns))})"
-        return f"INSERT INTO {self._plan.sql} ({names}) VALUES {', '.join([row] * count)}"
+        return f"INSERT INTO {self._plan.sql} ({names})".replace("%%", "%")
 
     @functools.cached_property
     def update(self) -> str:
@@ -171,13 +220,27 @@ class Statements:
             if is_folded(a) or is_folded(b)
         ]
         given = " AND ".join(f"t.{quoted(column.name)} IS NOT NULL" for column in own)
-        # NOT EXISTS would be cached by MariaDB under the collation, where A finds the answer for a.
+        tables = f"{self._plan.sql} AS t{by_primary_key(self._plan.info)}"
+        if any(is_folded(column) for column in (*own, *to)):
+            # MariaDB caches NOT EXISTS under the collation, where A finds the answer for a.
+            tables += f" LEFT JOIN {target.sql} AS p ON {' AND '.join(matches)}"
+            nowhere = f"p.{quoted(to[0].name)} IS NULL"
+        else:
+            nowhere = f"NOT EXISTS (SELECT 1 FROM {target.sql} AS p WHERE {' AND '.join(matches)})"
         return (
-            f"SELECT {', '.join(map(selected_column, own))} FROM {self._plan.sql} AS t "
-            f"LEFT JOIN {target.sql} AS p ON {' AND '.join(matches)} "
-            f"WHERE {given} AND p.{quoted(to[0].name)} IS NULL "
+            f"SELECT {', '.join(map(selected_column, own))} FROM {tables} "
+            f"WHERE {given} AND {nowhere} "
             f"GROUP BY {', '.join(exact_column(column, 't') for column in own)} LIMIT {limit}"
         )
+
+
+def by_primary_key(info: TableInfo) -> str:
+    """What makes the server read a table by its primary key.
+
+    For a row that its own transaction has written it looks into the primary key anyway, row by
+    row, where it reads another index.
+    """
+    return " FORCE INDEX (PRIMARY)" if info.primary_key else ""
 
 
 def selected_column(column: Column) -> str:

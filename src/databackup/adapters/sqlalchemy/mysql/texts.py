@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, Final
 
+from databackup.adapters._binding import with_nulls
 from databackup.adapters.sqlalchemy.mysql.columns import details
 from databackup.schema import KindError
 from databackup.schema.kind import shown
@@ -13,6 +14,7 @@ from databackup.schema.kinds import encodable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from databackup.adapters._binding import Whole
     from databackup.adapters.sqlalchemy.catalogue import Column
 
 _BOUNDED: Final = ("char", "varchar")  # in characters, others in bytes
@@ -45,6 +47,36 @@ def text_writer(column: Column) -> Callable[[Any], str]:
         return value
 
     return write
+
+
+def text_column_writer(column: Column) -> Whole | None:
+    """As `text_writer`, for a column's values at once; None where each has to be looked at."""
+    known = details(column)
+    if known.type in ("enum", "set"):
+        return None
+    size = 1 if known.type in _BOUNDED else _BYTES_OF_A_CHARACTER
+    longest = None if known.length is None else known.length // size
+    strips_spaces, is_utf8mb3 = known.type == "char", known.charset in _UTF8MB3
+
+    def write(values: list[Any]) -> list[Any] | None:
+        if set(map(type, values)) != {str}:
+            return None
+        if longest is not None and max(map(len, values)) > longest:
+            return None
+        if strips_spaces and any(value.endswith(" ") for value in values):
+            return None
+        joined = "".join(values)
+        return values if joined.isascii() or _is_held(joined, is_utf8mb3=is_utf8mb3) else None
+
+    return with_nulls(write)
+
+
+def _is_held(text: str, *, is_utf8mb3: bool) -> bool:
+    try:
+        units = len(text.encode("utf-16-le")) // 2
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    return not is_utf8mb3 or units == len(text)
 
 
 def _require_bytes(value: str, length: int, charset: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from databackup.adapters._binding import Form
+from databackup.adapters._binding import Form, of_types, with_nulls
 from databackup.adapters.sqlalchemy.mysql.columns import details
 from databackup.schema import KindError
 from databackup.schema.kind import shown
@@ -13,6 +13,7 @@ from databackup.schema.kind import shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from databackup.adapters._binding import Whole
     from databackup.adapters.sqlalchemy.catalogue import Column
     from databackup.schema import Kind
 
@@ -37,6 +38,12 @@ def _require_fraction(column: Column) -> Callable[[int, Any], None]:
     return require
 
 
+def _drops(column: Column) -> Callable[[list[Any]], bool]:
+    """A function that tells whether a column drops microseconds of any of these values."""
+    step = 10 ** (_FRACTION - details(column).fraction)
+    return lambda values: step > 1 and any(value.microsecond % step for value in values)
+
+
 def date_form(kind: Kind) -> Form:
     """Of dates; a zero date is read as its text."""
 
@@ -45,7 +52,7 @@ def date_form(kind: Kind) -> Form:
             raise kind.refused(value)
         return value
 
-    return Form(None, write)
+    return Form(None, write, write_all=with_nulls(of_types(datetime.date)))
 
 
 def datetime_form(kind: Kind, column: Column) -> Form:
@@ -69,7 +76,39 @@ def datetime_form(kind: Kind, column: Column) -> Form:
             return stored
         return stored.replace(tzinfo=datetime.UTC)
 
-    return Form(read if aware else None, write)
+    if aware:
+        return Form(read, write, read_all=with_nulls(_in_utc), write_all=_writer_of_utc(column))
+    drops = _drops(column)
+
+    def write_all(values: list[Any]) -> list[Any] | None:
+        are_naive = _are_all_in(values, None)
+        return values if are_naive and not drops(values) else None
+
+    return Form(None, write, write_all=with_nulls(write_all))
+
+
+def _are_all_in(values: list[Any], zone: datetime.timezone | None) -> bool:
+    are_moments = set(map(type, values)) == {datetime.datetime}
+    return are_moments and {value.tzinfo for value in values} == {zone}
+
+
+def _in_utc(stored: list[Any]) -> list[Any] | None:
+    if _are_all_in(stored, datetime.UTC):  # as joined pages have them
+        return stored
+    if not _are_all_in(stored, None):
+        return None
+    return [value.replace(tzinfo=datetime.UTC) for value in stored]
+
+
+def _writer_of_utc(column: Column) -> Whole:
+    drops = _drops(column)
+
+    def write_all(values: list[Any]) -> list[Any] | None:
+        if not _are_all_in(values, datetime.UTC) or drops(values):
+            return None
+        return [value.replace(tzinfo=None) for value in values]
+
+    return with_nulls(write_all)
 
 
 def time_form(kind: Kind, column: Column) -> Form:
@@ -87,7 +126,17 @@ def time_form(kind: Kind, column: Column) -> Form:
             return (_MIDNIGHT + stored).time()
         return stored
 
-    return Form(read, write)
+    drops = _drops(column)
+
+    def write_all(values: list[Any]) -> list[Any] | None:
+        are_times = set(map(type, values)) == {datetime.time}
+        return (
+            values
+            if are_times and not any(v.tzinfo for v in values) and not drops(values)
+            else None
+        )
+
+    return Form(read, write, write_all=with_nulls(write_all))
 
 
 def timedelta_form(kind: Kind, column: Column) -> Form:
