@@ -13,8 +13,9 @@ import pytest
 
 from databackup.archive import files
 from databackup.archive.reader import open_archive
+from databackup.archive.records import RecordCodec
 from databackup.errors import DatabackupError, FileError
-from tests.archive.support import packed, shop, tiny
+from tests.archive.support import SALES, SHOP, archive_of, packed, shop, tiny
 
 # -- a source ----------------------------------------------------------------------------------
 
@@ -152,3 +153,17 @@ def test_devices_as_sources() -> None:
         seal_of("/dev/zero")
     with pytest.raises(DatabackupError, match="empty"):
         seal_of(os.devnull)
+
+
+@pytest.mark.parametrize("packing", [None, "gzip", "zstd"])
+def test_two_readers_of_one_archive(packing: Any) -> None:
+    """One goes on where it was, whatever another has read meanwhile."""
+    buyers = [(f"{number:06}" + os.urandom(40).hex(), number) for number in range(4000)]
+    source = packed(archive_of(SHOP, SALES | {"buyers": buyers}), packing)
+    found = []
+    with open_archive(io.BytesIO(source)) as archive:
+        for name, read in archive.collections():
+            for batch in read(RecordCodec(SHOP[name])):
+                assert 3 == len(list(archive.collections()))
+                found += [row[0] for row in batch.rows]
+    assert {name for name, _ in buyers} <= set(found)

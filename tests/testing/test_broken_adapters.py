@@ -9,6 +9,7 @@ from databackup.schema import Schema
 from databackup.testing import PROMISES, check_adapter
 from tests.testing import (
     broken_capabilities,
+    broken_forms,
     broken_reading,
     broken_references,
     broken_transactions,
@@ -19,6 +20,7 @@ from tests.testing.broken import Broken
 
 MODULES = (
     broken_capabilities,
+    broken_forms,
     broken_reading,
     broken_writing,
     broken_values,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Final, Protocol
 
 import attrs
 
@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from databackup.archive.format import CollectionEnd, Header
+
+
+# By weight: the bytes that are worked on at once, a little more than an equal part of a chunk.
+_BLOCKS: Final = {1: compression.CHUNK, 2: compression.CHUNK * 9 // 16}
 
 
 class ReadRecords(Protocol):
@@ -115,7 +119,7 @@ class Archive:
         digest = Digest(name) if digests else None
         count = 0
         with self._noticing_a_swap(scanner):
-            for block in scanner.blocks(compression.CHUNK // codec.codec.weight):
+            for block in scanner.blocks(_BLOCKS[codec.codec.weight]):
                 first = count + 1
                 self._require_within_limits(block, name, first, scanner)
                 batch = codec.batch(block, first)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from databackup.testing.promises import (
     capabilities,
+    forms,
     reading,
     references,
     savepoints,
@@ -25,5 +26,6 @@ WRITABLE: "tuple[Promise, ...]" = (
     *savepoints.PROMISES,
     *transactions.PROMISES,
     *references.PROMISES,
+    *forms.PROMISES,
 )
 """What an adapter is held to that can commit a transaction."""
