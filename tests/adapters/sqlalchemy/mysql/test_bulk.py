@@ -138,7 +138,7 @@ def _written(batches: list[Forms | list[Row]], collection: Collection) -> list[b
     found = []
     for batch in batches:
         lines, canonical = codec.lines(batch)
-        found += [*lines.split(b"\n"), *canonical, *codec.canonical(batch)]
+        found += [*lines.split(b"\n")[:-1], *canonical, *codec.canonical(batch)]
     return found
 
 
@@ -263,10 +263,12 @@ LITERALS = (
     st.lists(_TEXT, min_size=1)
     | st.lists(st.binary(), min_size=1)
     | st.lists(st.integers(-(2**63), 2**64 - 1), min_size=1)
-    | st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1)
+    | st.lists(st.floats(allow_nan=False, allow_infinity=False).filter(
+        lambda value: repr(value) != "-0.0"), min_size=1)  # which no form lets through
     | st.lists(st.datetimes(), min_size=1)
     | st.lists(st.dates(), min_size=1)
-)
+    | st.lists(st.none() | st.dates() | _TEXT, min_size=1)
+)  # fmt: skip
 
 
 def test_literals_are_their_values(engine: sqlalchemy.Engine) -> None:

@@ -105,8 +105,8 @@ def test_a_connection_that_loses_text_is_refused(engine: sqlalchemy.Engine) -> N
         ("TINYINT", int, 300, "Out of range"),
         ("DECIMAL(3,1)", Decimal, Decimal(1000), "Out of range"),
         ("ENUM('a', 'b')", str, "c", "Data truncated"),
-        ("DATE", str, "2026-02-31", "Incorrect date"),
-        ("DATE", str, "0000-00-00", "Incorrect date"),
+        ("DATE", str, "2026-13-31", "Incorrect date"),
+        ("DATE", str, "yesterday", "Incorrect date"),
         ("INT", str, "7 apples", "Data truncated"),
     ],
 )

@@ -336,7 +336,11 @@ def test_one_copy_takes_all_batches(repository: SQLAlchemyRepository, engine: En
     def progress(step: Any) -> None:
         if step.stage == "writing":
             said.extend(
-                query(engine, "SELECT query_start FROM pg_stat_activity WHERE query LIKE 'COPY%%'")
+                query(
+                    engine,
+                    "SELECT query_start FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND query LIKE 'COPY%%'",
+                )
             )
 
     import_all(repository, archived(items(4 * MANY)), progress=progress)

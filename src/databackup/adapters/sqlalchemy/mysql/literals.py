@@ -32,12 +32,12 @@ def rows_of(columns: Sequence[Sequence[str]]) -> list[str]:
 
 
 def column_literals(values: Sequence[Any]) -> Sequence[str]:
-    """The literals of a column's values, which have one type but for NULL."""
+    """The literals of a column's values, nearly all of one type."""
     types = set(map(type, values))
     if len(types) == 1:
         return _WRITERS[types.pop()](values)
-    rest = iter(column_literals([value for value in values if value is not None]))
-    return [_NULL if value is None else next(rest) for value in values]
+    written = {t: iter(_WRITERS[t]([value for value in values if type(value) is t])) for t in types}
+    return [next(written[type(value)]) for value in values]
 
 
 def _texts(values: Sequence[str]) -> list[str]:
