@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import msgspec
@@ -16,13 +16,22 @@ from databackup.schema.columns import Forms
 from databackup.schema.compiled import Codec, json_pointer
 from databackup.schema.jsonplace import Place, place_of_flaw
 from databackup.schema.jsonshort import is_refused
-from databackup.schema.jsontext import JsonTextError, has_many_exponents
+from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import KindError
+from databackup.schema.writtenout import (
+    digits_of_decimals,
+    has_many_exponents,
+    length_written_out,
+    may_be_held,
+    parts_held,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from databackup.schema import Collection
+
+_Rows = TypeVar("_Rows", Forms, list[Row], Forms | list[Row])
 
 
 @attrs.frozen(slots=False)
@@ -102,6 +111,25 @@ class RecordCodec:
             return text.dump_sorted(self.codec.canonical(rows, plain=plain))
         except (KindError, UnicodeEncodeError) as error:
             raise self._refused(rows, 1) from error
+
+    def parts_held(self, rows: _Rows) -> Iterable[_Rows]:
+        """Rows, as many at a time as there can be canonical forms of in memory.
+
+        Forms have all of their digits already.
+        """
+        decimals = self.codec.decimals
+        if not decimals or isinstance(rows, Forms):
+            return (rows,)
+        lengths = [sum([digits_of_decimals(row[at]) for at in decimals]) for row in rows]
+        return parts_held(rows, lengths)
+
+    def may_be_held(self, lines: bytes) -> bool:
+        """Whether the canonical forms of lines can be held all at once."""
+        return not self.codec.decimals or may_be_held(lines)
+
+    def lines_held(self, lines: Sequence[bytes]) -> Iterator[list[bytes]]:
+        """Lines without commas, as many at a time as there can be canonical forms of in memory."""
+        return parts_held(lines, [length_written_out(line, decimals=True) for line in lines])
 
     def _records(self, columns: Sequence[Sequence[Any]]) -> list[Any]:
         return list(map(self.codec.make, *columns))

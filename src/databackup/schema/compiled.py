@@ -15,7 +15,7 @@ import msgspec
 
 from databackup.errors import Problem
 from databackup.schema.columns import Columns
-from databackup.schema.composite import Json
+from databackup.schema.composite import Json, has_decimals
 from databackup.schema.functions import PATIENCE, Functions
 from databackup.schema.jsonvalues import is_plain
 from databackup.schema.kind import Kind, KindError
@@ -58,6 +58,12 @@ class Codec:
     def _json(self) -> list[int]:
         fields = enumerate(self._collection.fields)
         return [position for position, field in fields if isinstance(field.value_kind, Json)]
+
+    @functools.cached_property
+    def decimals(self) -> tuple[int, ...]:
+        """The positions of the fields whose values may have decimals in them."""
+        fields = enumerate(self._collection.fields)
+        return tuple(position for position, field in fields if has_decimals(field.value_kind))
 
     @functools.cached_property
     def record_type(self) -> type[Any] | None:

@@ -68,20 +68,20 @@ def shortened(whole: bytes) -> Shortened:
     if len(whole) <= LONG:
         return Shortened(whole.decode(), whole, [], [])
     _require_utf8(whole)
-    kept: list[bytes] = []
+    kept = bytearray()
+    view = memoryview(whole)
     places: list[int] = []
     sizes: list[int] = []
-    end = length = 0
+    end = 0
     for start, stop in _cuts(whole):
-        kept.append(whole[end:start])
-        length += start - end
+        kept += view[end:start]
         end = stop
-        places.append(length)
-        sizes.append(end - length)
+        places.append(len(kept))
+        sizes.append(end - len(kept))
     if not places:
         return Shortened(whole.decode(), whole, [], [])
-    kept.append(whole[end:])
-    return Shortened(b"".join(kept).decode(), whole, places, sizes)
+    kept += view[end:]
+    return Shortened(kept.decode(), whole, places, sizes)
 
 
 def _cuts(whole: bytes) -> itertools.chain[tuple[int, int]]:

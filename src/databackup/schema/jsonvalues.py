@@ -64,7 +64,7 @@ def number(text: str) -> int | float | decimal.Decimal:
     """A JSON number's text as a Python number of the same value. Raises `KindError`."""
     if len(text) > MAX_NUMBER_LENGTH:
         raise _too_long(f"{len(text)} characters")
-    if not any(mark in text for mark in ".eE"):
+    if "." not in text and "e" not in text and "E" not in text:
         return -0.0 if text == "-0" else int(text)
     if len(text) > _FLOAT_LENGTH and _LONG_FRACTION.fullmatch(text):
         return decimal.Decimal(text)
