@@ -128,6 +128,12 @@ def parse_bytes(whole: bytes) -> Any:
         raise
 
 
+def as_parsed(whole: bytes) -> Shortened:
+    """A text as `parse_bytes` has parsed it: positions of its syntax errors are those in here."""
+    short = _much_shorter(whole) if len(whole) > LONG else None
+    return short or Shortened(whole.decode(), whole, [], [])
+
+
 def _much_shorter(whole: bytes) -> Shortened | None:
     short = shortened(whole)
     return short if 2 * len(short.text) < len(whole) else None
