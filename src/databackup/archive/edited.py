@@ -248,13 +248,14 @@ def _batches_of_lines(
     for lines in blocks:
         block = b",\n".join(lines)
         may_be_held = codec.may_be_held(block)
-        batch = codec.batch(block, number) if may_be_held else None
+        are_within = not codec.codec.decimals or not limits.may_be_exceeded(block, decimals=True)
+        batch = codec.batch(block, number) if may_be_held and are_within else None
         if batch is not None:
             yield batch
             number += len(lines)
             continue
         records = records_of(lines)[0] if any(map(may_hold_several, lines)) else lines
-        if may_be_held and records == lines:
+        if may_be_held and are_within and records == lines:
             yield _batch_of_texts(records, number, codec)
             number += len(records)
             continue
@@ -362,9 +363,11 @@ def _values_held(
     if not codec.codec.decimals:
         return (records,)
     texts = list(map(text.dump, records))
-    if codec.may_be_held(b"\n".join(texts)):
+    joined = b"\n".join(texts)
+    if limits.may_be_exceeded(joined, decimals=True):
+        _require_decimals_within_limits(texts, first, limits, codec)
+    if codec.may_be_held(joined):
         return (records,)
-    _require_decimals_within_limits(texts, first, limits, codec)
     return parts_held(records, [length_written_out(t, decimals=True) for t in texts])
 
 
