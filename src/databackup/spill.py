@@ -100,9 +100,13 @@ class RowQueue:
 
     The file has no name and nobody else reads or writes it, so rows are pickled as they are.
     Batches may be put while others are read. Raises `FileError` where the file cannot be written.
+
+    `trees` says that no value is part of itself: then nothing has to be noted of each, which takes
+    more memory than a million short texts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, trees: bool = False) -> None:
+        self._trees = trees
         self._file = tempfile.SpooledTemporaryFile(max_size=_MEMORY)  # noqa: SIM115 - see close()
         self._starts: list[int] = []
         self.count = 0
@@ -123,7 +127,9 @@ class RowQueue:
             return
         try:
             start = self._file.seek(0, 2)
-            pickle.dump(rows, self._file, pickle.HIGHEST_PROTOCOL)
+            pickler = pickle.Pickler(self._file, pickle.HIGHEST_PROTOCOL)
+            pickler.fast = self._trees
+            pickler.dump(rows)
             self._file.flush()
         except OSError as error:
             raise _unusable(error) from error

@@ -1,14 +1,19 @@
-"""Hostile archives that stay below the limits of size; as a program, reads one in three ways.
+"""Hostile archives that stay below the limits of size; as a program, reads them in three ways.
 
-`python -m tests.archive.heavy PATH` prints a JSON object: by operation the error's code, limit and
-message and the CPU seconds, and how much its most memory has grown, in MiB.
+`python -m tests.archive.heavy` takes paths from its input, a line each, and prints a JSON object
+for each: by operation the error's code, limit and message and the CPU seconds, and how much the
+most memory has grown, in MiB. Each has a process of its own, forked off when all is imported.
 """
 
 from __future__ import annotations
 
+import decimal
 import io
 import json
+import os
+import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +21,16 @@ from typing import IO, Any, cast
 
 from databackup import import_all, seal_archive, verify_archive
 from databackup.adapters.memory import MemoryRepository
+from databackup.archive.format import described_schema
+from databackup.archive.reader import open_archive
 from databackup.errors import DatabackupError
 from databackup.schema import Collection, Schema
 from tests.archive.support import archive_of
-from tests.archive.trap import AFTER, BEFORE, HEAD, MB, REST, SCHEMA, Part, peak, sealed
+from tests.archive.trap import AFTER, BEFORE, HEAD, MB, REST, SOUND, Part, peak, sealed
 
-SIZE = 16  # MB of a record
+SIZE = 10  # MB of a record
 SMILE = "\N{GRINNING FACE}".encode()
+LIMIT = 60  # CPU seconds of a process, after which it is ended
 _END = AFTER[AFTER.index(b"\n]") + 1 : AFTER.index(b'"seal"')]
 LETTERS = (b"a" * MB, SIZE)
 
@@ -40,6 +48,15 @@ def _collections(count: int, fields: int) -> tuple[Part, ...]:
     return ((archive[: archive.rindex(b'"seal"')], 1),)
 
 
+def _decimals(kind: Any, *records: Part) -> tuple[Part, ...]:
+    """An archive of records whose value is of a kind with decimals in it."""
+    fields = {"id": int, "value": kind}
+    archive = archive_of(Schema(collections=[Collection("notes", fields=fields)]), {"notes": []})
+    start = archive.index(b"\n]") + 1
+    return (archive[:start], 1), *records, (archive[start : archive.rindex(b'"seal"')], 1)
+
+
+_BIG = b'"1E+131072"'
 HEAVY: dict[str, Callable[[], tuple[Part, ...]]] = {
     "brackets behind a name twice": lambda: _value((b'[{"a":1,"a":2}', 1), (b"]" * MB, SIZE)),
     "brackets behind brackets": lambda: _value((b"[]" * 1000, 1), (b"]" * MB, SIZE)),
@@ -57,8 +74,28 @@ HEAVY: dict[str, Callable[[], tuple[Part, ...]]] = {
     ),
     "large exponents": lambda: _value((b"[", 1), (b"1e300," * 1000, 490), (b"1]", 1)),
     "large exponents, not too many": lambda: _value((b"[", 1), (b"1e300," * 1000, 50), (b"1]", 1)),
+    "decimals beyond the limit": lambda: _decimals(
+        list[decimal.Decimal],
+        (b'{"id":1,"value":[' + _BIG, 1),
+        (b"," + _BIG, 520),
+        (b"]}\n", 1),
+    ),
+    "decimals, as many as there may be": lambda: _decimals(
+        list[decimal.Decimal],
+        (b'{"id":1,"value":[' + _BIG, 1),
+        (b"," + _BIG, 510),
+        (b"]}\n", 1),
+    ),
+    "decimals in many records": lambda: _decimals(
+        decimal.Decimal,
+        (b'{"id":1,"value":' + _BIG + b"},\n", 800),
+        (b'{"id":1,"value":' + _BIG + b"}\n", 1),
+    ),
     "long fractions": lambda: _value(
         (b"[", 1), ((b"0." + b"1" * 130 + b",") * 1000, 50), (b"1]", 1)
+    ),
+    "long fractions beyond the limit": lambda: _value(
+        (b"[", 1), ((b"0." + b"1" * 130 + b",") * 1000, 130), (b"1]", 1)
     ),
     "arrays, half as many as the limit": lambda: _value(
         (b"[", 1), (b"[]," * 1000, 499), (b"1]", 1)
@@ -84,7 +121,9 @@ def written(name: str, path: Path) -> None:
 
 
 def _import(path: Path, _scratch: IO[bytes]) -> None:
-    import_all(MemoryRepository(SCHEMA, {"notes": []}), path)
+    with open_archive(path) as archive:
+        schema = described_schema(archive.header)
+    import_all(MemoryRepository(schema, {c.name: [] for c in schema.collections}), path)
 
 
 def _verify(path: Path, _scratch: IO[bytes]) -> None:
@@ -119,5 +158,26 @@ def read(path: Path) -> dict[str, Any]:
     return found | {"mebibytes": (peak() - before) // 1024}
 
 
+def _tell(found: dict[str, Any]) -> None:
+    print(json.dumps(found), flush=True)  # noqa: T201 - what it tells
+
+
+def main() -> None:
+    """Read what is named."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(SOUND)
+        file.flush()
+        read(Path(file.name))  # what that imports is not to be counted
+    for line in sys.stdin:
+        if child := os.fork():
+            _, status = os.waitpid(child, 0)
+            if status:
+                _tell({"ended": status})
+        else:
+            resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
+            _tell(read(Path(line.rstrip("\n"))))
+            os._exit(0)
+
+
 if __name__ == "__main__":
-    print(json.dumps(read(Path(sys.argv[1]))))  # noqa: T201 - what it tells
+    main()

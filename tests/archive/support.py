@@ -225,9 +225,11 @@ def plain_digest(collection: str, canonical: Iterable[bytes]) -> str:
     return f"{total % 2**256:064x}"
 
 
-def batch_of(collection: Collection, block: bytes, *, validated: bool = True) -> Batch:
+def batch_of(
+    collection: Collection, block: bytes, *, validated: bool = True, forms: bool = False
+) -> Batch:
     """The records of a block of lines, numbered from 1."""
-    codec = RecordCodec(collection, Codec(collection, validated=validated))
+    codec = RecordCodec(collection, Codec(collection, validated=validated), forms=forms)
     lines = block.split(b"\n")[:-1]
     return codec.batch(b",\n".join(lines), 1) or codec.strict_batch(lines, 1)
 

@@ -1,7 +1,14 @@
 """Hostile archives below the limits of size are read or refused in good time and little memory.
 
-By import, verification and seal, in a process of its own for each. To be quick, they are smaller
-here than the limits allow, and so are time and memory: large records have 16 MB, not 64 MiB.
+By import, verification and seal, in a process of its own for each. What is promised is 2 s and 256
+MiB; counted are CPU seconds, so that other work on the machine does not matter much.
+
+Large records have 10 MB here, not 64 MiB, and less time and memory in proportion, but for twice the
+time, since caches are shared with others. The rest is at its limits as it stands.
+
+Two cases are no attacks: "arrays" and "objects, half as many as the limit" are sound big values, as
+are "decimals in many records", each of which is small. They take what it takes to read them: with
+more records more time, but no more memory.
 """
 
 from __future__ import annotations
@@ -10,6 +17,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +31,10 @@ ROOT = Path(__file__).parents[2]
 # Or glibc would keep for later what is freed, up to 32 MiB at once.
 ENVIRONMENT = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1024 * 1024)}
 SECONDS = 2.0
+LARGE_SECONDS = 0.7
 MEBIBYTES = 110
+MOST = 225
+"""MiB beside the 30 that the process has to begin with."""
 SMALL = SIZE * 9 // 2
 """MiB for a large record: four times the record, and some more."""
 
@@ -44,31 +55,53 @@ FOUND: dict[str, tuple[str | None, str | None, str | None, int]] = {
     "escapes and a name twice": ("twice", "twice", "twice", SMALL),
     "large exponents": ("'record'", "'record'", "'record'", MEBIBYTES),
     "large exponents, not too many": ("digest", "digest", None, MEBIBYTES),
+    "decimals beyond the limit": ("'record'", "'record'", "'record'", MEBIBYTES),
+    "decimals, as many as there may be": ("count", "count", None, MOST),
+    "decimals in many records": ("count", "count", None, MEBIBYTES),
+    "long fractions beyond the limit": ("'values'", "'values'", "'values'", MEBIBYTES),
     "long fractions": ("digest", "digest", None, MEBIBYTES),
     "arrays, half as many as the limit": ("digest", "digest", None, MEBIBYTES),
     "objects, half as many as the limit": ("digest", "digest", None, MEBIBYTES),
     "arrays beyond the limit": ("'values'", "'values'", "'values'", MEBIBYTES),
     "records that are none": ("expected an object", "reading was stopped", "stopped", MEBIBYTES),
     "blank lines": ("not one record each", "not one record each", None, SMALL),
-    "empty collections": ("differ", None, None, MEBIBYTES),
-    "wide collections": ("differ", None, None, MEBIBYTES),
+    "empty collections": (None, None, None, MEBIBYTES),
+    "wide collections": (None, None, None, MEBIBYTES),
 }
 
 
+@pytest.fixture(scope="module")
+def reader() -> Iterator[subprocess.Popen[str]]:
+    """The program that reads them."""
+    command = [sys.executable, "-m", "tests.archive.heavy"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=ENVIRONMENT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+
+
 @pytest.mark.parametrize("name", HEAVY)
-def test_heavy_archives(name: str, tmp_path: Path) -> None:
+def test_heavy_archives(name: str, tmp_path: Path, reader: subprocess.Popen[str]) -> None:
     """Each is answered within time and memory, and what is refused says why."""
-    written(name, tmp_path / "heavy.json")
-    command = [sys.executable, "-m", "tests.archive.heavy", str(tmp_path / "heavy.json")]
-    answer: dict[str, Any] = json.loads(subprocess.check_output(command, cwd=ROOT, env=ENVIRONMENT))
+    assert reader.stdin is not None
+    assert reader.stdout is not None
+    path = tmp_path / "heavy.json"
+    written(name, path)
+    reader.stdin.write(f"{path}\n")
+    reader.stdin.flush()
+    answer: dict[str, Any] = json.loads(reader.stdout.readline())
+    path.unlink()
     *expected, mebibytes = FOUND[name]
+    seconds = LARGE_SECONDS if mebibytes == SMALL else SECONDS
     for operation, message in zip(("import", "verify", "seal"), expected, strict=True):
         found = answer[operation]
         if message is None:
             assert found["error"] is None, operation
         else:
             assert message in json.dumps(found["error"], ensure_ascii=False), operation
-        assert found["seconds"] <= SECONDS, operation
+        assert found["seconds"] <= seconds, operation
     assert answer["mebibytes"] <= mebibytes, answer["mebibytes"]
 
 

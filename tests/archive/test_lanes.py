@@ -57,12 +57,13 @@ def is_fast(collection: Collection, block: bytes) -> bool:
 
 
 def assert_lanes_agree(collection: Collection, block: bytes) -> Batch:
-    """A block as both lanes read it."""
+    """A block as both lanes read it, the fast one as rows and as forms."""
     either, strict = both_lanes(collection, block)
-    assert repr(strict.rows) == repr(either.rows)
-    assert list(strict.numbers) == list(either.numbers)
-    assert strict.canonical == either.canonical
-    assert strict.problems == either.problems
+    for fast in (either, batch_of(collection, block, forms=True)):
+        assert repr(strict.rows) == repr(fast.rows)
+        assert list(strict.numbers) == list(fast.numbers)
+        assert strict.canonical == fast.canonical
+        assert strict.problems == fast.problems
     return either
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import io
 import json
 from typing import Any
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 from databackup import Limits, diff, export_all, import_all, seal_archive, verify_archive
 from databackup.adapters.memory import MemoryRepository
 from databackup.archive import limits as limits_module
+from databackup.archive import text as text_module
 from databackup.errors import LimitExceeded
-from databackup.schema import Collection, Json, Schema
+from databackup.schema import Collection, Json, Schema, writtenout
 from databackup.schema.jsontext import more_values_than, values_in
 from tests.archive.support import archive_of, resealed, with_header
 from tests.support.clock import within
@@ -260,3 +262,132 @@ def test_an_export_warns_of_numbers() -> None:
     with pytest.raises(LimitExceeded):
         _verify(file.getvalue())
     _verify(file.getvalue(), Limits(record=needed))
+
+
+# -- decimals written out ----------------------------------------------------------------------
+
+BIG = decimal.Decimal("1E+5000")
+DECIMALS: list[tuple[Any, Any, str]] = [
+    (decimal.Decimal | None, BIG, '"1E+5000"'),
+    (list[decimal.Decimal], [BIG], '["1E+5000"]'),
+    (dict[str, list[decimal.Decimal]], {"a": [BIG]}, '{"a":["1E+5000"]}'),
+]
+
+
+def _schema_of(kind: Any) -> Schema:
+    return Schema(collections=[Collection("notes", key="id", fields={"id": int, "value": kind})])
+
+
+def _layouts(archive: bytes) -> list[bytes]:
+    """As it was written, for the strict lane, and as a whole, the last one for seal alone."""
+    spaced = resealed(archive.replace(b'"value":', b'"value": '))
+    return [archive, spaced, json.dumps(json.loads(archive), indent=1).encode()]
+
+
+@pytest.mark.parametrize("kind, value, text", DECIMALS)
+def test_decimals_written_out_at_the_limit(kind: Any, value: Any, text: str) -> None:
+    """The record's length and the exponents, to the byte, in each reader and lane."""
+    schema = _schema_of(kind)
+    archive = archive_of(schema, {"notes": [(1, value)]})
+    length = len(f'{{"id":1,"value": {text}}}') + 5000
+    as_written, spaced, whole = _layouts(archive)
+    for read, document in (
+        (_verify, spaced),
+        (_seal, spaced),
+        (lambda d, limits: _import_into(schema, d, limits), spaced),
+    ):
+        read(document, Limits(record=length))
+        with pytest.raises(LimitExceeded, match="record 1 of notes, its numbers written out"):
+            read(document, Limits(record=length - 1))
+    for read in (_verify, _seal):
+        with pytest.raises(LimitExceeded, match="numbers written out"):
+            read(as_written, Limits(record=length - 2))
+    _seal(whole, Limits(record=5100))
+    with pytest.raises(LimitExceeded, match="record 1 of notes, its numbers written out"):
+        _seal(whole, Limits(record=5020))
+
+
+def _import_into(schema: Schema, document: bytes, limits: Limits) -> None:
+    import_all(MemoryRepository(schema, {"notes": []}), io.BytesIO(document), limits=limits)
+
+
+def test_texts_are_no_decimals() -> None:
+    """What only looks like one counts for nothing where no decimals can stand."""
+    for kind, value in ((str, "1E+5000"), (Json, ["1E+5000"])):
+        archive = archive_of(_schema_of(kind), {"notes": [(1, value)]})
+        for read in (_verify, _seal):
+            read(archive, Limits(record=100))
+
+
+@pytest.mark.parametrize("kind_value_text", DECIMALS)
+def test_decimals_are_not_held_all_at_once(
+    kind_value_text: tuple[Any, Any, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Canonical forms are made of so many records as may be held; the archive is the same."""
+    kind, value, _text = kind_value_text
+    schema = _schema_of(kind)
+    notes = [{"id": n, "value": value} for n in range(40)]
+    archive = archive_of(schema, {"notes": [(n, value) for n in range(40)]})
+    held: list[int] = []
+    dump_sorted = text_module.dump_sorted
+
+    def noted(values: list[Any]) -> list[bytes]:
+        found = dump_sorted(values)
+        held.append(sum(map(len, found)))
+        return found
+
+    monkeypatch.setattr(text_module, "dump_sorted", noted)
+    monkeypatch.setattr(writtenout, "_HELD", 20_500)
+    store: dict[str, Any] = {"notes": []}
+    for document in _layouts(archive):
+        _seal(document, Limits())
+    for document in _layouts(archive)[:2]:
+        _verify(document, Limits())
+        store["notes"] = []
+        import_all(MemoryRepository(schema, store), io.BytesIO(document))
+        assert notes == store["notes"]
+    file = io.BytesIO()
+    export_all(MemoryRepository(schema, store), file)
+    assert diff(io.BytesIO(archive), MemoryRepository(schema, store)).identical
+    verify_archive(io.BytesIO(file.getvalue()), schema)
+    assert 5000 < max(held) <= 20_500
+
+
+def test_an_export_warns_of_decimals() -> None:
+    """The report names the limit that an import needs, and with that it passes."""
+    schema = _schema_of(list[decimal.Decimal])
+    notes = [{"id": 1, "value": [decimal.Decimal("1E+131072")] * 520}]
+    file = io.BytesIO()
+    (warning,) = export_all(MemoryRepository(schema, {"notes": notes}), file).warnings
+    needed = len(b'{"id":1,"value":[]}') + 520 * (len(b'"1E+131072",') + 131_072) - 1
+    assert f"Limits(record={needed})" in warning
+    with pytest.raises(LimitExceeded):
+        _verify(file.getvalue())
+    _verify(file.getvalue(), Limits(record=needed))
+
+
+# -- fractions that no double holds ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text, count",
+    [
+        ("0.12345678901234567", 1),
+        ("0.123456789012345678", 2),
+        ("-0.00000123456789012345678", 2),
+        ("0.0000012345678901234567", 1),
+        ("12.345678901234567", 1),
+        ("12.3456789012345678", 2),
+        ("1.23456789012345678e5", 2),
+        ("123456789012345678e-5", 2),
+        ("1234567890123456789012", 1),
+        ('"0.123456789012345678"', 1),
+        ("0." + "1" * 130, 8),
+    ],
+)
+def test_long_fractions_count_more(text: str, count: int) -> None:
+    """Once for each 17 digits; integers, and digits in texts, count once."""
+    array = f"[{text}{',[]' * 50}]".encode()
+    assert count + 50 == values_in(array)
+    assert more_values_than(count + 49, array)
+    assert not more_values_than(count + 50, array)

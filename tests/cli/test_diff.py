@@ -11,8 +11,10 @@ from typing import Any
 
 import attrs
 import pytest
+from rich.text import Text
 
 from databackup import cli as package
+from databackup.cli import output
 from databackup.cli.output import console_of
 from databackup.cli.render_diff import compared
 from databackup.operations import diff as operation
@@ -113,6 +115,14 @@ def test_json(two: Workshop) -> None:
         "old": {"note": "red"},
         "new": {"note": None},
     } in (report["collections"]["orders"]["sample"])
+
+
+def test_numbers_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """They have the layout of archives; in texts nothing is touched."""
+    numbers = [0.00001, 1e16, 5e-7, 1.5, 10, -1e22]
+    output.Output(as_json=True).done(Text(""), {"1e-05": numbers, "b": 'a"1e-05\\'})
+    expected = '{"1e-05": [0.00001, 1e16, 5e-7, 1.5, 10, -1e22], "b": "a\\"1e-05\\\\"}\n'
+    assert expected == capsys.readouterr().out
 
 
 def test_stat_and_sample(two: Workshop) -> None:

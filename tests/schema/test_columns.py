@@ -50,7 +50,7 @@ def test_forms_stand_for_their_rows(data: st.DataObject) -> None:
     """Whatever the kinds: what is said of forms is what is said of the rows that they are."""
     schema = data.draw(schemas())
     collection = data.draw(st.sampled_from(schema.collections))
-    codec = RecordCodec(collection)
+    codec = RecordCodec(collection, forms=True)
     rows = data.draw(st.lists(rows_of(collection), min_size=1, max_size=4))
     lines, canonical = codec.lines(rows)
     batch = read(codec, lines)
@@ -67,7 +67,7 @@ def test_forms_stand_for_their_rows(data: st.DataObject) -> None:
 
 def test_most_records_are_had_as_forms() -> None:
     """Nulls, decimals with zeros at the end and JSON are nothing out of the usual."""
-    codec = RecordCodec(USUAL)
+    codec = RecordCodec(USUAL, forms=True)
     lines, canonical = codec.lines(ROWS)
     forms = read(codec, lines).forms
     assert forms is not None
@@ -98,7 +98,7 @@ def test_most_records_are_had_as_forms() -> None:
 def test_what_is_out_of_the_usual_comes_as_rows(kind: Kind, value: Any) -> None:
     """One such value is enough, and has the canonical form that it always had."""
     collection = Collection("odd", fields=[Field("value", Optional(kind)), Field("n", kinds.Int())])
-    codec = RecordCodec(collection)
+    codec = RecordCodec(collection, forms=True)
     rows = [(None, 1), (value, 2)]
     lines, canonical = codec.lines(rows)
     batch = read(codec, lines)
@@ -114,7 +114,7 @@ def test_what_is_out_of_the_usual_comes_as_rows(kind: Kind, value: Any) -> None:
 def test_decimals_are_checked_as_one(text: str) -> None:
     """A text that is no decimal number is none among others either."""
     collection = Collection("prices", fields={"price": Decimal})
-    codec = RecordCodec(collection)
+    codec = RecordCodec(collection, forms=True)
     line = b'{"price":"%s"}' % text.encode()
     assert codec.batch(b'{"price":"1.5"},\n' + line, 1) is None
     assert 1 == len(codec.strict_batch([line], 1).problems)
@@ -124,7 +124,7 @@ def test_decimals_are_checked_as_one(text: str) -> None:
 def test_what_is_no_label_is_found(value: Any) -> None:
     """In a column of an enumeration."""
     collection = Collection("flags", fields=[Field("colour", composite.Enum(("red", "green")))])
-    codec = RecordCodec(collection)
+    codec = RecordCodec(collection, forms=True)
     line = b'{"colour":%s}' % {"blue": b'"blue"', 1: b"1", None: b"null"}[value]
     assert codec.batch(b'{"colour":"red"},\n' + line, 1) is None
 

@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from databackup.archive import text
-from databackup.schema import Collection, Field, KindError, RawText, compiled
+from databackup.schema import Collection, Field, KindError, RawText, compiled, functions
 from databackup.schema import composite as c
 from databackup.schema import kinds as k
 from databackup.schema.compiled import Codec, json_pointer
@@ -451,14 +451,14 @@ def test_wide_collections_take_no_time() -> None:
 def test_what_is_compiled_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A described collection is compiled behind a hundred rows, and no second time."""
     made = []
-    compile_function = compiled.compile_function
+    compile_function = functions.compile_function
 
     def counting(source: str, scope: dict[str, Any]) -> Any:
         made.append(source)
         return compile_function(source, scope)
 
     codec = Codec(collection_of([Field("a", k.Decimal())]), validated=False)
-    monkeypatch.setattr(compiled, "compile_function", counting)
+    monkeypatch.setattr(functions, "compile_function", counting)
     for rows, expected in ((60, 0), (40, 0), (1, 1), (1000, 1)):
         codec.encode([(Decimal(1),)] * rows)
         assert expected == len(made)

@@ -64,6 +64,8 @@ def _caused_by(error: UnicodeDecodeError) -> JsonTextError:
 @example(b'{"id":"aaaaaaaaaaaaaaaaaaaaaa","value":["\xc3\xa9aaaaaaaaaaaaaaaa",NoN]}')
 @example('{"id":1,"aaaaaaaaaaaaaaa":"\N{GRINNING FACE}aaaaaaaaaaaaa\\ud800"}'.encode())
 @example(rb'{"id":1,"v":"\ud83daaaaaaaaaaaaaaaa\ude00"}')
+@example(b'{"id":0,"value"\\:0,"b":[1,2,3,4,5,6,7,8,9]}')
+@example(b'{\n "id": 0,\n "value"\\: 0\n}')
 @example(rb'{"id":1,"v":"\u12aaaaaaaaaaaaaaaaaaaaa\x\u1 2345678"}')
 def test_long_text_is_read_as_short_text(whole: bytes) -> None:
     """The same value, or the same error at the same place, of the same key."""

@@ -17,7 +17,7 @@ from databackup.archive import text
 from databackup.schema import Interval, KindError
 from databackup.schema import composite as c
 from databackup.schema import kinds as k
-from databackup.schema.compiled import SCOPE
+from databackup.schema.functions import SCOPE
 from databackup.schema.interval import IntervalKind
 from databackup.schema.kind import Kind, shown
 from tests.schema.values import SCALARS, all_kinds, form_kinds, known, texts, values

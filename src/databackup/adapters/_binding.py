@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from databackup.schema.compiled import compile_function
+from databackup.schema.functions import compile_function
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MODULUS = 1 << 256
+_LONG = 64 * 1024  # bytes
 
 
 class Digest:
@@ -26,9 +27,18 @@ class Digest:
         """Add records, each as the bytes of its canonical form."""
         prefix = self._prefix
         sha256 = hashlib.sha256
-        hashes = [sha256(prefix + record).digest() for record in canonical_records]
+        hashes = [
+            sha256(prefix + record).digest() if len(record) <= _LONG else self._hash(record)
+            for record in canonical_records
+        ]
         self._sum = (self._sum + sum(map(int.from_bytes, hashes))) % _MODULUS
         self.count += len(hashes)
+
+    def _hash(self, record: bytes) -> bytes:
+        """As of a record behind the prefix, without a copy of what is long."""
+        found = hashlib.sha256(self._prefix)
+        found.update(record)
+        return found.digest()
 
     def subtract(self, other: Digest) -> None:
         """Take away records that were added, given as a digest of their own."""

@@ -27,6 +27,7 @@ from databackup.archive.lines import (
     EditedLines,
     NotInLines,
     are_objects,
+    may_hold_several,
     records_of,
     require_end,
     with_commas,
@@ -46,6 +47,7 @@ from databackup.schema.jsonplace import steps_to_flaw
 from databackup.schema.jsonshort import line_and_column, parse_bytes
 from databackup.schema.jsontext import JsonTextError, syntax_error
 from databackup.schema.kind import KindError, shown
+from databackup.schema.writtenout import length_written_out, parts_held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -118,7 +120,9 @@ def _document(expand: Expand, limits: Limits) -> EditedDocument:
     except (NotInLines, NotSealable) as error:
         # Its frames would hold the line that it tells of, however long.
         return _otherwise(expand, limits, error.with_traceback(None))
-    return found.document if found.is_json else _otherwise(expand, limits, found)
+    if found.is_json or found.is_closed:  # or else its flaws are named record by record
+        return found.document
+    return _otherwise(expand, limits, found)
 
 
 def _otherwise(
@@ -132,7 +136,7 @@ def _otherwise(
         except NotSealable as error:
             if isinstance(by_lines, NotInLines):
                 raise _further(error, data, by_lines.line) from None
-            if isinstance(by_lines, _InLines) and not by_lines.is_closed:
+            if isinstance(by_lines, _InLines):
                 raise _further(error, data, None) from None
     elif isinstance(by_lines, NotInLines):
         what = (
@@ -205,7 +209,7 @@ def _by_lines(expand: Expand, limits: Limits) -> _InLines:
 
     def read() -> Collections:
         again = EditedLines(expand(), limits)
-        yield from _unswapped(_collections(again, counts))
+        yield from _unswapped(_collections(again, counts, limits))
         if again.hex != lines.hex:
             raise _swapped()
 
@@ -213,13 +217,13 @@ def _by_lines(expand: Expand, limits: Limits) -> _InLines:
     return _InLines(document, is_json, is_closed)
 
 
-def _collections(lines: EditedLines, known: Container[str]) -> Collections:
+def _collections(lines: EditedLines, known: Container[str], limits: Limits) -> Collections:
     lines.header()
     for name, blocks in lines.collections():
         if name not in known:
             raise _swapped()
         found = _unswapped(blocks)
-        yield name, functools.partial(_batches_of_lines, found)
+        yield name, functools.partial(_batches_of_lines, found, limits)
         for _ in found:
             pass  # records that nobody asked for
     lines.end()
@@ -237,23 +241,40 @@ def _swapped() -> ArchiveSwapped:
     return ArchiveSwapped("the document was changed while it was read")
 
 
-def _batches_of_lines(blocks: Iterable[list[bytes]], codec: RecordCodec) -> Iterator[Batch]:
+def _batches_of_lines(
+    blocks: Iterable[list[bytes]], limits: Limits, codec: RecordCodec
+) -> Iterator[Batch]:
     number = 1
     for lines in blocks:
-        batch = codec.batch(b",\n".join(lines), number)
-        if batch is None:
-            records, _ = records_of(lines)
-            batch = _batch_of_texts(records, number, codec)
-            number += len(records)
-        else:
+        block = b",\n".join(lines)
+        may_be_held = codec.may_be_held(block)
+        are_within = not codec.codec.decimals or not limits.may_be_exceeded(block, decimals=True)
+        batch = codec.batch(block, number) if may_be_held and are_within else None
+        if batch is not None:
+            yield batch
             number += len(lines)
-        yield batch
+            continue
+        records = records_of(lines)[0] if any(map(may_hold_several, lines)) else lines
+        if may_be_held and are_within and records == lines:
+            yield _batch_of_texts(records, number, codec)
+            number += len(records)
+            continue
+        _require_decimals_within_limits(records, number, limits, codec)
+        for part in codec.lines_held(records):
+            as_written = codec.batch(b",\n".join(part), number)
+            yield _batch_of_texts(part, number, codec) if as_written is None else as_written
+            number += len(part)
+
+
+def _require_decimals_within_limits(
+    texts: list[bytes], first: int, limits: Limits, codec: RecordCodec
+) -> None:
+    for number, text_ in enumerate(texts, first):
+        what = f"record {number} of {codec.collection.name}"
+        limits.require_record(text_, what, decimals=bool(codec.codec.decimals))
 
 
 def _batch_of_texts(texts: list[bytes], first: int, codec: RecordCodec) -> Batch:
-    as_written = codec.batch(b",\n".join(texts), first)
-    if as_written is not None:
-        return as_written
     records, numbers, problems = [], [], []
     for number, record in enumerate(texts, first):
         try:
@@ -304,7 +325,7 @@ def _as_a_whole(data: bytes, limits: Limits) -> EditedDocument:
 
     def read() -> Collections:
         for name, records in collections.items():
-            yield name, functools.partial(_batches_of_values, records)
+            yield name, functools.partial(_batches_of_values, records, limits)
 
     counts = {name: len(records) for name, records in collections.items()}
     return EditedDocument(header=header, counts=counts, read=read)
@@ -327,10 +348,27 @@ def _parsed(document: bytes) -> dict[str, Any]:
     return members
 
 
-def _batches_of_values(records: list[Any], codec: RecordCodec) -> Iterator[Batch]:
+def _batches_of_values(records: list[Any], limits: Limits, codec: RecordCodec) -> Iterator[Batch]:
     for start in range(0, len(records), _BATCH):
-        part = records[start : start + _BATCH]
-        yield _batch(part, range(start + 1, start + 1 + len(part)), codec)
+        first = start + 1
+        for part in _values_held(records[start : start + _BATCH], first, limits, codec):
+            yield _batch(part, range(first, first + len(part)), codec)
+            first += len(part)
+
+
+def _values_held(
+    records: list[Any], first: int, limits: Limits, codec: RecordCodec
+) -> Iterable[list[Any]]:
+    """Parsed records, as many at a time as there can be canonical forms of in memory."""
+    if not codec.codec.decimals:
+        return (records,)
+    texts = list(map(text.dump, records))
+    joined = b"\n".join(texts)
+    if limits.may_be_exceeded(joined, decimals=True):
+        _require_decimals_within_limits(texts, first, limits, codec)
+    if codec.may_be_held(joined):
+        return (records,)
+    return parts_held(records, [length_written_out(t, decimals=True) for t in texts])
 
 
 # -- records -----------------------------------------------------------------------------------

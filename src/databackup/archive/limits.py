@@ -10,13 +10,11 @@ from databackup.archive.compression import EXPANSION, Compression
 from databackup.errors import LimitExceeded
 from databackup.schema.jsontext import (
     deeper_than,
-    length_written_out,
-    longer_written_out,
-    may_be_longer,
     more_values_than,
     values_in,
 )
 from databackup.schema.jsonvalues import MAX_DEPTH
+from databackup.schema.writtenout import length_written_out, longer_written_out, may_be_longer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +51,7 @@ class Limits:
 
     record
         Bytes of a line of the data: one record. Also with its numbers written out, `1e300` as 301
-        digits, as they are in the canonical form that digests are made of.
+        digits, as they are in the canonical form that digests are made of; decimals as well.
     header
         Bytes of a line of the header, or of the totals at the end.
     size
@@ -66,7 +64,8 @@ class Limits:
         format allows 256 in a value of JSON; only a lower limit is looked for.
     values
         JSON values in a record, in the header, or in the totals: what stands in an array or object
-        at any level, arrays and objects as well, and the names of members.
+        at any level, arrays and objects as well, and the names of members. A fraction of more than
+        17 digits, which no double holds, counts once for each 17 of them.
     document
         Bytes of an edited document, to be sealed anew, that has not one record on each line.
 
@@ -92,23 +91,28 @@ class Limits:
         """The limit `depth` where it is lower than the format's own, to which kinds hold values."""
         return None if self.depth == MAX_DEPTH else self.depth
 
-    def may_be_exceeded(self, lines: bytes) -> bool:
-        """Whether lines of records have to be looked at one by one."""
+    def may_be_exceeded(self, lines: bytes, *, decimals: bool = False) -> bool:
+        """Whether lines of records, which may have decimals, have to be looked at one by one."""
         return (
             self._depth is not None
             or self.may_exceed_values(lines)
-            or (self.record is not None and may_be_longer(self.record, lines))
+            or self._may_be_longer(lines, decimals=decimals)
         )
 
-    def require_record(self, text: bytes, what: str, line: int | None = None) -> None:
+    def _may_be_longer(self, lines: bytes, *, decimals: bool) -> bool:
+        return self.record is not None and may_be_longer(self.record, lines, decimals=decimals)
+
+    def require_record(
+        self, text: bytes, what: str, line: int | None = None, *, decimals: bool = False
+    ) -> None:
         """See that a record's JSON text, not parsed yet, is within all limits.
 
-        Raises `LimitExceeded`.
+        `decimals` says whether there may be some in it. Raises `LimitExceeded`.
         """
         self.require_values(text, what, line)
         if self._depth is not None and deeper_than(self._depth + 1, text.decode("latin-1")):
             raise LimitExceeded.of("depth", self._depth, f"{what} is deeper", line)
-        if self.record is not None and longer_written_out(self.record, text):
+        if self.record is not None and longer_written_out(self.record, text, decimals=decimals):
             what = f"{what}, its numbers written out, is longer"
             raise LimitExceeded.of("record", self.record, what, line)
 
@@ -143,13 +147,16 @@ def values_needed(records: Sequence[bytes]) -> int | None:
     return max((values_in(r) for r in records if more_values_than(limit, r)), default=None)
 
 
-def length_needed(lines: bytes) -> int | None:
-    """The limit `record` that records need for numbers written out; None for the default."""
+def length_needed(lines: bytes, *, decimals: bool) -> int | None:
+    """The limit `record` that records need for numbers written out; None for the default.
+
+    `decimals` says whether there may be decimals in them.
+    """
     limit = DEFAULTS.record
-    if limit is None or not may_be_longer(limit, lines):
+    if limit is None or not may_be_longer(limit, lines, decimals=decimals):
         return None
-    found = (line for line in lines.split(b"\n") if longer_written_out(limit, line))
-    return max(map(length_written_out, found), default=None)
+    lengths = (length_written_out(line, decimals=decimals) for line in lines.split(b"\n"))
+    return max((length for length in lengths if length > limit), default=None)
 
 
 def needed(limits: Mapping[str, int]) -> tuple[str, ...]:

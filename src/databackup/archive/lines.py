@@ -32,6 +32,7 @@ _RAW_VALUES: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _PARTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 # Strings, closed or not, and what stands outside of them; brackets that stand together are one.
 _TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]++|[\]}]++|,', re.DOTALL)
+_BEHIND_RECORD: Final = re.compile(rb"\}[ \t\r\n]*,")
 _NO_COMMA: Final = re.compile(rb"\}([ \t\r]*\n\s*\{)")
 _COMMA_TOO_MANY: Final = re.compile(rb"\},([ \t\r]*\n\s*\])")
 
@@ -241,6 +242,11 @@ def records_of(lines: list[bytes]) -> tuple[list[bytes], bool]:
             records += parts
             are_closed = are_closed and closed
     return records, are_closed
+
+
+def may_hold_several(line: bytes) -> bool:
+    """Whether a line that begins with a record may have another one on it."""
+    return _BEHIND_RECORD.search(line) is not None
 
 
 def _parts(line: bytes) -> tuple[list[bytes], bool]:

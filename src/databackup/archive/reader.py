@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from typing import IO, TYPE_CHECKING, Final, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -41,10 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from databackup.archive.format import CollectionEnd, Header
-
-
-# By weight: the bytes that are worked on at once, a little more than an equal part of a chunk.
-_BLOCKS: Final = {1: compression.CHUNK, 2: compression.CHUNK * 9 // 16}
 
 
 class ReadRecords(Protocol):
@@ -119,35 +115,52 @@ class Archive:
         digest = Digest(name) if digests else None
         count = 0
         with self._noticing_a_swap(scanner):
-            for block in scanner.blocks(_BLOCKS[codec.codec.weight]):
-                first = count + 1
-                self._require_within_limits(block, name, first, scanner)
-                batch = codec.batch(block, first)
-                if batch is None:
-                    lines = scanner.lines(block)
-                    batch = codec.strict_batch(lines, first)
-                    count += len(lines)
-                else:
-                    count += len(batch)
-                if digest is not None:
-                    digest.add(batch.canonical)
-                yield batch
+            for block in scanner.blocks(codec.block_size):
+                self._require_within_limits(block, count + 1, scanner, codec)
+                for batch, records in _batches_of(block, count + 1, scanner, codec):
+                    count += records
+                    if digest is not None:
+                        digest.add(batch.canonical)
+                    yield batch
         end = self.ends[name]
         if count != end.count:
             yield _only(name, "count", f"the end counts {end.count} records, there are {count}")
         elif digest is not None and digest.count == end.count and digest.hex != end.digest:
             yield _only(name, "digest", "the records are not those the end has the digest of")
 
-    def _require_within_limits(self, block: bytes, name: str, first: int, scanner: Scanner) -> None:
-        if not self._limits.may_be_exceeded(block):
+    def _require_within_limits(
+        self, block: bytes, first: int, scanner: Scanner, codec: RecordCodec
+    ) -> None:
+        decimals = bool(codec.codec.decimals)
+        if not self._limits.may_be_exceeded(block, decimals=decimals):
             return
+        name = codec.collection.name
         lines = block.split(b"\n")
         for position, line in enumerate(lines):
             try:
-                self._limits.require_record(line, f"record {first + position} of {name}")
+                what = f"record {first + position} of {name}"
+                self._limits.require_record(line, what, decimals=decimals)
             except LimitExceeded as error:
                 error.line = scanner.line_number - len(lines) + position + 1
                 raise
+
+
+def _batches_of(
+    block: bytes, first: int, scanner: Scanner, codec: RecordCodec
+) -> Iterator[tuple[Batch, int]]:
+    """The batches of a block just read, nearly always one, each with how many records it is of."""
+    if codec.may_be_held(block):
+        batch = codec.batch(block, first)
+        if batch is None:
+            lines = scanner.lines(block)
+            yield codec.strict_batch(lines, first), len(lines)
+        else:
+            yield batch, len(batch)
+        return
+    for lines in codec.lines_held(scanner.lines(block)):
+        batch = codec.batch(b",\n".join(lines), first)
+        yield codec.strict_batch(lines, first) if batch is None else batch, len(lines)
+        first += len(lines)
 
 
 def _only(collection: str, code: str, message: str) -> Batch:

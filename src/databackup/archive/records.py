@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import functools
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import msgspec
 
 from databackup.archive import text
+from databackup.archive.compression import CHUNK
 from databackup.errors import InvalidRecords, Problem
 from databackup.schema import Row
 from databackup.schema.columns import Forms
 from databackup.schema.compiled import Codec, json_pointer
 from databackup.schema.jsonplace import Place, place_of_flaw
 from databackup.schema.jsonshort import is_refused
-from databackup.schema.jsontext import JsonTextError, has_many_exponents
+from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import KindError
+from databackup.schema.writtenout import (
+    digits_of_decimals,
+    has_many_exponents,
+    length_written_out,
+    may_be_held,
+    parts_held,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from databackup.schema import Collection
+
+_Rows = TypeVar("_Rows", Forms, list[Row], Forms | list[Row])
 
 
 @attrs.frozen(slots=False)
@@ -31,7 +41,7 @@ class Batch:
 
     `numbers` are the records' numbers in their collection, from 1; records with a problem are not
     among the rows. Rows and canonical forms are made when they are asked for; `forms` are at hand
-    for most batches.
+    for most batches of a codec that was asked for them.
     """
 
     _rows: list[Row] | Callable[[], list[Row]]
@@ -55,11 +65,17 @@ class Batch:
 
 
 class RecordCodec:
-    """Between the rows and the lines of one collection."""
+    """Between the rows and the lines of one collection.
 
-    def __init__(self, collection: Collection, codec: Codec | None = None) -> None:
+    `forms` is for readers that hand batches on as forms: others are better off with rows.
+    """
+
+    def __init__(
+        self, collection: Collection, codec: Codec | None = None, *, forms: bool = False
+    ) -> None:
         self.collection = collection
         self.codec = codec or collection.codec
+        self._as_forms = forms
         self._is_narrow = True  # as long as all records were
 
     @functools.cached_property
@@ -102,6 +118,32 @@ class RecordCodec:
             return text.dump_sorted(self.codec.canonical(rows, plain=plain))
         except (KindError, UnicodeEncodeError) as error:
             raise self._refused(rows, 1) from error
+
+    def parts_held(self, rows: _Rows) -> Iterable[_Rows]:
+        """Rows, as many at a time as there can be canonical forms of in memory.
+
+        Forms have all of their digits already.
+        """
+        decimals = self.codec.decimals
+        if not decimals or isinstance(rows, Forms):
+            return (rows,)
+        lengths = [sum([digits_of_decimals(row[at]) for at in decimals]) for row in rows]
+        return parts_held(rows, lengths)
+
+    @property
+    def block_size(self) -> int | None:
+        """As many bytes of lines as are best read at once; None is all at hand."""
+        # Records that are kept for their forms wake the garbage collector by what they hold. It is
+        # a little more than an equal part of a chunk.
+        return CHUNK * 9 // 16 if self._as_forms and self.codec.weight > 1 else None
+
+    def may_be_held(self, lines: bytes) -> bool:
+        """Whether the canonical forms of lines can be held all at once."""
+        return not self.codec.decimals or may_be_held(lines)
+
+    def lines_held(self, lines: Sequence[bytes]) -> Iterator[list[bytes]]:
+        """Lines without commas, as many at a time as there can be canonical forms of in memory."""
+        return parts_held(lines, [length_written_out(line, decimals=True) for line in lines])
 
     def _records(self, columns: Sequence[Sequence[Any]]) -> list[Any]:
         return list(map(self.codec.make, *columns))
@@ -151,9 +193,10 @@ class RecordCodec:
                 canonical = functools.partial(self.canonical, rows)
             else:
                 narrow = self._is_narrow
-                batch = self._batch_of_forms(records, lines, first, narrow=narrow)
-                if batch is not None:
-                    return batch
+                if self._as_forms:
+                    batch = self._batch_of_forms(records, lines, first, narrow=narrow)
+                    if batch is not None:
+                        return batch
                 values = list(map(msgspec.structs.astuple, records))
                 plain = self.codec.are_plain(values)
                 rows = self.codec.read(values, plain=plain, narrow=narrow)

@@ -6,7 +6,6 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 
-from databackup.archive.compression import CHUNK
 from databackup.archive.format import END_START, SEAL_LENGTH
 from databackup.errors import ArchiveInvalid, ArchiveTruncated, LimitExceeded
 from databackup.schema.jsonshort import LONG
@@ -107,11 +106,11 @@ class Scanner:
             held += self._buffer
             self._buffer = bytes(held)
 
-    def blocks(self, size: int = CHUNK) -> Iterator[bytes]:
+    def blocks(self, size: int | None = None) -> Iterator[bytes]:
         """The record lines up to the line that closes their collection, many at a time.
 
-        As many at a time as are in `size` bytes, one at least. Lines are separated by a comma and a
-        line feed; the last one of a block has neither.
+        As many at a time as are in `size` bytes, one at least, or all that have been read. Lines
+        are separated by a comma and a line feed; the last one of a block has neither.
         """
         while self.peek(1) != b"]":
             self._await_line("record", self._limits.record)
@@ -126,12 +125,12 @@ class Scanner:
             yield block
             del block  # before the next one is read
 
-    def _end_of_block(self, size: int) -> int:
+    def _end_of_block(self, size: int | None) -> int:
         if len(self._buffer) > LONG and (first := self._buffer.find(b"\n")) > LONG:
             return first  # what is long is not copied with its neighbours
         close = _CLOSE.search(self._buffer)
         cut = close.start() if close else self._buffer.rfind(b"\n")
-        if cut > size:
+        if size is not None and cut > size:
             within = self._buffer.rfind(b"\n", 0, size)
             cut = within if within > 0 else self._buffer.find(b"\n")
         return cut

@@ -69,6 +69,8 @@ def dump_lines(values: list[Any]) -> bytes:
 
 def dump_sorted(values: list[Any]) -> list[bytes]:
     """Each value as compact JSON, with the members of every object sorted by name."""
+    if len(values) == 1:  # which may be long, and is not to be held twice
+        return [_SORTED.encode(values[0])]
     return _SORTED.encode_lines(values).split(b"\n")[:-1]
 
 

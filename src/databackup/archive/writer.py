@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import operator
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ class ArchiveWriter:
         codec = RecordCodec(collection, self._codecs.get(collection.name))
         digest = Digest(collection.name)
         order = _OrderCheck(codec) if self._header.in_key_order(collection.name) else None
-        for rows in batches:
+        for rows in itertools.chain.from_iterable(map(codec.parts_held, batches)):
             if not rows:
                 continue
             lines, canonical = codec.lines(rows, digest.count + 1)
@@ -80,7 +81,7 @@ class ArchiveWriter:
             self._note_long_lines("record", lines)
             if DEFAULTS.may_exceed_values(lines):
                 self._note_many_values(canonical)
-            self._note_long_numbers(lines)
+            self._note_long_numbers(lines, decimals=bool(codec.codec.decimals))
             separator = b",\n" if digest.count else b""
             digest.add(canonical)
             yield self._hashed(separator + lines[:-1].replace(b"\n", b",\n"))
@@ -95,8 +96,8 @@ class ArchiveWriter:
             if longest > max(allowed, self.needs.get(limit, 0)):
                 self.needs[limit] = longest
 
-    def _note_long_numbers(self, lines: bytes) -> None:
-        longest = length_needed(lines)
+    def _note_long_numbers(self, lines: bytes, *, decimals: bool) -> None:
+        longest = length_needed(lines, decimals=decimals)
         if longest is not None:
             self.needs["record"] = max(longest, self.needs.get("record", 0))
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from rich.console import Console
 
+from databackup.archive.text import dump
 from databackup.cli import render
 from databackup.errors import FileError, reason_of
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from databackup.errors import DatabackupError
 
 _UNWRAPPED: Final = 10_000
+_NUMBER: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|-?[0-9][-+.0-9e]*+')  # or a string, passed over
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -93,10 +96,16 @@ class Output:
     def _put(self, stream: TextIO | None, what: RenderableType | dict[str, Any]) -> None:
         if isinstance(what, dict):
             # Printable ASCII: no name or value can steer a terminal, whatever its encoding.
-            text = json.dumps(what, ensure_ascii=True, allow_nan=False)
+            text = _NUMBER.sub(_as_archived, json.dumps(what, ensure_ascii=True, allow_nan=False))
             _write(stream, text.replace("\x7f", "\\u007f") + "\n")
         else:
             _write(stream, _printed(stream, what))
+
+
+def _as_archived(found: re.Match[str]) -> str:
+    """A number in the layout of archives: `0.00001`, not Python's own `1e-05`."""
+    digits = found[0]
+    return dump(float(digits)).decode() if digits[0] != '"' and "e" in digits else digits
 
 
 def _printed(stream: TextIO | None, text: RenderableType) -> str:

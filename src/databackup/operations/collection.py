@@ -182,7 +182,7 @@ class CollectionImport:
 
     def _replace(self, batches: Iterable[Batch]) -> Changes:
         comparison = Comparison(self._collection, in_place=self._outside_columns)
-        stored = map(comparison.stored, self._transaction.rows(self._collection))
+        stored = comparison.all_stored(self._transaction.rows(self._collection))
         key = self._collection.codec.key
         with RowQueue() as deleted, RowQueue() as changed, RowQueue() as added:
             for chunk in self._differences(comparison, batches, stored):
@@ -204,7 +204,7 @@ class CollectionImport:
         """
         comparison = Comparison(self._collection, in_place=True)
         tally = Tally(self._collection)
-        stored = map(comparison.stored, self._transaction.rows(self._collection))
+        stored = comparison.all_stored(self._transaction.rows(self._collection))
         key = self._collection.codec.key
         added = changed = kept = 0
         with RowQueue() as deletes, RowQueue() as updates, RowQueue() as inserts:

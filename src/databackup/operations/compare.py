@@ -17,14 +17,13 @@ from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords
 from databackup.operations.keys import key_bytes, key_bytes_or_none, key_fields
 from databackup.repository import Row
-from databackup.schema.composite import Dict, List, Nested, Optional
-from databackup.schema.kinds import Decimal
+from databackup.schema.composite import has_decimals
 from databackup.spill import KeyIndex, RowQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from databackup.schema import Collection, Kind
+    from databackup.schema import Collection
     from databackup.schema.compiled import Codec
 
 
@@ -61,7 +60,7 @@ class Forms:
         self._scaled = [
             position
             for position, field in enumerate(collection.fields)
-            if _has_decimals(field.value_kind)
+            if has_decimals(field.value_kind)
         ]
 
     @property
@@ -77,18 +76,6 @@ class Forms:
             form + _SCALES_FOLLOW + repr([_scales(row[at]) for at in self._scaled]).encode()
             for form, row in zip(canonical, rows, strict=True)
         ]
-
-
-def _has_decimals(kind: Kind) -> bool:
-    if isinstance(kind, Optional):
-        return _has_decimals(kind.inner)
-    if isinstance(kind, List):
-        return _has_decimals(kind.items)
-    if isinstance(kind, Dict):
-        return _has_decimals(kind.values)
-    if isinstance(kind, Nested):
-        return any(_has_decimals(inner) for _name, inner in kind.members)
-    return isinstance(kind, Decimal)
 
 
 def _scales(value: Any) -> Any:
@@ -136,6 +123,11 @@ class Comparison:
             if len(rows) == 1:
                 return [Side(None, rows[0])]
             return [side for row in rows for side in self.stored([row])]
+
+    def all_stored(self, batches: Iterable[list[Row]]) -> Iterator[list[Side]]:
+        """As `stored`, of as many rows at a time as can be held."""
+        parts = itertools.chain.from_iterable(map(self._codec.parts_held, batches))
+        return map(self.stored, parts)
 
     def by_merging(
         self, new: Iterable[list[Side]], old: Iterable[list[Side]]

@@ -186,7 +186,7 @@ class _Reader:
             if is_whole and batch.canonical is not None:
                 yield comparison.sides(rows, batch.canonical)
             else:
-                yield comparison.stored(rows)
+                yield from comparison.all_stored([rows])
             self.records += len(rows)
             self._meter.add(len(rows))
 

@@ -16,7 +16,7 @@ from databackup.operations.fit import has_identity, require_fit, require_keys
 from databackup.operations.locate import ProblemList
 from databackup.operations.options import Dangling, ImportOptions, Mode, WrongAppChoice
 from databackup.operations.reports import ImportReport, reported
-from databackup.repository import FiresTriggers
+from databackup.repository import BulkTransaction, FiresTriggers
 
 if TYPE_CHECKING:
     from databackup.operations.reports import ProgressCallback
@@ -121,7 +121,8 @@ class _Import:
                 mode=self._options.mode,
                 store_in_order=name in self._ordered_rows,
             )
-            batches = read(RecordCodec(target), digests=not self._proves_later(target))
+            codec = RecordCodec(target, forms=isinstance(self._transaction, BulkTransaction))
+            batches = read(codec, digests=not self._proves_later(target))
             end = self._archive.ends[name]
             self._outcomes[name] = step.run(reported(batches, "writing", name, end, self._progress))
             if self._problems.are_enough:

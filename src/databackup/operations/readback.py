@@ -64,8 +64,9 @@ def written_alike(archive: Archive, collection: Collection, transaction: Transac
         return True
     ours, theirs = Digest(collection.name), Digest(collection.name)
     codec = RecordCodec(collection)
-    for rows in transaction.rows(collection):
-        ours.add(forms.of(rows, codec.canonical(rows)))
+    for stored in transaction.rows(collection):
+        for rows in codec.parts_held(stored):
+            ours.add(forms.of(rows, codec.canonical(rows)))
     for batch in records_of(archive, collection):
         theirs.add(forms.of(batch.rows, batch.canonical))
     return ours.hex == theirs.hex
@@ -98,7 +99,7 @@ def differences(
     comparison = Comparison(collection, exact=False, in_place=True)
     batches = records_of(archive, collection)
     new = (comparison.sides(batch.rows, batch.canonical) for batch in batches)
-    old = map(comparison.stored, transaction.rows(collection))
+    old = comparison.all_stored(transaction.rows(collection))
     for difference in comparison.by_index(new, old):
         if difference.new is None:
             is_wrong = mode == "replace"

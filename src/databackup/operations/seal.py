@@ -51,7 +51,7 @@ def seal_archive(
     in the stage "finishing", when all is written but `sealed` has not taken its name.
     """
     limits = required_limits(limits)
-    with open_edited(edited, limits) as document, RowQueue() as queue:
+    with open_edited(edited, limits) as document, RowQueue(trees=True) as queue:
         seal = _Seal(document, queue, limits, progress)
         seal.check()
         written = files.write_archive(sealed, seal.chunks())

@@ -43,9 +43,7 @@ class Tally:
 
     def add(self, rows: Forms | list[Row]) -> None:
         """Count records in."""
-        self._digest.add(
-            self._codec.canonical(rows) if isinstance(rows, Forms) else self._forms(rows)
-        )
+        self._add_to(self._digest, rows)
 
     def add_passing(self, batches: Iterable[list[Side]]) -> Iterator[list[Side]]:
         """As `add`, for records on their way to a comparison, whose forms are known."""
@@ -56,13 +54,19 @@ class Tally:
     def remove(self, rows: list[Row]) -> None:
         """Count out records that were counted in."""
         gone = Digest(self._collection.name)
-        gone.add(self._forms(rows))
+        self._add_to(gone, rows)
         self._digest.subtract(gone)
 
-    def _forms(self, rows: list[Row]) -> list[bytes]:
+    def _add_to(self, digest: Digest, rows: Forms | list[Row]) -> None:
+        for part in self._codec.parts_held(rows):
+            digest.add(self._forms(part))
+
+    def _forms(self, rows: Forms | list[Row]) -> list[bytes]:
         try:
             return self._codec.canonical(rows)
         except InvalidRecords:
+            if isinstance(rows, Forms):
+                raise
             if len(rows) == 1:
                 return [_loose_form(rows[0])]
             return [form for row in rows for form in self._forms([row])]

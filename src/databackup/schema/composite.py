@@ -9,7 +9,7 @@ import attrs
 from databackup.schema import jsonvalues
 from databackup.schema.jsonvalues import JSON_NULL
 from databackup.schema.kind import ALWAYS, Kind, KindError, shown
-from databackup.schema.kinds import encodable
+from databackup.schema.kinds import Decimal, encodable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -294,6 +294,19 @@ class Native(Kind):
 
     def describe(self) -> dict[str, Any]:
         return {"kind": self.name, "type": self.type_name}
+
+
+def has_decimals(kind: Kind) -> bool:
+    """Whether decimals may stand somewhere in the values of a kind."""
+    if isinstance(kind, Optional):
+        return has_decimals(kind.inner)
+    if isinstance(kind, List):
+        return has_decimals(kind.items)
+    if isinstance(kind, Dict):
+        return has_decimals(kind.values)
+    if isinstance(kind, Nested):
+        return any(has_decimals(inner) for _name, inner in kind.members)
+    return isinstance(kind, Decimal)
 
 
 def _text_key(key: Any) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from databackup.schema.jsonshort import Shortened, shortened
+from databackup.schema.jsonshort import Shortened, as_parsed, shortened
 from databackup.schema.jsontext import (
     JsonTextError,
     TooDeepError,
@@ -44,10 +44,10 @@ def place_of_flaw(line: bytes, error: JsonTextError, key: Sequence[str]) -> Plac
     if isinstance(cause, UnicodeDecodeError):
         outline = _Outline(shortened(line[: cause.start]))
         return Place(outline.steps, outline.forms(key))
-    short = shortened(line)
     if isinstance(cause, json.JSONDecodeError):
-        outline = _Outline(short, cause.pos, cause.pos)
+        outline = _Outline(as_parsed(line), cause.pos, cause.pos)
         return Place(outline.steps, outline.forms(key))
+    short = shortened(line)
     if isinstance(error, TooDeepError):
         outline = _Outline(short)
         return Place(outline.steps_to_depth[:_FIELD], outline.forms(key))

@@ -68,20 +68,20 @@ def shortened(whole: bytes) -> Shortened:
     if len(whole) <= LONG:
         return Shortened(whole.decode(), whole, [], [])
     _require_utf8(whole)
-    kept: list[bytes] = []
+    kept = bytearray()
+    view = memoryview(whole)
     places: list[int] = []
     sizes: list[int] = []
-    end = length = 0
+    end = 0
     for start, stop in _cuts(whole):
-        kept.append(whole[end:start])
-        length += start - end
+        kept += view[end:start]
         end = stop
-        places.append(length)
-        sizes.append(end - length)
+        places.append(len(kept))
+        sizes.append(end - len(kept))
     if not places:
         return Shortened(whole.decode(), whole, [], [])
-    kept.append(whole[end:])
-    return Shortened(b"".join(kept).decode(), whole, places, sizes)
+    kept += view[end:]
+    return Shortened(kept.decode(), whole, places, sizes)
 
 
 def _cuts(whole: bytes) -> itertools.chain[tuple[int, int]]:
@@ -126,6 +126,12 @@ def parse_bytes(whole: bytes) -> Any:
     except JsonTextError as error:
         _forget_the_text(error)
         raise
+
+
+def as_parsed(whole: bytes) -> Shortened:
+    """A text as `parse_bytes` has parsed it: positions of its syntax errors are those in here."""
+    short = _much_shorter(whole) if len(whole) > LONG else None
+    return short or Shortened(whole.decode(), whole, [], [])
 
 
 def _much_shorter(whole: bytes) -> Shortened | None:

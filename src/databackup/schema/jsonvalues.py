@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import decimal
 import operator
+import re
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
@@ -20,8 +21,13 @@ if TYPE_CHECKING:
 
 MAX_DEPTH: Final = 256
 MAX_NUMBER_LENGTH: Final = 1000
+_FLOAT_LENGTH: Final = 18  # characters that a float may have in plain notation, or some more
 _FIRST_PLAIN, _LAST_PLAIN = -5, 15  # exponents of the first digit in plain notation
 _LARGEST = decimal.Decimal("1.7976931348623157e308")
+# A number that no float is: of 18 digits or more. It is short of exponents, and written as it is.
+_LONG_FRACTION: Final = re.compile(
+    r"-?(?:0\.0{0,4}[1-9][0-9]{16,}[1-9]|[1-9][0-9]{0,15}\.[0-9]{16,}[1-9])"
+)
 # The integers next to those whose text is still short enough; a sign counts.
 _TOO_SMALL, _TOO_LARGE = -(10 ** (MAX_NUMBER_LENGTH - 1)), 10**MAX_NUMBER_LENGTH
 _TEXTS: Final = frozenset({str})
@@ -58,8 +64,10 @@ def number(text: str) -> int | float | decimal.Decimal:
     """A JSON number's text as a Python number of the same value. Raises `KindError`."""
     if len(text) > MAX_NUMBER_LENGTH:
         raise _too_long(f"{len(text)} characters")
-    if not any(mark in text for mark in ".eE"):
+    if "." not in text and "e" not in text and "E" not in text:
         return -0.0 if text == "-0" else int(text)
+    if len(text) > _FLOAT_LENGTH and _LONG_FRACTION.fullmatch(text):
+        return decimal.Decimal(text)
     double = float(text)
     if repr(double) == text:  # as most are written
         return double
@@ -273,9 +281,11 @@ def _finite(value: float) -> float:
 
 
 def _decimal_text(value: decimal.Decimal) -> str:
+    text = _EXACT.to_sci_string(value)
+    if len(text) <= MAX_NUMBER_LENGTH and _LONG_FRACTION.fullmatch(text):  # as most are
+        return text
     if not value.is_finite() or value.copy_abs() > _LARGEST:
         raise _out_of_range(value)
-    text = _EXACT.to_sci_string(value)
     if len(text) > MAX_NUMBER_LENGTH:
         raise _too_long(f"{len(text)} characters")
     return text
@@ -300,7 +310,9 @@ def _canonical_float(value: float) -> Any:
 
 
 def _canonical_decimal(value: decimal.Decimal) -> Any:
-    _decimal_text(value)
+    text = _decimal_text(value)
+    if _LONG_FRACTION.fullmatch(text):
+        return msgspec.Raw(text.encode())
     double = float(value)
     if not double.is_integer() and decimal.Decimal(repr(double)) == value:
         return double

@@ -15,7 +15,7 @@ from databackup.adapters.sqlite.forms import form_of
 from databackup.errors import RecordsRefused
 from databackup.repository import Row
 from databackup.schema import KindError, RawText, kinds
-from databackup.schema.compiled import compile_function
+from databackup.schema.functions import compile_function
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:

@@ -122,7 +122,7 @@ def _bulk_that_is_left(transaction: Transaction, count: int) -> None:
 
 
 def _forms(rows: list[Row]) -> Forms:
-    codec = RecordCodec(PEOPLE)
+    codec = RecordCodec(PEOPLE, forms=True)
     batch = codec.batch(codec.lines(rows)[0][:-1].replace(b"\n", b",\n"), 1)
     if batch is None or batch.forms is None:
         raise AssertionError("these records have forms")
