@@ -57,7 +57,6 @@ WHERE coalesce(pg_catalog.pg_partition_root(g.tgrelid), g.tgrelid) = ANY(%s)
 ORDER BY c.relname, g.tgname
 """
 _UNCHECKED: Final = ("NOT VALID", "NOT ENFORCED")
-_PERIOD: Final = ", PERIOD "
 _ENABLE: Final = {"O": "ENABLE TRIGGER", "A": "ENABLE ALWAYS TRIGGER"}
 
 
@@ -101,9 +100,11 @@ class Constraint:
 
     @property
     def says_all(self) -> bool:
-        """Whether it is checked, once made, for all rows, and compares nothing but values."""
-        is_checked = not self.definition.endswith(_UNCHECKED)
-        return is_checked and not self.is_of_a_part and _PERIOD not in self.definition
+        """Whether making it checks all rows of its table.
+
+        One with a period compares otherwise; but no reference is by a range.
+        """
+        return not self.definition.endswith(_UNCHECKED) and not self.is_of_a_part
 
 
 def read_constraints(connection: sqlalchemy.Connection, tables: list[int]) -> list[Constraint]:
