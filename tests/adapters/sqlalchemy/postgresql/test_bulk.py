@@ -1,16 +1,19 @@
 """Many records put in by one COPY, their indexes dropped meanwhile, and read by one."""
 
 import io
+import itertools
 import os
 import subprocess
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy
 from sqlalchemy import Engine
 
 from databackup import Collection, Reference, Schema, export_all, import_all
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
+from databackup.adapters.sqlalchemy.postgresql.copying import CopyReader
 from databackup.adapters.sqlalchemy.postgresql.indexes import WORTH, DroppedIndexes, _Index
 from databackup.adapters.sqlalchemy.postgresql.session import PostgreSQLTransaction
 from databackup.errors import RecordsNotTaken, RecordsRefused, StoreError
@@ -371,6 +374,36 @@ def test_other_questions_set_the_rest_aside(full: SQLAlchemyRepository) -> None:
         left = [sum(map(len, rest)) for rest in (one, two, rows)]
         assert 3 * MANY == sum(counts) + sum(left)
         assert {} == snapshot.counters()
+
+
+@pytest.mark.parametrize("bad", [0, 5000, 9999])
+def test_a_query_that_fails_in_the_middle(engine: Engine, bad: int) -> None:
+    """Raises the driver's error, behind the lines before it, and the transaction goes on."""
+    with engine.begin() as connection:
+        driver: Any = connection.connection.driver_connection
+        sql = f"SELECT n / nullif(n - {bad}, 0), 1 / (n - {bad}) FROM generate_series(0, 9999) n"
+        reader = CopyReader(driver, sql)
+        batches = iter(lambda: reader.fetch(500), [])
+        lines: list[bytes] = []
+        with pytest.raises(psycopg.errors.DivisionByZero, match="division by zero"):
+            lines.extend(itertools.chain.from_iterable(batches))
+        reader.close()
+        assert bad - bad % 500 == len(lines)
+        assert [(1,)] == connection.exec_driver_sql("SELECT 1").all()
+
+
+@pytest.mark.parametrize("count", [0, 1, 499, 500, 501, 20_000])
+def test_every_line_once(engine: Engine, count: int) -> None:
+    """However many come together; the connection is free behind the last one."""
+    with engine.begin() as connection:
+        driver: Any = connection.connection.driver_connection
+        reader = CopyReader(driver, f"SELECT n, 'text' FROM generate_series(1, {count}) n")
+        lines: list[bytes] = []
+        while found := reader.fetch(500):
+            lines += map(bytes, found)
+        reader.close()
+        assert [b"%d\ttext\n" % (n + 1) for n in range(count)] == lines
+        assert [(1,)] == connection.exec_driver_sql("SELECT 1").all()
 
 
 def test_a_reader_that_is_given_up(full: SQLAlchemyRepository) -> None:
