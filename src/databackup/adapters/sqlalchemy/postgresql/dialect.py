@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
-from databackup.adapters.sqlalchemy.postgresql import forms, locks
+from databackup.adapters.sqlalchemy.postgresql import errors, forms, locks
 from databackup.adapters.sqlalchemy.postgresql.catalogue import (
     Type,
     quoted,
@@ -19,14 +19,7 @@ from databackup.adapters.sqlalchemy.postgresql.session import (
     PostgreSQLSnapshot,
     PostgreSQLTransaction,
 )
-from databackup.errors import (
-    DatabackupError,
-    RecordsRefused,
-    StoreDenied,
-    StoreError,
-    StoreFailed,
-    StoreLocked,
-)
+from databackup.errors import StoreError
 from databackup.schema import Kind, composite, kinds
 from databackup.schema.interval import IntervalKind
 
@@ -38,6 +31,7 @@ if TYPE_CHECKING:
     from databackup.adapters._binding import Form
     from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column, TableInfo
     from databackup.adapters.sqlalchemy.session import Scope
+    from databackup.errors import DatabackupError
     from databackup.schema import Collection, Field
     from databackup.schema.model import OffKind
 
@@ -56,12 +50,6 @@ _SETTINGS: Final = {
 _SINCE_17: Final = {"transaction_timeout": "0"}
 _BEFORE: Final = "databackup: settings of the host's transaction"
 _IMPORTS: Final = 0x6461746162  # the advisory lock that keeps a second import out
-_LOCKED: Final = ("55P03", "40P01")
-_DENIED: Final = (
-    "25006",  # a read-only transaction
-    "42501",
-)
-_LOST: Final = ("08", "57P", "25P03", "25P04")  # the last ones are time limits
 _LONGEST_WAIT: Final = 2**31 - 1
 
 _KINDS: Final[Mapping[str, Kind]] = {
@@ -192,32 +180,10 @@ class PostgreSQL:
         return EnforcedTransaction(scope)
 
     def error(self, error: BaseException, doing: str) -> DatabackupError:
-        cause: Any = getattr(error, "orig", None) or error
-        state = getattr(cause, "sqlstate", None) or ""
-        diagnostic = getattr(cause, "diag", None)
-        message = getattr(diagnostic, "message_primary", None) or str(cause).partition("\n")[0]
-        if state in _LOCKED:
-            return StoreLocked(f"{doing}: {message}")
-        if state in _DENIED:
-            return StoreDenied(f"{doing}: {message}")
-        if state.startswith(("22", "23", "54")) or isinstance(
-            cause, psycopg.DataError | UnicodeEncodeError
-        ):
-            detail = getattr(diagnostic, "message_detail", None)
-            field = getattr(diagnostic, "column_name", None)
-            return RecordsRefused(message + (f" ({detail})" if detail else ""), field)
-        if state.startswith(_LOST):
-            return StoreFailed(f"{doing}: the connection was lost: {message}")
-        return StoreFailed(f"{doing}: {message}")
+        return errors.store_error(error, doing)
 
     def is_disconnect(self, error: BaseException) -> bool:
-        cause: Any = getattr(error, "orig", None) or error
-        if getattr(error, "connection_invalidated", False):
-            return True
-        state = getattr(cause, "sqlstate", None)
-        return isinstance(cause, psycopg.OperationalError) and (
-            state is None or state.startswith(_LOST)
-        )
+        return errors.is_disconnect(error)
 
 
 def _require_transactions(connection: sqlalchemy.Connection) -> None:
