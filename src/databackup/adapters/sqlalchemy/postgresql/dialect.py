@@ -105,20 +105,18 @@ class PostgreSQL:
     def quoted(self, name: str) -> str:
         return quoted(name)
 
-    def begin_snapshot(self, connection: sqlalchemy.Connection) -> None:
+    def begin_snapshot(self, connection: sqlalchemy.Connection, wait: float) -> None:
         _require_transactions(connection)
         if not connection.in_nested_transaction():
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        _set_up(connection)
+        _set_up(connection, wait)
 
     def begin_transaction(self, connection: sqlalchemy.Connection, wait: float) -> None:
         _require_transactions(connection)
         if connection.in_nested_transaction():
             # Else they would stay for the rest of the host's transaction.
             connection.info[_BEFORE] = _settings(connection)
-        _set_up(connection)
-        patience = min(max(1, int(wait * 1000)), _LONGEST_WAIT)
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {patience}")
+        _set_up(connection, wait)
         locks.take(connection, _IMPORTS, wait)
 
     def end(self, connection: sqlalchemy.Connection) -> None:
@@ -136,9 +134,8 @@ class PostgreSQL:
             mode = "SHARE ROW EXCLUSIVE"
         elif connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "read committed":
             mode = "SHARE"  # within the host's transaction: each statement sees another moment
-        names = ", ".join(table.sql for table in tables)
-        if names:
-            connection.exec_driver_sql(f"LOCK TABLE {names} IN {mode} MODE")
+        if tables:
+            locks.take_tables(connection, tables, mode)
 
     def catalogue(self, connection: sqlalchemy.Connection, schemas: Sequence[str]) -> Catalogue:
         return read_catalogue(connection, schemas)
@@ -207,9 +204,11 @@ def _settings(connection: sqlalchemy.Connection) -> dict[str, str]:
     return {name: value for name, value in found}  # noqa: C416 - rows are no pairs to mypy
 
 
-def _set_up(connection: sqlalchemy.Connection) -> None:
+def _set_up(connection: sqlalchemy.Connection, wait: float) -> None:
     for name, value in _wanted(connection).items():
         connection.exec_driver_sql(f"SET LOCAL {name} = '{value}'")
+    patience = int(min(max(1.0, wait * 1000), _LONGEST_WAIT))
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {patience}")
 
 
 def _kind(type_: Type) -> Kind:
