@@ -32,12 +32,15 @@ def rows_of(columns: Sequence[Sequence[str]]) -> list[str]:
 
 
 def column_literals(values: Sequence[Any]) -> Sequence[str]:
-    """The literals of a column's values, which have one type but for NULL."""
+    """The literals of a column's values: of one type, but for NULL and what is off its kind."""
     types = set(map(type, values))
     if len(types) == 1:
         return _WRITERS[types.pop()](values)
-    rest = iter(column_literals([value for value in values if value is not None]))
-    return [_NULL if value is None else next(rest) for value in values]
+    written = {
+        type_: iter(_WRITERS[type_]([value for value in values if type(value) is type_]))
+        for type_ in types
+    }
+    return [next(written[type(value)]) for value in values]
 
 
 def _texts(values: Sequence[str]) -> list[str]:
