@@ -298,11 +298,13 @@ class Extent:
 class Needs:
     """What new tables have to hold: extents by collection and field.
 
-    `counted` are the collections whose store remembered the last number that it gave out as a key.
+    `counted` are the collections whose store remembered the last number that it gave out as a key,
+    `dangling` the references, each with its collection's name, that no foreign key may enforce.
     """
 
     extents: Mapping[str, Mapping[str, Extent]] = attrs.field(factory=dict)
     counted: frozenset[str] = frozenset()
+    dangling: frozenset[tuple[str, Reference]] = frozenset()
 
     def extent(self, collection: str, field: str) -> Extent:
         """The extent of a field's values."""

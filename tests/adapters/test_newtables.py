@@ -9,6 +9,7 @@ from databackup.adapters._newtables import NewTable, new_tables
 from databackup.adapters._sql import tables_of
 from databackup.repository import Extent, Needs
 from databackup.schema import kinds
+from tests.support.clock import within
 
 
 def _made(schema: Schema, needs: Needs | None = None) -> dict[str, NewTable]:
@@ -106,3 +107,13 @@ def test_many_references(to: tuple[str, ...]) -> None:
     (table,) = _made(schema, needs).values()
     assert 4_000 == len(table.references)
     assert time.process_time() - start < 3
+
+
+def test_names_of_very_many_tables_and_columns() -> None:
+    """Are looked through once."""
+    fields = {f"f{number}": int for number in range(10_000)}
+    wide = Schema(collections=[Collection("t", key="f0", fields=fields)])
+    many = Schema(collections=[Collection(name, key="id", fields={"id": int}) for name in fields])
+    with within(1):
+        assert 1 == len(tables_of(wide, None))
+        assert 10_000 == len(tables_of(many, None))

@@ -13,6 +13,7 @@ from databackup.errors import SchemaError
 from databackup.schema import Collection, Exclusion, Field, Json, Reference, Schema
 from databackup.schema import composite as c
 from databackup.schema import kinds as k
+from tests.support.clock import within
 
 
 def keyed(name: str, *to: str, **fields: Any) -> Collection:
@@ -256,3 +257,41 @@ def test_fields_can_be_given_as_types_kinds_or_fields() -> None:
 
     assert by_type == by_kind == by_field
     assert Reference("a", "b") == Reference(("a",), "b", ())
+
+
+_MANY = 10_000
+_NAMES = [f"f{n}" for n in range(_MANY)]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"references": [Reference(name, "many") for name in _NAMES]},
+        {"references": [Reference(name, "many", name) for name in _NAMES]},
+        {"references": [Reference(_NAMES, "many", _NAMES)]},
+        {"key": _NAMES},
+        {"exclude": {f"x{n}": "a test" for n in range(_MANY)}},
+    ],
+    ids=["references", "unique fields", "one wide reference", "key", "exclusions"],
+)
+def test_very_many_take_no_square_of_time(given: dict[str, Any]) -> None:
+    """Whoever writes a header decides how many there are."""
+    fields = [Field(name, k.Int()) for name in _NAMES]
+    collection = Collection("many", fields=fields, **{"key": "f0", **given})
+    with within(0.5):
+        Schema(collections=[collection])
+
+
+@pytest.mark.parametrize(
+    "references",
+    [[Reference(f"x{n}", "many") for n in range(_MANY)], [Reference(_NAMES, "many", _NAMES[::-1])]],
+    ids=["many", "one of many fields"],
+)
+def test_nor_does_what_is_wrong_with_them(references: list[Reference]) -> None:
+    """A message of one is not as long as all of them."""
+    fields = [Field(name, k.Str()) for name in _NAMES[:5]]
+    with within(1):
+        (first, *_) = problems_of(
+            collections=[Collection("many", fields=fields, key="f0", references=references)]
+        )
+    assert len(first) < 500

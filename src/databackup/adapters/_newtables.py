@@ -124,7 +124,11 @@ class _Layout:
     def table(self, collection: Collection) -> NewTable:
         """The table of a collection."""
         table = self._tables[collection.name]
-        pairs = [(r.collection, *self._pairs(r)) for r in collection.references]
+        pairs = [
+            (reference.collection, *self._pairs(reference))
+            for reference in collection.references
+            if (collection.name, reference) not in self._needs.dangling
+        ]
         references = [
             NewReference(
                 tuple(table.column(name) for name in fields),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -58,10 +59,8 @@ def tables_of(schema: Schema, given: Mapping[str, str | Table] | None) -> dict[s
     problems = [f"{name!r} is no collection" for name in stated if name not in schema]
     for collection in schema.collections:
         problems += _unknown_fields(collection, tables[collection.name])
-    names = [table.name for table in tables.values()]
-    problems += [
-        f"two collections in {n!r}" for n in sorted({n for n in names if names.count(n) > 1})
-    ]
+    names = _repeated(table.name for table in tables.values())
+    problems += [f"two collections in {name!r}" for name in names]
     if problems:
         raise SchemaError.of("the names of tables do not fit the schema", problems)
     return tables
@@ -70,9 +69,12 @@ def tables_of(schema: Schema, given: Mapping[str, str | Table] | None) -> dict[s
 def _unknown_fields(collection: Collection, table: Table) -> Iterator[str]:
     known = {*collection.field_names, *_excluded_fields(collection)}
     yield from (f"{collection} has no field {f!r}" for f in table.columns if f not in known)
-    columns = [table.column(name) for name in collection.field_names]
-    for column in sorted({column for column in columns if columns.count(column) > 1}):
+    for column in _repeated(table.column(name) for name in collection.field_names):
         yield f"two fields of {collection} in the column {column!r}"
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def _excluded_fields(collection: Collection) -> list[str]:

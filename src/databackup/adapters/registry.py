@@ -62,8 +62,8 @@ def open_repository(
     has the password of a URL in it.
 
     `types` and `exclude` (tables or columns that are not backed up, each with its reason) are for
-    stores whose schema is read from the store itself; `wait` is how many seconds a SQLite file may
-    be locked while it is read. With `create` a database may be empty: tables will be made in it.
+    stores whose schema is read from the store itself; `wait` is how many seconds it may be
+    locked while it is read. With `create` a database may be empty: tables will be made in it.
     Raises `TargetError`, `MissingExtra`, `FileError`, `StoreError`.
     """
     if url := _URL.fullmatch(target):
@@ -166,7 +166,7 @@ def _open_url(
         return _open_sqlite(_path_of(rest, target), types, exclude, wait, create=create)
     shown = without_password(target)
     if _is_sqlalchemys(scheme):
-        return _open_sqlalchemy(scheme, target, shown, exclude, create=create)
+        return _open_sqlalchemy(scheme, target, shown, exclude, wait=wait, create=create)
     opener = _installed(scheme, shown)
     try:
         found = opener(target, types=types, exclude=exclude)
@@ -185,7 +185,13 @@ def _is_sqlalchemys(scheme: str) -> bool:
 
 
 def _open_sqlalchemy(
-    scheme: str, target: str, shown: str, exclude: Mapping[str, str], *, create: bool
+    scheme: str,
+    target: str,
+    shown: str,
+    exclude: Mapping[str, str],
+    *,
+    wait: float,
+    create: bool,
 ) -> Repository:
     try:
         urls = importlib.import_module("databackup.adapters.sqlalchemy.urls")
@@ -194,7 +200,7 @@ def _open_sqlalchemy(
             raise
         extra = _SERVERS.get(scheme.partition("+")[0], "sqlalchemy")
         raise MissingExtra.of(extra, shown) from error
-    repository: Repository = urls.open_url(target, shown, exclude, create=create)
+    repository: Repository = urls.open_url(target, shown, exclude, wait=wait, create=create)
     return repository
 
 

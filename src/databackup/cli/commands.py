@@ -20,6 +20,7 @@ from databackup.cli.command import (
     as_json,
     opened_archive,
     target_options,
+    wait_option,
 )
 from databackup.cli.copy import copy
 from databackup.cli.diff import diff
@@ -85,11 +86,12 @@ cli.add_command(status)
 @cli.command(name="export")
 @click.argument("target")
 @click.argument("file")
+@wait_option
 @target_options
 @as_json
 @click.pass_obj
 def export_command(
-    run: Run, /, target: str, file: str, types: Types, exclude: dict[str, str]
+    run: Run, /, target: str, file: str, *, wait: float, types: Types, exclude: dict[str, str]
 ) -> None:
     """Write everything TARGET holds to the archive FILE.
 
@@ -100,7 +102,9 @@ def export_command(
     """
     if file != "-":
         confirm.require_replaceable(file)
-    repository = run.guard.repository(open_repository(target, types=types, exclude=exclude))
+    repository = run.guard.repository(
+        open_repository(target, types=types, exclude=exclude, wait=wait)
+    )
     with progress_bar(
         f"opening {without_password(target)}", wanted=run.output.wants_progress
     ) as progress:

@@ -64,7 +64,7 @@ def copy(
     with contextlib.ExitStack() as stack:
         if options["create"]:
             stack.enter_context(new_target(target))
-        origin = open_repository(source, types=types, exclude=exclude)
+        origin = open_repository(source, types=types, exclude=exclude, wait=options["wait"])
         found = Import(
             run=run,
             source=stack.enter_context(_archive_of(origin, without_password(source))),

@@ -17,6 +17,7 @@ from databackup.archive.format import described_schema
 from databackup.archive.records import RecordCodec
 from databackup.errors import SchemaError, SchemaMismatch, StoreError
 from databackup.operations.fit import require_fit
+from databackup.operations.keys import References
 from databackup.operations.reports import reported
 from databackup.repository import CreatesTables, Extent, Needs
 from databackup.schema import Schema, composite, kinds
@@ -27,18 +28,39 @@ if TYPE_CHECKING:
 
     from databackup.archive.format import Header
     from databackup.archive.reader import Archive
-    from databackup.operations.options import WrongAppChoice
+    from databackup.operations.options import ImportOptions, WrongAppChoice
     from databackup.operations.reports import ProgressCallback
     from databackup.repository import Repository, Row, TableMaker
-    from databackup.schema import Collection, Field, Kind
+    from databackup.schema import Collection, Field, Kind, Reference
+
+
+@attrs.frozen
+class Creating:
+    """A repository that makes tables, and what these have to hold."""
+
+    maker: TableMaker
+    needs: Needs
+
+    def warnings(self) -> Iterator[str]:
+        """What the tables that were made lack of what the archive describes."""
+        schema, made = self.maker.schema, self.maker.made
+        yield from _native_warnings(schema, made)
+        for collection in schema.collections:
+            for reference in collection.references if collection.name in made else ():
+                if (collection.name, reference) in self.needs.dangling:
+                    yield (
+                        f"{collection} ({', '.join(reference.fields)}) points at records of "
+                        f"{reference.collection} that the archive does not have; the new table is "
+                        "made without a foreign key for it"
+                    )
 
 
 def creating(
     repository: Repository,
     archive: Archive,
-    wrong_app: WrongAppChoice,
+    options: ImportOptions,
     progress: ProgressCallback | None,
-) -> TableMaker:
+) -> Creating:
     """A repository that makes the tables which an archive describes and the store lacks.
 
     Raises `StoreError` for a store without tables; `WrongApp`, `VersionMismatch` and
@@ -46,13 +68,16 @@ def creating(
     """
     store = creates_tables(repository)
     missing = set(store.missing())
-    schema = joined_schema(repository.schema, archive.header, wrong_app)
+    schema = joined_schema(repository.schema, archive.header, options.wrong_app)
     missing |= {c.name for c in schema.collections if c.name not in repository.schema}
+    new = [c for c in schema.collections if c.name in missing]
+    keeps = options.dangling == "keep" and any(collection.references for collection in new)
     needs = Needs(
-        extents=_extents(archive, [c for c in schema.collections if c.name in missing], progress),
+        extents=_extents(archive, new, progress),
         counted=frozenset(archive.header.counters),
+        dangling=_dangling(archive, schema, progress) if keeps else frozenset(),
     )
-    return store.creating(schema, needs)
+    return Creating(store.creating(schema, needs), needs)
 
 
 def creates_tables(repository: Repository) -> CreatesTables:
@@ -90,7 +115,7 @@ def joined_schema(own: Schema, header: Header, wrong_app: WrongAppChoice) -> Sch
         ) from error
 
 
-def native_warnings(schema: Schema, made: Container[str]) -> Iterator[str]:
+def _native_warnings(schema: Schema, made: Container[str]) -> Iterator[str]:
     """What new tables keep as text because its type is of one engine only."""
     for collection in schema.collections:
         if collection.name not in made:
@@ -110,6 +135,19 @@ def _native_types(kind: Kind) -> Iterator[str]:
         yield from _native_types(kind.inner)
     elif isinstance(kind, composite.List):
         yield from _native_types(kind.items)
+
+
+def _dangling(
+    archive: Archive, schema: Schema, progress: ProgressCallback | None
+) -> frozenset[tuple[str, Reference]]:
+    """The references of which a value points at no record of the archive."""
+    with References(schema) as references:
+        for name, read in archive.collections():
+            codec = RecordCodec(schema[name], Codec(schema[name], validated=False))
+            batches = read(codec, digests=False)
+            for batch in reported(batches, "checking", name, archive.ends[name], progress):
+                references.add(schema[name], codec.codec, batch)
+        return references.that_dangle()
 
 
 # -- extents ---------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords, Problem, RecordsNotTaken, StoreError
 from databackup.operations import readback, status
 from databackup.operations.collection import CollectionImport, Outcome
-from databackup.operations.creating import creating, native_warnings
+from databackup.operations.creating import Creating, creating
 from databackup.operations.fit import has_identity, require_fit, require_keys
 from databackup.operations.locate import ProblemList
 from databackup.operations.options import Dangling, ImportOptions, Mode, WrongAppChoice
@@ -73,8 +73,8 @@ def import_all(
             f"a store of the adapter {repository.capabilities.name!r} cannot undo a failed import"
         )
     with open_archive(source, chosen.limits) as archive:
-        maker = creating(repository, archive, chosen.wrong_app, progress) if chosen.create else None
-        repository = maker or repository
+        new = creating(repository, archive, chosen, progress) if chosen.create else None
+        repository = new.maker if new else repository
         require_fit(archive.header, repository.schema, chosen.wrong_app)
         require_keys(archive.header, repository.schema, chosen.mode)
         mark = status.new_mark(archive.seal) if chosen.marker else None
@@ -84,7 +84,7 @@ def import_all(
             running.check_references()
             running.finish()
             running.read_back()
-        return running.report(mark, maker.made if maker else ())
+        return running.report(mark, new)
 
 
 class _Import:
@@ -206,8 +206,8 @@ class _Import:
             self._problems.total,
         )
 
-    def report(self, mark: Mark | None, made: tuple[str, ...]) -> ImportReport:
-        """What was committed; `made` are the collections whose tables are new."""
+    def report(self, mark: Mark | None, new: Creating | None) -> ImportReport:
+        """What was committed, in tables that are new where `new` has made them."""
         by_name = {name: outcome.changes for name, outcome in self._outcomes.items()}
         changes = by_name.values()
         return ImportReport(
@@ -223,7 +223,7 @@ class _Import:
             only_in_store=sum(change.only_in_store for change in changes),
             read_back=self._options.read_back,
             seal=self._archive.seal,
-            created=made,
-            warnings=(*self._warnings, *native_warnings(self._schema, made)),
+            created=new.maker.made if new else (),
+            warnings=(*self._warnings, *(new.warnings() if new else ())),
             import_id=None if mark is None else mark.import_id,
         )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from databackup.schema import Collection, Field, Reference, Schema
     from databackup.schema.compiled import Codec
 
+    _Link = tuple[Collection, Reference, Collection]
+
 
 def key_bytes(fields: Sequence[Field], values: Sequence[Any]) -> bytes:
     """Values of a key in their canonical form: equal keys give equal bytes."""
@@ -140,14 +142,26 @@ class References:
 
     def dangling(self) -> Iterator[Problem]:
         """A problem for each value that points at no record, with the first record that has it."""
+        for (source, reference, target), found, place in self._pointing_nowhere():
+            number, key = pickle.loads(place)  # noqa: S301 - written above, to a private file
+            values = tuple(text.load(found))
+            yield dangling_problem(source, reference.fields, target, values, number, key)
+
+    def that_dangle(self) -> frozenset[tuple[str, Reference]]:
+        """The references of which a value points at no record, each with its collection's name."""
+        return frozenset(
+            (source.name, reference) for (source, reference, _), _, _ in self._pointing_nowhere()
+        )
+
+    def _pointing_nowhere(self) -> Iterator[tuple[_Link, bytes, bytes]]:
+        """Values that point at no record, each with its link, and its first record as noted."""
         for wanted, place in self._wanted.items():
-            source, reference, target = self._links[int(wanted[:_PREFIX])]
+            link = _, reference, target = self._links[int(wanted[:_PREFIX])]
             found = wanted[_PREFIX:]
-            prefix = self._targets[target.name, _pointed_at(reference, target)]
-            if prefix + found not in self._present:
-                number, key = pickle.loads(place)  # noqa: S301 - written above, to a private file
-                values = tuple(text.load(found))
-                yield dangling_problem(source, reference.fields, target, values, number, key)
+            if self._targets[target.name, _pointed_at(reference, target)] + found not in (
+                self._present
+            ):
+                yield link, found, place
 
 
 _PREFIX = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import attrs
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from databackup.schema import structuring
 
 OffKind = Literal["refuse", "keep"]
+_LISTED: Final = 20  # names in a message
 
 
 @attrs.frozen
@@ -312,7 +313,7 @@ def _collection_problems(collection: Collection) -> Iterable[str]:
     if not collection.fields:
         yield f"{name} has no fields"
     for exclusion in collection.excluded:
-        if exclusion.name.removeprefix(f"{name}.") in collection.field_names:
+        if collection.has_field(exclusion.name.removeprefix(f"{name}.")):
             yield f"{exclusion.name} is a field and excluded"
     for repeated in _repeated(collection.field_names):
         yield f"{name} has two fields named {repeated!r}"
@@ -323,9 +324,8 @@ def _key_problems(collection: Collection) -> Iterable[str]:
     name = collection.name
     for repeated in _repeated(collection.key):
         yield f"the key of {name} names {repeated!r} twice"
-    names = frozenset(collection.field_names)
     for part in collection.key:
-        if part not in names:
+        if not collection.has_field(part):
             yield f"the key of {name} names {part!r}, which is no field of it"
         elif collection.field(part).nullable and collection.field(part).off_kind == "refuse":
             yield f"the key of {name} names {part!r}, which may be null"
@@ -343,10 +343,15 @@ def _repeated(names: Sequence[str]) -> list[str]:
     return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
+def _listed(names: Sequence[str]) -> str:
+    """Names within a message; of very many the first ones, for there may be a message for each."""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
+
+
 def _reference_problems(schema: Schema, source: Collection, reference: Reference) -> Iterable[str]:
-    what = f"the reference of {source.name} ({', '.join(reference.fields)})"
-    own = frozenset(source.field_names)
-    missing = [name for name in reference.fields if name not in own]
+    what = f"the reference of {source.name} ({_listed(reference.fields)})"
+    missing = [name for name in reference.fields if not source.has_field(name)]
     for name in missing:
         yield f"{what} names {name!r}, which is no field of it"
     if reference.collection not in schema:
@@ -354,8 +359,7 @@ def _reference_problems(schema: Schema, source: Collection, reference: Reference
         return
     target = schema[reference.collection]
     to = reference.to or target.key
-    theirs = frozenset(target.field_names)
-    absent = [name for name in to if name not in theirs]
+    absent = [name for name in to if not target.has_field(name)]
     for name in absent if reference.to else ():
         yield f"{what} points at {name!r}, which is no field of {target.name}"
     if not to:

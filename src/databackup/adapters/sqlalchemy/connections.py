@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import sqlalchemy
@@ -18,17 +18,20 @@ if TYPE_CHECKING:
 
     from databackup.adapters.sqlalchemy.dialect import Dialect
 
+DEFAULT_WAIT: Final = 5.0
+
 
 @attrs.frozen
 class Connections:
     """Where transactions come from: an engine, or one connection that the host lends.
 
     A lent connection within a transaction of the host gets a savepoint: the host's transaction is
-    neither committed nor rolled back.
+    neither committed nor rolled back. `wait` is how many seconds what reads waits for a lock.
     """
 
     bind: sqlalchemy.Engine | sqlalchemy.Connection
     dialect: Dialect
+    wait: float = DEFAULT_WAIT
 
     @property
     def engine(self) -> sqlalchemy.Engine:
@@ -54,7 +57,7 @@ class Connections:
         with self._begun(self.dialect.snapshot_isolation) as (connection, transaction):
             try:
                 with self.errors(f"{self} cannot be read"):
-                    self.dialect.begin_snapshot(connection)
+                    self.dialect.begin_snapshot(connection, self.wait)
                 yield connection
             finally:
                 self._roll_back(connection, transaction)

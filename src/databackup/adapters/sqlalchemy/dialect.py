@@ -71,8 +71,11 @@ class Dialect(Protocol):
     def quoted(self, name: str) -> str:
         """A name as SQL."""
 
-    def begin_snapshot(self, connection: sqlalchemy.Connection) -> None:
-        """Prepare a transaction that has just begun for reading one moment's state."""
+    def begin_snapshot(self, connection: sqlalchemy.Connection, wait: float) -> None:
+        """Prepare a transaction that has just begun for reading one moment's state.
+
+        What waits for a lock in it gives up after `wait` seconds.
+        """
 
     def begin_transaction(self, connection: sqlalchemy.Connection, wait: float) -> None:
         """Prepare a transaction that has just begun for writing, and keep other imports out.
@@ -89,7 +92,10 @@ class Dialect(Protocol):
     def lock(
         self, connection: sqlalchemy.Connection, tables: Sequence[TableInfo], *, write: bool
     ) -> None:
-        """Keep others from changing these tables' definitions, and with `write` their rows."""
+        """Keep others from changing these tables' definitions, and with `write` their rows.
+
+        May raise `StoreLocked` itself, to say who is in the way.
+        """
 
     def catalogue(self, connection: sqlalchemy.Connection, schemas: Sequence[str]) -> Catalogue:
         """What the database says about its default schema and these others."""

@@ -6,7 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any, Self
 
 from databackup.adapters.sqlalchemy.catalogue import Catalogue
-from databackup.adapters.sqlalchemy.connections import Connections, bind_of
+from databackup.adapters.sqlalchemy.connections import DEFAULT_WAIT, Connections, bind_of
 from databackup.adapters.sqlalchemy.dialects import dialect_of
 from databackup.adapters.sqlalchemy.metadata import described
 from databackup.adapters.sqlalchemy.reflect import reflected_schema
@@ -45,6 +45,8 @@ class SQLAlchemyRepository:
         the default schema are named `schema.table`.
     schemas
         The database schemas beside the default one that are looked at; SQLite has none.
+    wait
+        Seconds to wait for a lock when the catalogue or the records are read.
 
     Raises `SchemaError` for names that do not fit, `StoreError` for an engine that is not known.
     """
@@ -56,8 +58,9 @@ class SQLAlchemyRepository:
         *,
         tables: Mapping[str, str | Table] | None = None,
         schemas: Sequence[str] = (),
+        wait: float = DEFAULT_WAIT,
     ) -> None:
-        self._store: _Store = _store(bind_of(bind), schema, tables, tuple(schemas))
+        self._store: _Store = _store(bind_of(bind), schema, tables, tuple(schemas), wait)
 
     @classmethod
     def from_metadata(
@@ -69,6 +72,7 @@ class SQLAlchemyRepository:
         version: int = 1,
         exclude: Mapping[str, str] | None = None,
         schemas: Sequence[str] = (),
+        wait: float = DEFAULT_WAIT,
     ) -> Self:
         """The repository of all tables of a `MetaData`, those without a mapped class as well.
 
@@ -80,7 +84,7 @@ class SQLAlchemyRepository:
         Raises `SchemaError` for all columns whose type has no sure kind; `StoreError`.
         """
         found = bind_of(bind)
-        catalogue = _CatalogueOf(found, schemas)
+        catalogue = _CatalogueOf(found, schemas, wait)
         result = described(
             metadata,
             found,
@@ -90,7 +94,7 @@ class SQLAlchemyRepository:
             kind_in_store=catalogue.kind,
         )
         more = dict.fromkeys([*result.schemas, *schemas])
-        return cls(found, result.schema, tables=result.tables, schemas=tuple(more))
+        return cls(found, result.schema, tables=result.tables, schemas=tuple(more), wait=wait)
 
     @classmethod
     def reflect(
@@ -101,6 +105,7 @@ class SQLAlchemyRepository:
         version: int = 1,
         exclude: Mapping[str, str] | None = None,
         schemas: Sequence[str] = (),
+        wait: float = DEFAULT_WAIT,
     ) -> Self:
         """The repository of a database whose catalogue says what there is.
 
@@ -113,7 +118,7 @@ class SQLAlchemyRepository:
         if found.dialect.name == "sqlite":
             _require_no_schemas(schemas)
             schema = SQLiteRepository.reflect(
-                PooledConnections(found),
+                PooledConnections(found, wait),
                 types="declared",
                 app=app,
                 version=version,
@@ -123,13 +128,13 @@ class SQLAlchemyRepository:
         else:
             dialect = dialect_of(found)
             schema = reflected_schema(
-                _CatalogueOf(found, schemas).read(),
+                _CatalogueOf(found, schemas, wait).read(),
                 dialect,
                 app=app,
                 version=version,
                 exclude=exclude or {},
             )
-        return cls(found, schema, schemas=schemas)
+        return cls(found, schema, schemas=schemas, wait=wait)
 
     def __repr__(self) -> str:
         inner = repr(self._store)
@@ -184,12 +189,14 @@ def _store(
     schema: Schema,
     tables: Mapping[str, str | Table] | None,
     schemas: tuple[str, ...],
+    wait: float,
 ) -> _Store:
     """SQLite's own adapter does its reading and writing here as well: its traps are the same."""
     if bind.dialect.name != "sqlite":
-        return ServerRepository(bind, schema, tables=tables, schemas=schemas)
+        return ServerRepository(bind, schema, tables=tables, schemas=schemas, wait=wait)
     _require_no_schemas(schemas)
-    return SQLiteRepository(PooledConnections(bind), schema, tables=tables, datetimes="sqlalchemy")
+    connections = PooledConnections(bind, wait)
+    return SQLiteRepository(connections, schema, tables=tables, datetimes="sqlalchemy")
 
 
 def _require_no_schemas(schemas: Sequence[str]) -> None:
@@ -205,9 +212,13 @@ class _CatalogueOf:
     """What a server says about the types of its columns; asked once, and only where needed."""
 
     def __init__(
-        self, bind: sqlalchemy.Engine | sqlalchemy.Connection, schemas: Sequence[str]
+        self,
+        bind: sqlalchemy.Engine | sqlalchemy.Connection,
+        schemas: Sequence[str],
+        wait: float,
     ) -> None:
         self._bind = bind
+        self._wait = wait
         self._schemas = tuple(schemas)
         self._read: dict[tuple[str, ...], Catalogue] = {}
 
@@ -215,7 +226,7 @@ class _CatalogueOf:
         dialect = dialect_of(self._bind)
         wanted = tuple(dict.fromkeys([*self._schemas, *schemas]))
         if wanted not in self._read:
-            connections = Connections(self._bind, dialect)
+            connections = Connections(self._bind, dialect, self._wait)
             with connections.reading() as connection, connections.errors("the catalogue"):
                 self._read[wanted] = dialect.catalogue(connection, wanted)
         return self._read[wanted]

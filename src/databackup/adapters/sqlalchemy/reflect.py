@@ -56,8 +56,7 @@ def reflected_schema(
 
 def _wrong_exclusions(exclude: Iterable[str], catalogue: Catalogue) -> Iterator[str]:
     there = [
-        *catalogue.tables,
-        *catalogue.housekeeping,
+        *dict.fromkeys([*catalogue.tables, *catalogue.housekeeping]),
         *(f"{table}.{column}" for table, t in catalogue.tables.items() for column in t.columns),
     ]
     keys = {

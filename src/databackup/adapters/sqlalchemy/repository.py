@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from databackup.adapters._sql import Table, differences, tables_of
-from databackup.adapters.sqlalchemy.connections import Connections
+from databackup.adapters.sqlalchemy.connections import DEFAULT_WAIT, Connections
 from databackup.adapters.sqlalchemy.create import NewTables
 from databackup.adapters.sqlalchemy.dialects import dialect_of
 from databackup.adapters.sqlalchemy.marks import Marks
@@ -36,9 +36,10 @@ class ServerRepository:
         *,
         tables: Mapping[str, str | Table] | None = None,
         schemas: Sequence[str] = (),
+        wait: float = DEFAULT_WAIT,
     ) -> None:
         self._dialect = dialect_of(bind)
-        self._connections = Connections(bind, self._dialect)
+        self._connections = Connections(bind, self._dialect, wait)
         self._stated_schema = schema
         self._tables = tables_of(schema, tables)
         self._schemas = tuple(schemas)
@@ -121,7 +122,11 @@ class ServerRepository:
         """The same database with another schema, whose transactions make missing tables."""
         tables = {name: table for name, table in self._tables.items() if name in schema}
         found = ServerRepository(
-            self._connections.bind, schema, tables=tables, schemas=self._schemas
+            self._connections.bind,
+            schema,
+            tables=tables,
+            schemas=self._schemas,
+            wait=self._connections.wait,
         )
         found._new_tables = NewTables(
             self._connections, schema, found._tables, self._schemas, needs

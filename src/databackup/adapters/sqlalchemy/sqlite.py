@@ -11,7 +11,7 @@ import sqlalchemy
 from sqlalchemy import exc, pool
 
 from databackup.adapters.sqlalchemy.drivers import shown
-from databackup.adapters.sqlite.connections import Connections, lent, require_file
+from databackup.adapters.sqlite.connections import DEFAULT_WAIT, Connections, lent, require_file
 from databackup.errors import StoreError, StoreFailed, StoreLocked
 
 if TYPE_CHECKING:
@@ -28,8 +28,10 @@ class PooledConnections(Connections):
     The engine's own events have set them up; they get their settings back, and go back to the pool.
     """
 
-    def __init__(self, bind: sqlalchemy.Engine | sqlalchemy.Connection) -> None:
-        super().__init__()
+    def __init__(
+        self, bind: sqlalchemy.Engine | sqlalchemy.Connection, wait: float = DEFAULT_WAIT
+    ) -> None:
+        super().__init__(wait)
         self._bind = bind
 
     @property

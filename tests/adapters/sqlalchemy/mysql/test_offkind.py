@@ -87,6 +87,28 @@ def test_zero_dates_are_a_problem_of_a_schema_that_refuses_them(engine: sqlalche
     assert ("t", (7,), "v") == (problem.collection, problem.key, problem.field)
 
 
+def test_what_an_enum_could_not_take_is_a_problem_of_the_export(engine: sqlalchemy.Engine) -> None:
+    """MariaDB keeps an empty text for it, and takes none back: the records to mend are named."""
+    mysql.run(
+        engine,
+        "SET sql_mode = ''",
+        "CREATE TABLE t (id INT PRIMARY KEY, v ENUM('a', 'b'), w ENUM('', 'c') NOT NULL)",
+        "INSERT INTO t VALUES (1, 'a', 'c'), (7, 'x', 'c'), (8, NULL, ''), (9, 0, '')",
+    )
+    with pytest.raises(InvalidRecords) as caught:
+        exported(SQLAlchemyRepository.reflect(engine))
+    assert [("t", (7,), "v"), ("t", (9,), "v")] == [
+        (problem.collection, problem.key, problem.field) for problem in caught.value.problems
+    ]
+    mysql.run(engine, "UPDATE t SET v = NULL WHERE v = 0")
+    repository = SQLAlchemyRepository.reflect(engine)
+    archive = exported(repository)
+    mysql.run(engine, "DELETE FROM t")
+    import_all(repository, io.BytesIO(archive))
+    after = [(1, "a", "c"), (7, None, "c"), (8, None, ""), (9, None, "")]
+    assert after == mysql.query(engine, "SELECT * FROM t ORDER BY id")
+
+
 def test_defaults_of_columns_that_are_left_out(engine: sqlalchemy.Engine) -> None:
     """Stay the app's own, zero dates as well."""
     mysql.run(

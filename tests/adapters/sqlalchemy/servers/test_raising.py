@@ -1,5 +1,6 @@
 """What the store itself raises while an import writes."""
 
+import contextlib
 import io
 import subprocess
 import sys
@@ -9,8 +10,18 @@ import pytest
 
 from databackup import import_all
 from databackup.errors import RecordsNotTaken, StoreError, StoreFailed
-from tests.adapters.sqlalchemy.servers.tables import NEW, OLD, SCHEMA, SIZE, import_, on
-from tests.support import engines
+from tests.adapters.sqlalchemy.servers.tables import (
+    MADE,
+    NEW,
+    OLD,
+    SCHEMA,
+    SIZE,
+    fill,
+    import_,
+    on,
+    rows,
+)
+from tests.support import engines, pgroles
 from tests.support.archives import exported
 from tests.support.club import memory
 
@@ -68,6 +79,55 @@ def test_a_full_disk(filled: engines.Database) -> None:
     said = _raising(filled, full=True)
     with pytest.raises(StoreFailed, match=said):
         import_(on(filled.engine))
+
+
+_FUNCTION = (
+    "CREATE FUNCTION {name} LANGUAGE plpgsql AS "
+    "$$ BEGIN IF {value} = 'new' THEN {says}; END IF; RETURN {result}; END $$"
+)
+_SAYS = {
+    "raise": "RAISE EXCEPTION 'oh no' USING DETAIL = 'not that one'",
+    "assert": "ASSERT false, 'oh no'",
+    "no data": "DECLARE x int; BEGIN SELECT id INTO STRICT x FROM a WHERE id < 0; END",
+}
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("says", _SAYS)
+@pytest.mark.parametrize("how", ["check", "trigger", "check of empty table"])
+def test_what_a_function_raises_of_its_own(database: engines.Database, how: str, says: str) -> None:
+    """Has an SQLSTATE of its class P0, and names the records like any other refusal."""
+    database.run(*MADE)
+    if how != "check of empty table":
+        fill(database)
+    before = rows(database)
+    if how == "trigger":
+        database.run(
+            _FUNCTION.format(
+                name="never() RETURNS trigger", value="NEW.v", says=_SAYS[says], result="NEW"
+            ),
+            "CREATE TRIGGER never BEFORE INSERT OR UPDATE ON b "
+            "FOR EACH ROW EXECUTE FUNCTION never()",
+        )
+    else:
+        name = "never(text) RETURNS boolean"
+        database.run(
+            _FUNCTION.format(name=name, value="$1", says=_SAYS[says], result="true"),
+            "ALTER TABLE b ADD CHECK (never(v))",
+        )
+    few = exported(memory({"a": NEW["a"], "b": [*OLD["b"][:-2], *NEW["b"][-2:]]}, SCHEMA))
+    with contextlib.ExitStack() as stack:
+        engine = database.engine
+        if how == "trigger":  # an owner's import suspends it
+            engine = stack.enter_context(pgroles.writer(engine))
+        with pytest.raises(RecordsNotTaken) as caught:
+            import_all(on(engine), io.BytesIO(few))
+    assert {(SIZE - 2,), (SIZE - 1,)} == {problem.key for problem in caught.value.problems}
+    assert {"b"} == {problem.collection for problem in caught.value.problems}
+    if says == "raise":
+        assert "b: oh no (not that one)" in caught.value.problems[0].message
+    assert before == rows(database)
+    assert 0 == database.sessions()
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)

@@ -56,8 +56,8 @@ class MySQLDialect:
     def quoted(self, name: str) -> str:
         return catalogue.quoted(name)
 
-    def begin_snapshot(self, connection: sqlalchemy.Connection) -> None:
-        settings.change(connection, settings.READING)
+    def begin_snapshot(self, connection: sqlalchemy.Connection, wait: float) -> None:
+        settings.change(connection, settings.reading(wait))
         self._begin(connection, self.snapshot_isolation, " WITH CONSISTENT SNAPSHOT, READ ONLY")
 
     def begin_transaction(self, connection: sqlalchemy.Connection, wait: float) -> None:

@@ -32,11 +32,14 @@ def rows_of(columns: Sequence[Sequence[str]]) -> list[str]:
 
 
 def column_literals(values: Sequence[Any]) -> Sequence[str]:
-    """The literals of a column's values, nearly all of one type."""
+    """The literals of a column's values: of one type, but for NULL and what is off its kind."""
     types = set(map(type, values))
     if len(types) == 1:
         return _WRITERS[types.pop()](values)
-    written = {t: iter(_WRITERS[t]([value for value in values if type(value) is t])) for t in types}
+    written = {
+        type_: iter(_WRITERS[type_]([value for value in values if type(value) is type_]))
+        for type_ in types
+    }
     return [next(written[type(value)]) for value in values]
 
 

@@ -34,10 +34,11 @@ _DATES: Final = {
 
 
 def off_kind_of(column: Column, kind: Kind) -> OffKind:
-    """Whether a column may hold what is off its kind; an ENUM's error is an empty text."""
-    is_loose = details(column).type in _DATES or isinstance(
-        kind, composite.Json | composite.Enum | kinds.Bool
-    )
+    """Whether a column may hold what is off its kind, and takes it back.
+
+    The empty text that an ENUM holds for what it could not take is never taken back.
+    """
+    is_loose = details(column).type in _DATES or isinstance(kind, composite.Json | kinds.Bool)
     return "keep" if is_loose and details(column).type != "bit" else "refuse"
 
 

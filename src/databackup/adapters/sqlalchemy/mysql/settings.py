@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     import sqlalchemy
 
 _KEY: Final = "databackup"
+_LONGEST_WAIT: Final = 86_400
 # What a column gives out it takes back, dates with zeros in them as well; whether a field may have
 # them is not the server's to say.
 SQL_MODE: Final = (
     "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO"
 )
-READING: Final[dict[str, Any]] = {
+_READING: Final[dict[str, Any]] = {
     "sql_mode": SQL_MODE,
     "time_zone": "+00:00",
     "sql_select_limit": 2**64 - 1,
@@ -52,11 +53,15 @@ class _Before:
     lock: str = ""
 
 
+def reading(wait: float) -> dict[str, Any]:
+    """The settings to read with, where a lock of a table is waited for so many seconds."""
+    return _READING | {"lock_wait_timeout": math.ceil(min(max(1.0, wait), _LONGEST_WAIT))}
+
+
 def writing(wait: float) -> dict[str, Any]:
     """The settings to write with, where a lock is waited for so many seconds."""
-    seconds = max(1, math.ceil(wait))
-    locks = {"innodb_lock_wait_timeout": seconds, "lock_wait_timeout": seconds}
-    return READING | _WRITING | locks
+    found = reading(wait) | _WRITING
+    return found | {"innodb_lock_wait_timeout": found["lock_wait_timeout"]}
 
 
 def change(connection: sqlalchemy.Connection, wanted: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from databackup.adapters._sql import HOUSEKEEPING
 from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column, ForeignKey, TableInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import sqlalchemy
 
@@ -68,7 +68,7 @@ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_depend d
   ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
 LEFT JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid
-WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname = ANY(%s)
+WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition AND n.nspname = ANY(%s)
 ORDER BY n.nspname, c.relname
 """
 _COLUMNS: Final = """
@@ -134,6 +134,7 @@ WHERE s.relkind = 'S' AND n.nspname = ANY(%s) AND NOT EXISTS (
     AND d.classid = 'pg_catalog.pg_attrdef'::regclass)
 ORDER BY n.nspname, s.relname
 """
+_LARGE_OBJECTS: Final = "SELECT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata)"
 _TYPES: Final = """
 SELECT t.oid, n.nspname, t.typname, t.typtype, t.typcategory, t.typelem, t.typbasetype, t.typtypmod,
   ARRAY(SELECT e.enumlabel::text FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid
@@ -141,6 +142,8 @@ SELECT t.oid, n.nspname, t.typname, t.typtype, t.typcategory, t.typelem, t.typba
 FROM pg_catalog.pg_type t
 JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
 """
+_WITHOUT_VALUES: Final = "no column of it holds a value of its own"
+_FOREIGN: Final = "a foreign table: its data is elsewhere"
 _ACTIONS: Final = {
     "a": "NO ACTION",
     "r": "RESTRICT",
@@ -204,6 +207,7 @@ def read_catalogue(connection: sqlalchemy.Connection, schemas: Sequence[str]) ->
             columns=columns[oid],
             primary_key=primary.get(oid, ()),
             unique=tuple(unique[oid]),
+            problem=f"{names[oid]} is {_FOREIGN}" if kind == "f" else None,
             details=TableDetails(
                 name=own,
                 source=source,
@@ -214,21 +218,29 @@ def read_catalogue(connection: sqlalchemy.Connection, schemas: Sequence[str]) ->
                 is_owned=is_owned,
             ),
         )
-    housekeeping = {name: HOUSEKEEPING[name] for name in tables if name in HOUSEKEEPING}
-    housekeeping |= {
-        names[oid]: f"the extension {extension} keeps it"
-        for oid, _schema, _table, _kind, extension, _is_owned in rows
-        if extension
-    }
-    housekeeping |= {
-        name if schema == default else f"{schema}.{name}": "a sequence that is no column's"
-        for schema, name in connection.exec_driver_sql(_FREE_SEQUENCES, (wanted,))
-    }
     return Catalogue(
         tables=tables,
         foreign_keys=tuple(_foreign_keys(connection, oids, names)),
-        housekeeping=housekeeping,
+        housekeeping={
+            **{name: _WITHOUT_VALUES for name, table in tables.items() if not table.columns},
+            **{name: HOUSEKEEPING[name] for name in tables if name in HOUSEKEEPING},
+            **{names[oid]: _FOREIGN for oid, _, _, kind, *_ in rows if kind == "f"},
+            **{names[oid]: f"the extension {x} keeps it" for oid, _, _, _, x, _ in rows if x},
+            **dict(_beside_tables(connection, wanted, default)),
+        },
     )
+
+
+def _beside_tables(
+    connection: sqlalchemy.Connection, schemas: Sequence[str], default: str | None
+) -> Iterator[tuple[str, str]]:
+    """What holds something and is no table, each with the reason to leave it out."""
+    for schema, name in connection.exec_driver_sql(_FREE_SEQUENCES, (schemas,)):
+        place = name if schema == default else f"{schema}.{name}"
+        yield place, "a sequence that is no column's"
+    ((has_large_objects,),) = connection.exec_driver_sql(_LARGE_OBJECTS)
+    if has_large_objects:
+        yield "pg_catalog.pg_largeobject", "large objects, which are of no table"
 
 
 def _foreign_keys(

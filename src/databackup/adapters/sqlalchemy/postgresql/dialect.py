@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
-from databackup.adapters.sqlalchemy.postgresql import forms, locks
+from databackup.adapters.sqlalchemy.postgresql import errors, forms, locks
 from databackup.adapters.sqlalchemy.postgresql.catalogue import (
     Type,
     quoted,
@@ -19,14 +19,7 @@ from databackup.adapters.sqlalchemy.postgresql.session import (
     PostgreSQLSnapshot,
     PostgreSQLTransaction,
 )
-from databackup.errors import (
-    DatabackupError,
-    RecordsRefused,
-    StoreDenied,
-    StoreError,
-    StoreFailed,
-    StoreLocked,
-)
+from databackup.errors import StoreError
 from databackup.schema import Kind, composite, kinds
 from databackup.schema.interval import IntervalKind
 
@@ -38,6 +31,7 @@ if TYPE_CHECKING:
     from databackup.adapters._binding import Form
     from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column, TableInfo
     from databackup.adapters.sqlalchemy.session import Scope
+    from databackup.errors import DatabackupError
     from databackup.schema import Collection, Field
     from databackup.schema.model import OffKind
 
@@ -56,12 +50,6 @@ _SETTINGS: Final = {
 _SINCE_17: Final = {"transaction_timeout": "0"}
 _BEFORE: Final = "databackup: settings of the host's transaction"
 _IMPORTS: Final = 0x6461746162  # the advisory lock that keeps a second import out
-_LOCKED: Final = ("55P03", "40P01")
-_DENIED: Final = (
-    "25006",  # a read-only transaction
-    "42501",
-)
-_LOST: Final = ("08", "57P", "25P03", "25P04")  # the last ones are time limits
 _LONGEST_WAIT: Final = 2**31 - 1
 
 _KINDS: Final[Mapping[str, Kind]] = {
@@ -117,20 +105,18 @@ class PostgreSQL:
     def quoted(self, name: str) -> str:
         return quoted(name)
 
-    def begin_snapshot(self, connection: sqlalchemy.Connection) -> None:
+    def begin_snapshot(self, connection: sqlalchemy.Connection, wait: float) -> None:
         _require_transactions(connection)
         if not connection.in_nested_transaction():
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        _set_up(connection)
+        _set_up(connection, wait)
 
     def begin_transaction(self, connection: sqlalchemy.Connection, wait: float) -> None:
         _require_transactions(connection)
         if connection.in_nested_transaction():
             # Else they would stay for the rest of the host's transaction.
             connection.info[_BEFORE] = _settings(connection)
-        _set_up(connection)
-        patience = min(max(1, int(wait * 1000)), _LONGEST_WAIT)
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {patience}")
+        _set_up(connection, wait)
         locks.take(connection, _IMPORTS, wait)
 
     def end(self, connection: sqlalchemy.Connection) -> None:
@@ -148,9 +134,8 @@ class PostgreSQL:
             mode = "SHARE ROW EXCLUSIVE"
         elif connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "read committed":
             mode = "SHARE"  # within the host's transaction: each statement sees another moment
-        names = ", ".join(table.sql for table in tables)
-        if names:
-            connection.exec_driver_sql(f"LOCK TABLE {names} IN {mode} MODE")
+        if tables:
+            locks.take_tables(connection, tables, mode)
 
     def catalogue(self, connection: sqlalchemy.Connection, schemas: Sequence[str]) -> Catalogue:
         return read_catalogue(connection, schemas)
@@ -192,32 +177,10 @@ class PostgreSQL:
         return EnforcedTransaction(scope)
 
     def error(self, error: BaseException, doing: str) -> DatabackupError:
-        cause: Any = getattr(error, "orig", None) or error
-        state = getattr(cause, "sqlstate", None) or ""
-        diagnostic = getattr(cause, "diag", None)
-        message = getattr(diagnostic, "message_primary", None) or str(cause).partition("\n")[0]
-        if state in _LOCKED:
-            return StoreLocked(f"{doing}: {message}")
-        if state in _DENIED:
-            return StoreDenied(f"{doing}: {message}")
-        if state.startswith(("22", "23", "54")) or isinstance(
-            cause, psycopg.DataError | UnicodeEncodeError
-        ):
-            detail = getattr(diagnostic, "message_detail", None)
-            field = getattr(diagnostic, "column_name", None)
-            return RecordsRefused(message + (f" ({detail})" if detail else ""), field)
-        if state.startswith(_LOST):
-            return StoreFailed(f"{doing}: the connection was lost: {message}")
-        return StoreFailed(f"{doing}: {message}")
+        return errors.store_error(error, doing)
 
     def is_disconnect(self, error: BaseException) -> bool:
-        cause: Any = getattr(error, "orig", None) or error
-        if getattr(error, "connection_invalidated", False):
-            return True
-        state = getattr(cause, "sqlstate", None)
-        return isinstance(cause, psycopg.OperationalError) and (
-            state is None or state.startswith(_LOST)
-        )
+        return errors.is_disconnect(error)
 
 
 def _require_transactions(connection: sqlalchemy.Connection) -> None:
@@ -241,9 +204,11 @@ def _settings(connection: sqlalchemy.Connection) -> dict[str, str]:
     return {name: value for name, value in found}  # noqa: C416 - rows are no pairs to mypy
 
 
-def _set_up(connection: sqlalchemy.Connection) -> None:
+def _set_up(connection: sqlalchemy.Connection, wait: float) -> None:
     for name, value in _wanted(connection).items():
         connection.exec_driver_sql(f"SET LOCAL {name} = '{value}'")
+    patience = int(min(max(1.0, wait * 1000), _LONGEST_WAIT))
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {patience}")
 
 
 def _kind(type_: Type) -> Kind:

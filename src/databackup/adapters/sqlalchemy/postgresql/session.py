@@ -14,6 +14,7 @@ from databackup.adapters.sqlalchemy.postgresql.copying import (
     ended,
 )
 from databackup.adapters.sqlalchemy.postgresql.cursors import Reader
+from databackup.adapters.sqlalchemy.postgresql.errors import functions_refuse_records
 from databackup.adapters.sqlalchemy.postgresql.indexes import WORTH, DroppedIndexes
 from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
 from databackup.errors import RecordsRefused, StoreFailed
@@ -190,7 +191,8 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
     @contextlib.contextmanager
     def _writing(self, plan: Plan) -> Iterator[None]:
         self._suspend()
-        with super()._writing(plan):
+        doing = f"{plan.collection} cannot be written"
+        with super()._writing(plan), functions_refuse_records(), self._errors(doing):
             yield
 
     def _blamed(self, plan: Plan, error: RecordsRefused) -> str | None:
