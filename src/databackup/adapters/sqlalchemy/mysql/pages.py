@@ -97,12 +97,21 @@ class _JoinedPage:
         return sum(len(text) for text in self.found if type(text) is str)
 
     @functools.cached_property
-    def forms(self) -> list[list[Any]] | None:
-        return self.joined.forms(self.found)
+    def near_forms(self) -> list[list[Any]] | None:
+        return self.joined.near_forms(self.found)
 
     @functools.cached_property
     def stored(self) -> list[list[Any]] | None:
         return self.joined.stored(self.found)
+
+    def forms(self, start: int, size: int) -> list[list[Any]] | None:
+        """The forms of so many records.
+
+        They are made of few at a time: what values of JSON hold wakes the garbage collector.
+        """
+        if self.near_forms is None:
+            return None
+        return self.joined.forms([column[start : start + size] for column in self.near_forms])
 
     def rows(self, start: int, size: int) -> list[Row]:
         """So many rows, as the driver gives them."""
@@ -152,11 +161,9 @@ class Pages:
                 yield self._load(page)
                 continue
             for start in range(0, page.count, size):
-                if page.forms is None:
-                    yield self._load(page.rows(start, size))
-                else:
-                    columns = [column[start : start + size] for column in page.forms]
-                    yield Forms(columns, functools.partial(self._rows_of, page, start, size))
+                columns = page.forms(start, size)
+                rows = functools.partial(self._rows_of, page, start, size)
+                yield rows() if columns is None else Forms(columns, rows)
 
     def _pages(self, size: int, *, as_forms: bool) -> Iterator[_JoinedPage | list[Row]]:
         place: Row | None = None
@@ -202,7 +209,7 @@ class Pages:
             if not page.count:
                 pace.is_at_end = True
                 return
-            is_whole = (as_forms and page.forms is not None) or page.stored is not None
+            is_whole = (as_forms and page.near_forms is not None) or page.stored is not None
             if not is_whole or not self._in_order(page):
                 pace.failed()
                 return
