@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     _Fetch = Callable[[], tuple["_JoinedPage", Row | None]]
 
 _Result = TypeVar("_Result")
-_MOST: Final = 2000  # rows of a joined page
+_MOST: Final = 4000  # rows of a joined page
 _LEAST: Final = 8
-_CHARACTERS: Final = 128 * 1024  # of a joined page, roughly
+_CHARACTERS: Final = 256 * 1024  # of a joined page, roughly
 _LONGEST_PAUSE: Final = 10
 
 
@@ -105,10 +105,7 @@ class _JoinedPage:
         return self.joined.stored(self.found)
 
     def forms(self, start: int, size: int) -> list[list[Any]] | None:
-        """The forms of so many records.
-
-        They are made of few at a time: what values of JSON hold wakes the garbage collector.
-        """
+        """The forms of so many records, made anew each time: JSON's values live no longer."""
         if self.near_forms is None:
             return None
         return self.joined.forms([column[start : start + size] for column in self.near_forms])
@@ -142,6 +139,7 @@ class Pages:
         self._joined = joined
         self._ordered = plan.collection.key_positions if ordered else ()
         self._width = len(plan.columns)
+        self._weight = plan.collection.codec.weight
         self._ahead = ahead
         self._load = plan.binder.load
         self._doing = f"{plan.collection} cannot be read"
@@ -156,13 +154,14 @@ class Pages:
 
     def forms(self, size: int) -> Iterator[Forms | list[Row]]:
         """All records in batches of at most so many, as forms where that can be."""
+        fewer = max(1, size // self._weight)
         for page in self._pages(size, as_forms=True):
             if isinstance(page, list):
                 yield self._load(page)
                 continue
-            for start in range(0, page.count, size):
-                columns = page.forms(start, size)
-                rows = functools.partial(self._rows_of, page, start, size)
+            for start in range(0, page.count, fewer):
+                columns = page.forms(start, fewer)
+                rows = functools.partial(self._rows_of, page, start, fewer)
                 yield rows() if columns is None else Forms(columns, rows)
 
     def _pages(self, size: int, *, as_forms: bool) -> Iterator[_JoinedPage | list[Row]]:
