@@ -156,10 +156,10 @@ class RecordCodec:
             if lines is None:
                 lines = text.dump_lines(records or self._records(forms.columns))
             return lines.split(b"\n")[:-1]
-        columns = self.codec.columns.canonical(forms)
-        if records is None or columns is not forms.columns:
-            records = self._records(columns)
-        return text.dump_sorted(records)
+        records = self.codec.make_sorted(self.codec.columns.canonical(forms))
+        if self.codec.has_json:
+            return text.dump_sorted(records)
+        return text.dump_lines(records).split(b"\n")[:-1]
 
     def _canonical(
         self, rows: list[Row], records: list[Any], lines: bytes, *, plain: bool

@@ -312,7 +312,7 @@ def test_the_command_line_settles_a_lost_commit(
     run = CliRunner().invoke
     with proxied(filled.url) as proxy:
         losing = _LosesCommits(proxy, loss)
-        monkeypatch.setattr("databackup.cli.commands.progress_bar", losing.progress_bar)
+        monkeypatch.setattr("databackup.cli.imports.progress_bar", losing.progress_bar)
         target = proxy.url.render_as_string(hide_password=False)
         options = ["--yes", "--marker", "--wrong-app", "allow"]
         result = run(cli, ["import", str(tmp_path / "new.json"), target, *options])

@@ -11,7 +11,7 @@ from databackup import export_all, import_all
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
 from databackup.errors import RecordsNotTaken, RecordsRefused, StoreError
 from databackup.repository import BulkTransaction, FormsSnapshot
-from databackup.schema import Collection, Reference, Row, Schema
+from databackup.schema import Collection, Reference, Row, Schema, composite
 from databackup.schema.columns import Forms
 from databackup.testing.harness import all_rows
 from tests.support import mysql
@@ -72,6 +72,23 @@ def test_pages_are_joined(engine: sqlalchemy.Engine, family: SQLAlchemyRepositor
     assert 3 <= sum("group_concat" in sql for sql in seen) <= 6
     rows_alone = [sql for sql in seen if "group_concat" not in sql and "`name`" in sql]
     assert 1 == len(rows_alone)
+
+
+def test_batches_with_json_are_smaller(engine: sqlalchemy.Engine) -> None:
+    """A value that is out of the usual makes rows of its own batch alone."""
+    notes = Collection("notes", fields={"id": int, "data": composite.Json()}, key="id")
+    mysql.run(
+        engine,
+        "CREATE TABLE notes (id INT PRIMARY KEY, data JSON NOT NULL)",
+        "INSERT INTO notes SELECT seq, if(seq = 130, '[1e400]', '[1]') FROM seq_1_to_300",
+    )
+    with SQLAlchemyRepository(engine, Schema(collections=[notes])).snapshot() as snapshot:
+        assert isinstance(snapshot, FormsSnapshot)
+        batches = _forms(snapshot, notes, 100)
+        assert [50] * 6 == list(map(len, batches))
+        assert [2] == [place for place, batch in enumerate(batches) if isinstance(batch, list)]
+        rows = [row for batch in batches for row in _rows_of(batch)]
+        assert list(map(repr, rows)) == list(map(repr, all_rows(snapshot, notes)))
 
 
 def test_long_records_come_in_small_pages(

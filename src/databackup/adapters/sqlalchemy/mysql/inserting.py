@@ -112,7 +112,7 @@ def in_packets(rows: list[str], columns: Sequence[Column], packet: int) -> Itera
             yield chunk
             size, chunk = 0, []
         chunk.append(row)
-        size += bytes_ + 1
+        size += bytes_ + len("(),")
     if chunk:
         yield chunk
 

@@ -90,16 +90,17 @@ class JoinedColumns:
         """
         return self._decoded(found, [column.decode for column in self._columns], places)
 
-    def forms(self, found: Row) -> list[list[Any]] | None:
-        """The archive's form of each value, by column; None where one is out of the usual."""
+    def near_forms(self, found: Row) -> list[list[Any]] | None:
+        """The values of columns, by which `forms` are made; None where there are none."""
         if self._forms is None:
             return None
         decoders = [column.decode_forms or column.decode for column in self._columns]
-        values = self._decoded(found, decoders)
-        if values is None:
-            return None
+        return self._decoded(found, decoders)
+
+    def forms(self, values: Sequence[list[Any]]) -> list[list[Any]] | None:
+        """The archive's form of each value, by column; None where one is out of the usual."""
         columns = []
-        for convert, column in zip(self._forms, values, strict=True):
+        for convert, column in zip(self._forms or (), values, strict=True):
             done = convert(column)
             if done is None:
                 return None

@@ -22,13 +22,13 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def literals(rows: Sequence[Row]) -> list[str]:
-    """Each row as it stands behind VALUES."""
+    """Each row as it stands behind VALUES, without its brackets."""
     return rows_of(list(map(column_literals, zip(*rows, strict=True))))
 
 
 def rows_of(columns: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as they stand behind VALUES, of columns of literals."""
-    return [f"({','.join(row)})" for row in zip(*columns, strict=True)]
+    """Rows as they stand behind VALUES, without their brackets, of columns of literals."""
+    return list(map(",".join, zip(*columns, strict=True)))
 
 
 def column_literals(values: Sequence[Any]) -> Sequence[str]:
@@ -60,8 +60,10 @@ def _integers(values: Sequence[int]) -> list[str]:
 
 def _floats(values: Sequence[float]) -> list[str]:
     # Without an exponent the server would take the number for a decimal.
-    texts = map(repr, values)
-    return [text if "e" in text else f"{text}e0" for text in texts]
+    joined = _encode(values).decode()[1:-1]
+    if "e" not in joined:
+        return (joined.replace(",", "e0,") + "e0").split(",")
+    return [text if "e" in text else f"{text}e0" for text in joined.split(",")]
 
 
 def _decimals(values: Sequence[decimal.Decimal]) -> list[str]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 _MOST: Final = 2000  # rows of a joined page
 _LEAST: Final = 8
-_CHARACTERS: Final = 128 * 1024  # of a joined page, roughly
+_CHARACTERS: Final = 256 * 1024  # of a joined page, roughly
 _LONGEST_PAUSE: Final = 10
 
 
@@ -97,12 +97,18 @@ class _JoinedPage:
         return sum(len(text) for text in self.found if type(text) is str)
 
     @functools.cached_property
-    def forms(self) -> list[list[Any]] | None:
-        return self.joined.forms(self.found)
+    def near_forms(self) -> list[list[Any]] | None:
+        return self.joined.near_forms(self.found)
 
     @functools.cached_property
     def stored(self) -> list[list[Any]] | None:
         return self.joined.stored(self.found)
+
+    def forms(self, start: int, size: int) -> list[list[Any]] | None:
+        """The forms of so many records, made anew each time: JSON's values live no longer."""
+        if self.near_forms is None:
+            return None
+        return self.joined.forms([column[start : start + size] for column in self.near_forms])
 
     def rows(self, start: int, size: int) -> list[Row]:
         """So many rows, as the driver gives them."""
@@ -133,6 +139,7 @@ class Pages:
         self._joined = joined
         self._ordered = plan.collection.key_positions if ordered else ()
         self._width = len(plan.columns)
+        self._weight = plan.collection.codec.weight
         self._ahead = ahead
         self._load = plan.binder.load
         self._doing = f"{plan.collection} cannot be read"
@@ -147,16 +154,15 @@ class Pages:
 
     def forms(self, size: int) -> Iterator[Forms | list[Row]]:
         """All records in batches of at most so many, as forms where that can be."""
+        fewer = max(1, size // self._weight)
         for page in self._pages(size, as_forms=True):
             if isinstance(page, list):
                 yield self._load(page)
                 continue
-            for start in range(0, page.count, size):
-                if page.forms is None:
-                    yield self._load(page.rows(start, size))
-                else:
-                    columns = [column[start : start + size] for column in page.forms]
-                    yield Forms(columns, functools.partial(self._rows_of, page, start, size))
+            for start in range(0, page.count, fewer):
+                columns = page.forms(start, fewer)
+                rows = functools.partial(self._rows_of, page, start, fewer)
+                yield rows() if columns is None else Forms(columns, rows)
 
     def _pages(self, size: int, *, as_forms: bool) -> Iterator[_JoinedPage | list[Row]]:
         place: Row | None = None
@@ -202,7 +208,7 @@ class Pages:
             if not page.count:
                 pace.is_at_end = True
                 return
-            is_whole = (as_forms and page.forms is not None) or page.stored is not None
+            is_whole = (as_forms and page.near_forms is not None) or page.stored is not None
             if not is_whole or not self._in_order(page):
                 pace.failed()
                 return

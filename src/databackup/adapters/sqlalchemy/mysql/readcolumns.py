@@ -8,20 +8,16 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from databackup.adapters.sqlalchemy.mysql.columns import BLOBS, INTEGERS, TEXTS, details
 from databackup.schema import composite, kinds
-from databackup.schema.columns import are_plain_lines, present
-from databackup.schema.jsontext import parse_all_fast
-from databackup.schema.jsonvalues import is_plain
+from databackup.schema.columns import present
+from databackup.schema.jsontext import parse_all_plain
 
 if TYPE_CHECKING:
     from databackup.adapters._binding import Whole
     from databackup.adapters.sqlalchemy.catalogue import Column
     from databackup.schema import Field, Kind
 
-_ENCODER: Final = msgspec.json.Encoder()
 _NUMBERS: Final = (*INTEGERS, "year", "bit")
 _UUID_BYTES: Final = {16}
 
@@ -84,11 +80,8 @@ def _uuids(stored: list[bytes]) -> list[Any] | None:
 
 
 def _json(stored: list[str]) -> list[Any] | None:
-    values = parse_all_fast(stored)
-    if values is None or None in values:
-        return None
-    lines = _ENCODER.encode_lines(values)
-    return values if are_plain_lines(lines) or all(map(is_plain, values)) else None
+    values = parse_all_plain(stored)
+    return None if values is None or None in values else values
 
 
 _CONVERTERS: Final[tuple[tuple[type[Kind], tuple[str, ...], Whole], ...]] = (

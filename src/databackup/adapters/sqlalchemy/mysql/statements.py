@@ -180,7 +180,7 @@ class Statements:
 
     def insert(self, rows: Sequence[str]) -> str:
         """Insert rows that are literals: a statement without parameters."""
-        return f"{self._insert} VALUES {','.join(rows)}"
+        return f"{self._insert} VALUES ({'),('.join(rows)})"
 
     @functools.cached_property
     def _insert(self) -> str:

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from databackup.adapters._binding import with_nulls
+from databackup.adapters._sql import json_texts
 from databackup.adapters.sqlalchemy.mysql.columns import details
 from databackup.adapters.sqlalchemy.mysql.literals import column_literals
 from databackup.adapters.sqlalchemy.mysql.numbers import held_decimals
+from databackup.adapters.sqlalchemy.mysql.texts import text_column_writer
 from databackup.schema import composite, kinds
 
 if TYPE_CHECKING:
@@ -33,7 +36,6 @@ _VALUES = (
     | kinds.Time
     | kinds.UUID
     | composite.Enum
-    | composite.Json
     | composite.Native
 )
 
@@ -42,6 +44,8 @@ def column_writer(field: Field, column: Column, form: Form) -> WriteColumn | Non
     """The function that writes a field's column at once, None where there is none."""
     if isinstance(field.value_kind, kinds.Decimal):
         return _decimals(field, column) if details(column).type == "decimal" else None
+    if isinstance(field.value_kind, composite.Json):
+        return _json(field, column)
     if not isinstance(field.value_kind, _VALUES) or form.write_all is None:
         return None
     return _values(form.write_all)
@@ -53,6 +57,19 @@ def _values(store: Whole) -> WriteColumn:
         return None if stored is None else column_literals(stored)
 
     return write
+
+
+def _json(field: Field, column: Column) -> WriteColumn | None:
+    """Of JSON, whose forms are plain: none has to be looked at by itself."""
+    fits = text_column_writer(column)
+    if fits is None or details(column).type == "json":
+        return None
+
+    def store(values: list[Any]) -> list[Any] | None:
+        are_structures = {list, dict}.issuperset(map(type, values))
+        return fits(json_texts(values)) if are_structures else None
+
+    return _values(with_nulls(store) if field.nullable else store)
 
 
 def _decimals(field: Field, column: Column) -> WriteColumn | None:
