@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from databackup import Collection, Reference, Schema, export_all, import_all
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
-from databackup.errors import InvalidRecords
+from databackup.errors import InvalidRecords, StoreError
 from databackup.schema import Field, kinds
 from tests.support.club import memory
 
@@ -203,6 +203,38 @@ def test_a_check_in_a_savepoint_that_is_undone(engine: Engine) -> None:
                 assert [] == transaction.dangling(ITEMS, reference, 9)
                 raise Stop
         transaction.finish({})
+    assert 1 == committed(engine)
+
+
+def test_a_reader_goes_on_behind_a_check(engine: Engine) -> None:
+    """One that is open lets no key be made: then a query tells."""
+    run(engine, TABLE, KEY, "INSERT INTO items VALUES (1, 1), (2, 1)")
+    (reference,) = ITEMS.references
+    with SQLAlchemyRepository(engine, SCHEMA).transaction() as transaction:
+        transaction.update(ITEMS, [(2, 2)])
+        rows = transaction.rows(ITEMS, batch_size=1)
+        first = next(rows)
+        assert [] == transaction.dangling(ITEMS, reference, 9)
+        assert [[(1, 1)], [(2, 2)]] == [first, *rows]
+        transaction.finish({})
+    assert 1 == committed(engine)
+
+
+def test_a_connection_that_is_lost(engine: Engine) -> None:
+    """Before a check: what is wrong is told, and nothing has changed."""
+    run(engine, TABLE, KEY)
+    (reference,) = ITEMS.references
+
+    def lost() -> None:
+        with SQLAlchemyRepository(engine, SCHEMA).transaction() as transaction:
+            transaction.insert(ITEMS, [(1, 1)])
+            asked: Any = transaction
+            ((backend,),) = asked._query("SELECT pg_backend_pid()", doing="it is not there")
+            run(engine, f"SELECT pg_terminate_backend({backend}, 1000)")
+            transaction.dangling(ITEMS, reference, 9)
+
+    with pytest.raises(StoreError, match=r"(?i)connection|terminat"):
+        lost()
     assert 1 == committed(engine)
 
 

@@ -318,14 +318,13 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
     ) -> bool:
         """Whether a foreign key sees to references, which is not to be asked for twice.
 
-        Text it may take for equal that differs; and what a savepoint undoes it would not stand.
+        It may take for equal text that differs, and would not outlast a savepoint that is undone.
         """
         if self._depth or any(column.details.name in _TEXT_LIKE for column in (*own, *to)):
             return False
         child, parent = plan.info.details.oid, target.info.details.oid
         columns, there = [column.name for column in own], [column.name for column in to]
         with self._errors(f"the references of {plan.collection} cannot be checked"):
-            self._set_readers_aside()
             return self._constraints.hold(child, columns, parent, there)
 
     def finish(self, counters: Mapping[str, int], *, allow_cascade: bool = False) -> None:
