@@ -30,7 +30,7 @@ _SCHEMA = Schema(
         ),
     ]
 )
-_RECORDS = {
+_RECORDS: dict[str, list[tuple[Any, ...]]] = {
     "a": [(1, 5, 8)],
     "b": [(1, 1, 1, 5, 8, 3), (2, 7, 1, 5, 9, 1), (3, None, None, 5, 8, 2)],
 }
