@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 _MOST: Final = 2000  # rows of a joined page
 _LEAST: Final = 8
-_CHARACTERS: Final = 256 * 1024  # of a joined page, roughly
+_CHARACTERS: Final = 128 * 1024  # of a joined page, roughly
 _LONGEST_PAUSE: Final = 10
 
 
