@@ -41,7 +41,7 @@ def store_error(error: BaseException, doing: str) -> DatabackupError:
         cause, psycopg.DataError | UnicodeEncodeError
     ):
         return _refused(cause)
-    if state.startswith(_LOST):
+    if state.startswith(_LOST) or is_disconnect(error):
         return StoreFailed(f"{doing}: the connection was lost: {message}")
     return StoreFailed(f"{doing}: {message}")
 
