@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from databackup.archive.text import check_layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
 _MODULUS = 1 << 256
 _LONG = 64 * 1024  # bytes
@@ -23,14 +23,14 @@ class Digest:
         self._sum = 0
         self.count = 0
 
-    def add(self, canonical_records: Iterable[bytes]) -> None:
+    def add(self, canonical_records: Collection[bytes]) -> None:
         """Add records, each as the bytes of its canonical form."""
         prefix = self._prefix
         sha256 = hashlib.sha256
-        hashes = [
-            sha256(prefix + record).digest() if len(record) <= _LONG else self._hash(record)
-            for record in canonical_records
-        ]
+        if max(map(len, canonical_records), default=0) > _LONG:
+            hashes = list(map(self._hash, canonical_records))
+        else:
+            hashes = [sha256(prefix + record).digest() for record in canonical_records]
         self._sum = (self._sum + sum(map(int.from_bytes, hashes))) % _MODULUS
         self.count += len(hashes)
 

@@ -20,6 +20,7 @@ from databackup.schema.jsonshort import is_refused
 from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import KindError
 from databackup.schema.writtenout import (
+    digits_may_be_held,
     digits_of_decimals,
     has_many_exponents,
     length_written_out,
@@ -126,6 +127,8 @@ class RecordCodec:
         """
         decimals = self.codec.decimals
         if not decimals or isinstance(rows, Forms):
+            return (rows,)
+        if digits_may_be_held([row[at] for at in decimals for row in rows]):
             return (rows,)
         lengths = [sum([digits_of_decimals(row[at]) for at in decimals]) for row in rows]
         return parts_held(rows, lengths)
