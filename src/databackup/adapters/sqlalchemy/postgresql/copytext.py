@@ -20,7 +20,6 @@ TEXT: Final = "(FORMAT text, ENCODING 'UTF8')"
 CSV: Final = r"(FORMAT csv, NULL 'null', ESCAPE E'\\', ENCODING 'UTF8')"
 
 _ENCODER: Final = msgspec.json.Encoder()
-_BETWEEN: Final = re.compile(rb"\]\n\[")
 _NULL: Final = "\\N"
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
@@ -39,7 +38,8 @@ def csv_lines(columns: Sequence[Sequence[Any]]) -> bytes | None:
     if not columns[0]:
         return b""
     arrays = list(map(_array_type(len(columns)), *columns))
-    lines = _BETWEEN.sub(b"\n", _ENCODER.encode_lines(arrays)[1:-2]) + b"\n"
+    arrays_inside = _ENCODER.encode_lines(arrays)[1:-2].split(b"]\n[")  # faster than replacing
+    lines = b"\n".join([*arrays_inside, b""])
     if lines.count(b"\\") == lines.count(b'\\"'):
         return lines  # no escape but that of the quote
     lines = lines.replace(b"\\\\", b"\0")  # JSON has no NUL of its own
