@@ -287,6 +287,20 @@ class VersionMismatch(ArchiveError):
 
 
 @attrs.define(slots=False, eq=False)
+class NoInverse(DatabackupError):
+    """An operation of a migration cannot be undone, so that no older app can read its outcome."""
+
+    code: ClassVar[str] = "no-inverse"
+    remedy: ClassVar[str] = (
+        "Give the operation an inverse: inverse= for change_kind and map_records, default= for "
+        "remove_field"
+    )
+
+    migration: str = ""
+    operation: str = ""
+
+
+@attrs.define(slots=False, eq=False)
 class WrongApp(DatabackupError):
     """The archive belongs to another app."""
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import attrs
 
-from databackup.archive.format import CollectionEnd, Provenance
+from databackup.archive.format import Provenance
 from databackup.archive.records import Batch
+from databackup.operations.readable import Total
 from databackup.schema import Exclusion
 
 
@@ -29,7 +30,7 @@ def reported(
     batches: Iterable[Batch],
     stage: str,
     collection: str,
-    end: CollectionEnd,
+    end: Total,
     progress: ProgressCallback | None,
 ) -> Iterator[Batch]:
     """The batches of one collection, each told of once it is dealt with."""
@@ -90,11 +91,27 @@ class Changes:
 
 
 @attrs.frozen(kw_only=True)
+class MigrationReport(_Report):
+    """The steps by which records came from one version to another, and what was lost on the way.
+
+    `dropped` counts values by their field and records by their collection; `defaulted` the values
+    that were filled in.
+    """
+
+    source: int
+    target: int
+    steps: tuple[str, ...]
+    dropped: Mapping[str, int]
+    defaulted: Mapping[str, int]
+
+
+@attrs.frozen(kw_only=True)
 class ImportReport(_Report):
     """What an import did, taken from what was committed: the sums of all `Changes`.
 
     `records` is how many there are afterwards, `created` are the collections whose tables were
-    made, `import_id` what the mark of an import has that leaves one.
+    made, `import_id` what the mark of an import has that leaves one, `migrated` what became of an
+    archive of an older version.
     """
 
     archive_id: str
@@ -110,6 +127,7 @@ class ImportReport(_Report):
     read_back: bool
     seal: str
     created: tuple[str, ...] = ()
+    migrated: MigrationReport | None = None
     warnings: tuple[str, ...] = ()
     import_id: str | None = None
 

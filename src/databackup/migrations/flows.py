@@ -1,0 +1,113 @@
+"""Where the records of a collection come from, and what is done to them on the way.
+
+A flow starts at one collection as it was, and has stages. No stage drops or adds a record, so the
+nth row at the end is made of the nth row at the start.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from databackup.schema import Collection, Field
+
+
+@attrs.frozen
+class Origin:
+    """The operation that something comes from, and its step, as a problem names them."""
+
+    step: str
+    operation: str
+
+    def __str__(self) -> str:
+        return f"the migration {self.step}, {self.operation}"
+
+
+@attrs.frozen
+class Given:
+    """The value at a position of the row before."""
+
+    position: int
+
+
+@attrs.frozen
+class Constant:
+    """One value for all records."""
+
+    value: Any
+    origin: Origin
+
+
+@attrs.frozen
+class Converted:
+    """What a function makes of a value, and something else of null; None hands on as it is."""
+
+    value: Expression
+    function: Callable[[Any], Any] | None
+    for_null: Any
+    origin: Origin
+
+
+Expression = Given | Constant | Converted
+
+
+@attrs.frozen
+class Project:
+    """Makes each row of values of the row before.
+
+    `dropped` and `filled` are counted, by a label and a position in the row before: values that are
+    lost, and nulls that are filled in. A position of None counts every record.
+    """
+
+    expressions: tuple[Expression, ...]
+    dropped: tuple[tuple[str, int], ...] = ()
+    filled: tuple[tuple[str, int | None], ...] = ()
+
+
+@attrs.frozen
+class Map:
+    """Makes each record anew, as a dict of names."""
+
+    names: tuple[str, ...]
+    function: Callable[[dict[str, Any]], dict[str, Any]]
+    origin: Origin
+
+
+@attrs.frozen
+class LookUp:
+    """Puts values behind a row: those of the other flow's row with the same key, or nulls.
+
+    The other flow's rows have the key first, and then `width` values. Several rows of one key, which
+    only `agree` allows, must have the same values. Values that no row has the key of are counted as
+    dropped under the `label`.
+    """
+
+    other: Flow
+    width: int
+    key: tuple[int, ...]
+    key_fields: tuple[Field, ...]
+    agree: bool
+    label: str
+    origin: Origin
+
+
+Stage = Project | Map | LookUp
+
+
+@attrs.frozen
+class Flow:
+    """The way of a collection's records: from the collection `source`, None for one that is new."""
+
+    source: Collection | None
+    stages: tuple[Stage, ...]
+
+
+def root(expression: Expression) -> Given | Constant:
+    """What an expression is made of."""
+    while isinstance(expression, Converted):
+        expression = expression.value
+    return expression

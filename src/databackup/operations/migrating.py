@@ -1,0 +1,290 @@
+"""An archive of an older version, read as if it were of today's."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import attrs
+
+from databackup.archive.digest import Digest
+from databackup.archive.format import CollectionEnd, described_schema
+from databackup.archive.records import Batch, RecordCodec
+from databackup.errors import InvalidRecords, Problem
+from databackup.migrations.flows import Flow, Given, Project
+from databackup.migrations.running import Numbered, Runner
+from databackup.migrations.way import Way, way_to_today
+from databackup.operations.locate import ProblemList
+from databackup.operations.reports import MigrationReport
+from databackup.schema.document import describe, description_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from databackup.archive.format import Header
+    from databackup.archive.reader import Archive
+    from databackup.operations.readable import Readable, ReadRecords
+    from databackup.schema import Collection, Row, Schema
+
+
+def as_of_today(archive: Archive, schema: Schema) -> Readable:
+    """An archive, migrated where it is of an older version of a schema that has versions.
+
+    Raises `VersionMismatch`, `SchemaMismatch`, `SchemaError`.
+    """
+    header = archive.header
+    is_older = header.app == schema.app and header.schema_version < schema.version
+    if not is_older or (schema.versions is None and not schema.migrations):
+        return archive
+    way = way_to_today(described_schema(header).collections, header.schema_version, schema)
+    return MigratedArchive(archive, schema, way)
+
+
+class MigratedArchive:
+    """What an archive would hold had it been made by today's app.
+
+    It is read like an `Archive`. Its totals are known when its records have been read, and reading
+    them is what tells them to who asks before. Numbers of records are those in the file.
+    """
+
+    def __init__(self, archive: Archive, schema: Schema, way: Way) -> None:
+        self._archive = archive
+        self._schema = schema
+        self._way = way
+        self._flows = way.flows(schema.collections)
+        self.header = _header(archive.header, schema, self._flows)
+        self.seal = archive.seal
+        self.ends: dict[str, End] = {c.name: End(self, c.name) for c in schema.collections}
+        self.dropped: dict[str, Counter[str]] = {}
+        self.filled: dict[str, Counter[str]] = {}
+
+    def report(self) -> MigrationReport:
+        """What was done to the records that were read."""
+        dropped, filled = Counter[str](), Counter[str]()
+        for name in self._flows:
+            dropped += self.dropped.get(name, Counter())
+            filled += self.filled.get(name, Counter())
+        removed = {
+            name: self._archive.ends[name].count
+            for name in self._way.before
+            if all(flow.source is None or flow.source.name != name for flow in self._flows.values())
+        }
+        return MigrationReport(
+            source=self._archive.header.schema_version,
+            target=self._schema.version,
+            steps=tuple(map(str, self._way.steps)),
+            dropped=dict(sorted((dropped + Counter(removed)).items())),
+            defaulted=dict(sorted(filled.items())),
+        )
+
+    def collections(self) -> Iterator[tuple[str, ReadRecords]]:
+        """Each collection's name, and a function that reads its records: see `Archive`."""
+        reading = _Reading(self._archive)
+        for collection in self._schema.ordered:
+            yield collection.name, functools.partial(self._batches, reading, collection.name)
+        needed = {flow.source.name for flow in self._flows.values() if flow.source is not None}
+        if needed <= reading.done:
+            # What no collection is made of is read, too: it may be damaged.
+            reading.check(c for name, c in self._way.before.items() if name not in needed)
+        reading.finish()
+
+    def count_of(self, name: str) -> int:
+        """How many records a collection has."""
+        source = self._flows[name].source
+        return 0 if source is None else self._archive.ends[source.name].count
+
+    def digest_of(self, name: str) -> str:
+        """The digest of a collection, found by reading it."""
+        digest = Digest(name)
+        codec = RecordCodec(self._schema[name])
+        for batch in self._batches(_Reading(self._archive), name, codec):
+            digest.add(batch.canonical)
+        return digest.hex
+
+    def _batches(
+        self, reading: _Reading, name: str, codec: RecordCodec, *, digests: bool = True
+    ) -> Iterator[Batch]:
+        del digests  # which are always needed
+        flow = self._flows[name]
+        if flow.source is None:
+            return
+        problems: list[Problem] = []
+        digest = Digest(name)
+
+        def apart(source: str) -> Iterator[Numbered]:
+            for batch in _Reading(self._archive).batches(self._way.before[source]):
+                yield Numbered(batch.rows, batch.numbers)
+
+        with Runner(flow, apart, problems.append) as runner:
+            for batch in reading.batches(flow.source):
+                problems += batch.problems
+                made = runner.run(Numbered(batch.rows, batch.numbers))
+                sound = self._sound(made, batch, name, codec, problems)
+                digest.add(sound.canonical)
+                yield attrs.evolve(sound, problems=problems.copy())
+                problems.clear()
+            runner.finish()
+            self.dropped[name], self.filled[name] = runner.dropped, runner.filled
+        if digest.count == self.count_of(name):
+            self.ends[name].note(digest.hex)
+
+    def _sound(
+        self, made: Numbered, batch: Batch, name: str, codec: RecordCodec, problems: list[Problem]
+    ) -> Batch:
+        """The records that are as today's schema wants them; what is wrong with others is noted."""
+        rows = list(made.rows)
+        try:
+            canonical = codec.canonical(rows)
+        except InvalidRecords:
+            kept: list[tuple[Row, int]] = []
+            starts = dict(zip(batch.numbers, batch.rows, strict=True))
+            for row, number in zip(rows, made.numbers, strict=True):
+                found = codec.codec.explain_rows([row], number)
+                if found:
+                    blamed = self._blamed(name, starts[number], number)
+                    problems += [
+                        attrs.evolve(p, message=f"after {blamed}: {p.message}") for p in found
+                    ]
+                else:
+                    kept.append((row, number))
+            rows = [row for row, _ in kept]
+            numbers = [number for _, number in kept]
+            return Batch(rows, numbers, make_canonical=lambda: codec.canonical(rows))
+        return Batch(rows, made.numbers, make_canonical=lambda: canonical)
+
+    def _blamed(self, name: str, start: Row, number: int) -> str:
+        """The first step whose outcome is not valid, as far as it can be told."""
+        source = self._flows[name].source
+        for count, step in enumerate(self._way.steps, 1):
+            part = self._way.up_to(count)
+            for other, flow in part.flows().items():
+                if flow.source is not source:
+                    continue
+                with Runner(flow, lambda _name: (), lambda _problem: None) as runner:
+                    made = runner.run(Numbered([start], [number]))
+                if made.rows and part.after[other].codec.explain_rows(made.rows):
+                    return f"the migration {step}"
+        return f"the migration {self._way.steps[-1]}"
+
+
+@attrs.define(eq=False)
+class End:
+    """Count and digest of a collection; the digest is found when it is asked for."""
+
+    _archive: MigratedArchive
+    _name: str
+    _digest: str | None = None
+
+    @property
+    def count(self) -> int:
+        """How many records there are."""
+        return self._archive.count_of(self._name)
+
+    @property
+    def digest(self) -> str:
+        """The digest of the records."""
+        if self._digest is None:
+            self._digest = self._archive.digest_of(self._name)
+        return self._digest
+
+    def note(self, digest: str) -> None:
+        """Take over a digest that was found on the way."""
+        self._digest = digest
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CollectionEnd | End):
+            return NotImplemented
+        return (self.count, self.digest) == (other.count, other.digest)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _Reading:
+    """Reads an archive's collections in any order, in one pass where it is the file's."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._pass = archive.collections()
+        self.done: set[str] = set()
+
+    def batches(self, collection: Collection) -> Iterator[Batch]:
+        """The records of one collection, by the kinds of its own version."""
+        yield from self._reader(collection.name)(RecordCodec(collection))
+        self.done.add(collection.name)
+
+    def _reader(self, wanted: str) -> ReadRecords:
+        while True:
+            for name, read in self._pass:
+                if name == wanted:
+                    return read
+            self._pass = self._archive.collections()
+
+    def check(self, collections: Iterable[Collection]) -> None:
+        """See that collections that nothing is made of are sound. Raises `InvalidRecords`."""
+        problems = ProblemList()
+        for collection in collections:
+            for batch in self.batches(collection):
+                problems.add(batch.problems)
+                if problems.are_enough:
+                    break
+        if problems:
+            headline = problems.headline("collections that a migration removes are not sound")
+            raise InvalidRecords.of(headline, problems.located, problems.total)
+
+    def finish(self) -> None:
+        """Come to the end of the file, where its seal is checked once more."""
+        for _ in self._pass:
+            pass
+
+
+def _header(header: Header, schema: Schema, flows: Mapping[str, Flow]) -> Header:
+    """What the header would say today."""
+    description = describe(schema)
+    digest = description_digest(description)
+    for name, collection in description["collections"].items():
+        is_in_order = _keeps_order(header, schema[name], flows[name])
+        collection["order"] = "key" if is_in_order else "none"
+    counters = {
+        name: header.counters[flow.source.name]
+        for name, flow in flows.items()
+        if flow.source is not None and flow.source.name in header.counters
+    }
+    others = {name: value for name, value in header.extensions.items() if name != "counters"}
+    return attrs.evolve(
+        header,
+        schema=description,
+        schema_version=schema.version,
+        schema_digest=digest,
+        extensions={**others, **({"counters": counters} if counters else {})},
+    )
+
+
+def _keeps_order(header: Header, collection: Collection, flow: Flow) -> bool:
+    """Whether records that were in the order of their keys still are."""
+    source = flow.source
+    if source is None:
+        return bool(collection.key)
+    if not header.in_key_order(source.name) or len(source.key) != len(collection.key):
+        return False
+    positions = [_origin(flow, position) for position in collection.key_positions]
+    if positions != list(source.key_positions):
+        return False
+    pairs = zip(source.key, collection.key, strict=True)
+    return all(
+        source.field(old).form.describe() == collection.field(new).form.describe()
+        for old, new in pairs
+    )
+
+
+def _origin(flow: Flow, position: int) -> int | None:
+    """Where in the source a value at the flow's end stands, None where something was done to it."""
+    found: int | None = position
+    for stage in reversed(flow.stages):
+        if not isinstance(stage, Project):
+            return None
+        expression = stage.expressions[position]
+        if not isinstance(expression, Given):
+            return None
+        position = found = expression.position
+    return found

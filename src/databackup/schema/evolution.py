@@ -1,0 +1,487 @@
+"""The recorded operations of migrations: what each does to collections, and what undoes it.
+
+An operation is frozen data. Here it is applied to descriptions alone; `databackup.migrations` does
+the same to rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import attrs
+
+from databackup.schema.composite import Optional
+from databackup.schema.kind import Kind, shown
+from databackup.schema.model import Collection, Field, Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Value = Callable[[Any], Any]
+    Record = dict[str, Any]
+
+
+Collections = dict[str, Collection]
+"""Collections by name, as operations are applied to them: see `described`."""
+
+
+class _NoDefault:
+    """That no value is given, since None is one."""
+
+    def __repr__(self) -> str:
+        return "no default"
+
+
+NO_DEFAULT: Final = _NoDefault()
+
+
+class CannotApply(Exception):
+    """An operation does not fit the collections it is applied to; the message says why."""
+
+
+@attrs.frozen
+class Operation:
+    """The base of all operations.
+
+    `name` is how a migration calls it.
+    """
+
+    name: ClassVar[str]
+
+    def apply(self, before: Collections) -> Collections:
+        """The collections after it. Raises `CannotApply`."""
+        raise NotImplementedError
+
+    def inverse(self, before: Collections) -> Operation | None:
+        """What undoes it, given the collections before it; None where nothing does."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """The operation as `schema history` and problems show it."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.describe()
+
+
+@attrs.frozen
+class RenameCollection(Operation):
+    """A collection has another name; references to it follow."""
+
+    name: ClassVar[str] = "rename_collection"
+
+    old: str
+    new: str
+
+    def apply(self, before: Collections) -> Collections:
+        require(before, self.old)
+        require_free(before, self.new)
+        renamed = ((self.new if name == self.old else name, c) for name, c in before.items())
+        return {
+            name: evolved(c, name=name, references=map(self._renamed, c.references))
+            for name, c in renamed
+        }
+
+    def _renamed(self, reference: Reference) -> Reference:
+        if reference.collection != self.old:
+            return reference
+        return attrs.evolve(reference, collection=self.new)
+
+    def inverse(self, before: Collections) -> Operation:  # noqa: ARG002 - whatever was before
+        return RenameCollection(self.new, self.old)
+
+    def describe(self) -> str:
+        return f"rename_collection {self.old} to {self.new}"
+
+
+@attrs.frozen
+class RenameField(Operation):
+    """A field has another name; the key and references that name it follow."""
+
+    name: ClassVar[str] = "rename_field"
+
+    collection: str
+    old: str
+    new: str
+
+    def apply(self, before: Collections) -> Collections:
+        collection = require(before, self.collection)
+        require_field(collection, self.old)
+        require_no_field(collection, self.new)
+        after = evolved(
+            collection,
+            fields=(
+                attrs.evolve(f, name=self.new) if f.name == self.old else f
+                for f in collection.fields
+            ),
+            key=map(self._renamed, collection.key),
+            references=(
+                attrs.evolve(r, fields=tuple(map(self._renamed, r.fields)))
+                for r in collection.references
+            ),
+        )
+        changed = {**before, self.collection: after}
+        return {name: self._following(c) for name, c in changed.items()}
+
+    def _renamed(self, name: str) -> str:
+        return self.new if name == self.old else name
+
+    def _following(self, collection: Collection) -> Collection:
+        if all(r.collection != self.collection or not r.to for r in collection.references):
+            return collection
+        return evolved(
+            collection,
+            references=(
+                attrs.evolve(r, to=tuple(map(self._renamed, r.to)))
+                if r.collection == self.collection
+                else r
+                for r in collection.references
+            ),
+        )
+
+    def inverse(self, before: Collections) -> Operation:  # noqa: ARG002 - whatever was before
+        return RenameField(self.collection, self.new, self.old)
+
+    def describe(self) -> str:
+        return f"rename_field {self.collection}.{self.old} to {self.new}"
+
+
+@attrs.frozen
+class AddField(Operation):
+    """A new field, with one value for all records that are there."""
+
+    name: ClassVar[str] = "add_field"
+
+    collection: str
+    field: Field
+    default: Any = NO_DEFAULT
+    position: int | None = None
+
+    def apply(self, before: Collections) -> Collections:
+        collection = require(before, self.collection)
+        require_no_field(collection, self.field.name)
+        fields = list(collection.fields)
+        fields.insert(len(fields) if self.position is None else self.position, self.field)
+        return {**before, self.collection: evolved(collection, fields=fields)}
+
+    @property
+    def value(self) -> Any:
+        """What the records that are there get."""
+        return None if self.default is NO_DEFAULT else self.default
+
+    def inverse(self, before: Collections) -> Operation:  # noqa: ARG002 - whatever was before
+        return RemoveField(self.collection, self.field.name, self.default)
+
+    def describe(self) -> str:
+        kind = self.field.value_kind.name
+        return f"add_field {self.collection}.{self.field.name} ({kind}) = {shown(self.value)}"
+
+
+@attrs.frozen
+class RemoveField(Operation):
+    """A field that is no more; `default` is what its inverse puts there."""
+
+    name: ClassVar[str] = "remove_field"
+
+    collection: str
+    field: str
+    default: Any = NO_DEFAULT
+
+    def apply(self, before: Collections) -> Collections:
+        collection = require(before, self.collection)
+        require_field(collection, self.field)
+        require_unused(before, collection, self.field)
+        fields = (field for field in collection.fields if field.name != self.field)
+        return {**before, self.collection: evolved(collection, fields=fields)}
+
+    def inverse(self, before: Collections) -> Operation | None:
+        collection = require(before, self.collection)
+        field = collection.field(self.field)
+        if self.default is NO_DEFAULT and not field.nullable:
+            return None
+        position = collection.field_names.index(self.field)
+        return AddField(self.collection, field, self.default, position)
+
+    def describe(self) -> str:
+        return f"remove_field {self.collection}.{self.field}"
+
+
+@attrs.frozen
+class ChangeKind(Operation):
+    """A field of another kind.
+
+    `using` makes the new value of the old one, `undo` the old of the new; a null is not handed to
+    them. It stays null, or becomes `default`.
+    """
+
+    name: ClassVar[str] = "change_kind"
+
+    collection: str
+    field: str
+    kind: Kind
+    using: Value | None = None
+    undo: Value | None = None
+    default: Any = NO_DEFAULT
+
+    def apply(self, before: Collections) -> Collections:
+        collection = require(before, self.collection)
+        old = require_field(collection, self.field)
+        new = attrs.evolve(old, kind=self.kind)
+        fields = (new if field is old else field for field in collection.fields)
+        return {**before, self.collection: evolved(collection, fields=fields)}
+
+    def inverse(self, before: Collections) -> Operation | None:
+        if self.using is not None and self.undo is None:
+            return None
+        old = require(before, self.collection).field(self.field)
+        default = NO_DEFAULT
+        if not old.nullable and isinstance(self.kind, Optional):
+            return None  # what it made null cannot be told from what it found
+        return ChangeKind(self.collection, self.field, old.kind, self.undo, self.using, default)
+
+    def describe(self) -> str:
+        using = f" using {_named(self.using)}" if self.using else ""
+        kind = self.kind.inner if isinstance(self.kind, Optional) else self.kind
+        null = " or null" if isinstance(self.kind, Optional) else ""
+        return f"change_kind {self.collection}.{self.field} to {kind.name}{null}{using}"
+
+
+@attrs.frozen
+class MapRecords(Operation):
+    """A function makes each record of a collection anew: a dict of all of its fields of one."""
+
+    name: ClassVar[str] = "map_records"
+
+    collection: str
+    function: Callable[[Record], Record]
+    undo: Callable[[Record], Record] | None = None
+
+    def apply(self, before: Collections) -> Collections:
+        require(before, self.collection)
+        return before
+
+    def inverse(self, before: Collections) -> Operation | None:  # noqa: ARG002 - the same
+        if self.undo is None:
+            return None
+        return MapRecords(self.collection, self.undo, self.function)
+
+    def describe(self) -> str:
+        return f"map_records {self.collection} using {_named(self.function)}"
+
+
+@attrs.frozen
+class AddCollection(Operation):
+    """A new collection, without records."""
+
+    name: ClassVar[str] = "add_collection"
+
+    collection: Collection
+
+    def apply(self, before: Collections) -> Collections:
+        require_free(before, self.collection.name)
+        return {**before, self.collection.name: evolved(self.collection)}
+
+    def inverse(self, before: Collections) -> Operation:  # noqa: ARG002 - whatever was before
+        return RemoveCollection(self.collection.name)
+
+    def describe(self) -> str:
+        return f"add_collection {self.collection.name}"
+
+
+@attrs.frozen
+class RemoveCollection(Operation):
+    """A collection that is no more, with all of its records."""
+
+    name: ClassVar[str] = "remove_collection"
+
+    collection: str
+
+    def apply(self, before: Collections) -> Collections:
+        require(before, self.collection)
+        for name, collection in before.items():
+            if name != self.collection and any(
+                r.collection == self.collection for r in collection.references
+            ):
+                raise CannotApply(f"{name} refers to {self.collection}: remove_reference first")
+        return {name: c for name, c in before.items() if name != self.collection}
+
+    def inverse(self, before: Collections) -> Operation:
+        return AddCollection(before[self.collection])
+
+    def describe(self) -> str:
+        return f"remove_collection {self.collection}"
+
+
+@attrs.frozen
+class ChangeKey(Operation):
+    """Other fields are the key."""
+
+    name: ClassVar[str] = "change_key"
+
+    collection: str
+    key: tuple[str, ...]
+
+    def apply(self, before: Collections) -> Collections:
+        collection = require(before, self.collection)
+        for part in self.key:
+            require_field(collection, part)
+        after = {**before, self.collection: evolved(collection, key=self.key)}
+        # References to the old key name its fields from now on.
+        return {
+            name: evolved(
+                c,
+                references=(
+                    attrs.evolve(r, to=collection.key)
+                    if r.collection == self.collection and not r.to
+                    else r
+                    for r in c.references
+                ),
+            )
+            for name, c in after.items()
+        }
+
+    def inverse(self, before: Collections) -> Operation:
+        return ChangeKey(self.collection, before[self.collection].key)
+
+    def describe(self) -> str:
+        return f"change_key {self.collection} to {', '.join(self.key) or 'none'}"
+
+
+@attrs.frozen
+class AddReference(Operation):
+    """Fields of a collection refer to another from now on."""
+
+    name: ClassVar[str] = "add_reference"
+
+    collection: str
+    reference: Reference
+
+    def apply(self, before: Collections) -> Collections:
+        collection = require(before, self.collection)
+        target = require(before, self.reference.collection)
+        for part in self.reference.fields:
+            require_field(collection, part)
+        reference = attrs.evolve(self.reference, to=self.reference.to or target.key)
+        if reference in _explicit(before, collection):
+            raise CannotApply(f"{self.describe()}: it is there already")
+        references = (*collection.references, reference)
+        return {**before, self.collection: evolved(collection, references=references)}
+
+    def inverse(self, before: Collections) -> Operation:  # noqa: ARG002 - whatever was before
+        reference = self.reference
+        return RemoveReference(self.collection, reference.fields, reference.collection)
+
+    def describe(self) -> str:
+        fields = ", ".join(self.reference.fields)
+        return f"add_reference {self.collection} ({fields}) to {self.reference.collection}"
+
+
+@attrs.frozen
+class RemoveReference(Operation):
+    """Fields of a collection refer to another no more."""
+
+    name: ClassVar[str] = "remove_reference"
+
+    collection: str
+    fields: tuple[str, ...]
+    to: str
+
+    def apply(self, before: Collections) -> Collections:
+        collection = require(before, self.collection)
+        self._found(collection)
+        left = (r for r in collection.references if not self._is_it(r))
+        return {**before, self.collection: evolved(collection, references=left)}
+
+    def inverse(self, before: Collections) -> Operation:
+        return AddReference(self.collection, self._found(before[self.collection]))
+
+    def _found(self, collection: Collection) -> Reference:
+        for reference in collection.references:
+            if self._is_it(reference):
+                return reference
+        raise CannotApply(f"{self.describe()}: there is no such reference")
+
+    def _is_it(self, reference: Reference) -> bool:
+        return reference.fields == self.fields and reference.collection == self.to
+
+    def describe(self) -> str:
+        return f"remove_reference {self.collection} ({', '.join(self.fields)}) to {self.to}"
+
+
+# -- what operations share ---------------------------------------------------------------------
+
+
+def described(collections: Iterable[Collection]) -> Collections:
+    """Collections as operations are applied to them: without models, references' ends named."""
+    given = {collection.name: collection for collection in collections}
+    return {
+        name: evolved(collection, references=_explicit(given, collection))
+        for name, collection in given.items()
+    }
+
+
+def _explicit(collections: Collections, collection: Collection) -> list[Reference]:
+    return [
+        attrs.evolve(r, to=r.to or collections[r.collection].key) for r in collection.references
+    ]
+
+
+def evolved(
+    collection: Collection,
+    *,
+    name: str | None = None,
+    fields: Iterable[Field] | None = None,
+    key: Iterable[str] | None = None,
+    references: Iterable[Reference] | None = None,
+) -> Collection:
+    """A collection with parts of it changed, and no model."""
+    return Collection(
+        collection.name if name is None else name,
+        fields=collection.fields if fields is None else fields,
+        key=collection.key if key is None else key,
+        references=collection.references if references is None else references,
+    )
+
+
+def require(collections: Collections, name: str) -> Collection:
+    """The collection of a name. Raises `CannotApply`."""
+    if name not in collections:
+        raise CannotApply(f"there is no collection {name!r}")
+    return collections[name]
+
+
+def require_free(collections: Collections, name: str) -> None:
+    """See that a collection can have a name. Raises `CannotApply`."""
+    if name in collections:
+        raise CannotApply(f"there is a collection {name!r} already")
+
+
+def require_field(collection: Collection, name: str) -> Field:
+    """The field of a name. Raises `CannotApply`."""
+    if not collection.has_field(name):
+        raise CannotApply(f"there is no field {collection}.{name}")
+    return collection.field(name)
+
+
+def require_no_field(collection: Collection, name: str) -> None:
+    """See that a field can have a name. Raises `CannotApply`."""
+    if collection.has_field(name):
+        raise CannotApply(f"there is a field {collection}.{name} already")
+
+
+def require_unused(collections: Collections, owner: Collection, field: str) -> None:
+    """See that a field is neither of its collection's key nor of a reference."""
+    if field in owner.key:
+        raise CannotApply(f"{owner}.{field} is of the key: change_key first")
+    for collection in collections.values():
+        for reference in collection.references:
+            points = collection.name == owner.name and field in reference.fields
+            if points or (reference.collection == owner.name and field in reference.to):
+                raise CannotApply(
+                    f"{owner}.{field} is of the reference of {collection} to "
+                    f"{reference.collection}: remove_reference first"
+                )
+
+
+def _named(function: Callable[..., Any] | None) -> str:
+    return str(getattr(function, "__qualname__", None) or shown(function))
