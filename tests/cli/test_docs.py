@@ -74,7 +74,7 @@ ERRORS = [
     found
     for module in (errors, confirm)
     for _, found in inspect.getmembers(module, inspect.isclass)
-    if issubclass(found, DatabackupError) and found.__module__ == module.__name__
+    if issubclass(found, DatabackupError) and found.__module__.startswith(module.__name__)
 ]
 
 

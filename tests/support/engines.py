@@ -10,7 +10,7 @@ import attrs
 import sqlalchemy
 from sqlalchemy.pool import NullPool
 
-from tests.support import databases
+from tests.support import databases, sql
 
 NAMES = ("postgresql", "mysql")
 _PATIENCE = 10.0  # seconds that a server may take to end a session
@@ -28,14 +28,11 @@ class Database:
 
     def run(self, *statements: str) -> None:
         """Run statements in one transaction."""
-        with self.engine.begin() as connection:
-            for statement in statements:
-                connection.exec_driver_sql(statement.replace("%", "%%"))
+        sql.run(self.engine, *statements)
 
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
         """The rows of a query through a new connection."""
-        with self.engine.connect() as connection:
-            return [tuple(row) for row in connection.exec_driver_sql(sql.replace("%", "%%"))]
+        return sql.query(self.engine, statement)
 
     def kill_all(self) -> None:
         """End all other sessions of this database."""

@@ -13,6 +13,9 @@ from databackup.schema import Collection, Field, Schema, kinds
 from databackup.schema.composite import Enum, Json
 from databackup.testing.harness import fill
 from tests.support import databases
+from tests.support.sql import query, run
+
+__all__ = ["create", "engine", "pooled", "query", "quoted", "repository", "run"]
 
 _TYPES: dict[type[Any], str] = {
     kinds.Bool: "BOOLEAN",
@@ -155,16 +158,3 @@ def _names(table: Table, names: tuple[str, ...]) -> str:
 def quoted(name: str) -> str:
     """A name as SQL has it."""
     return "`" + name.replace("`", "``") + "`"
-
-
-def run(engine: sqlalchemy.Engine, *statements: str) -> None:
-    """Run statements in one transaction."""
-    with engine.begin() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement.replace("%", "%%"))
-
-
-def query(engine: sqlalchemy.Engine, sql: str) -> list[tuple[Any, ...]]:
-    """The rows of a query through a new connection."""
-    with engine.connect() as connection:
-        return [tuple(row) for row in connection.exec_driver_sql(sql.replace("%", "%%"))]

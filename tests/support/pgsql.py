@@ -1,4 +1,4 @@
-"""Statements and questions to a PostgreSQL database, and archives of it, for tests."""
+"""What tests do with a PostgreSQL database: statements, questions, and archives of it."""
 
 import contextlib
 import io
@@ -10,19 +10,9 @@ import sqlalchemy
 from databackup import import_all, iter_export, verify_archive
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
 from databackup.schema import Schema
+from tests.support.sql import query, run
 
-
-def run(engine: sqlalchemy.Engine, *statements: str) -> None:
-    """Run statements in a transaction of their own."""
-    with engine.begin() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement.replace("%", "%%"))
-
-
-def query(engine: sqlalchemy.Engine, sql: str) -> list[tuple[Any, ...]]:
-    """The rows of a query."""
-    with engine.connect() as connection:
-        return [tuple(row) for row in connection.exec_driver_sql(sql.replace("%", "%%"))]
+__all__ = ["Undo", "exported", "query", "records", "run", "there_and_back", "undone"]
 
 
 def exported(repository: SQLAlchemyRepository) -> bytes:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SPACES: Final = b" \t\r"
 _BLANKS: Final = re.compile(rb"\n[ \t\r\n]*\n")
 _DATA: Final = re.compile(rb'"data"[ \t]*:[ \t]*\{')
-_COLLECTION: Final = re.compile(rb'("(?:[^"\\]|\\.)*")[ \t]*:[ \t]*\[')
+_COLLECTION: Final = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t]*:[ \t]*\[')
 _OBJECTS: Final = msgspec.json.Decoder(dict)
 _RAW_VALUES: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _PARTS: Final = msgspec.json.Decoder(list[msgspec.Raw])

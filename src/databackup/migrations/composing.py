@@ -49,8 +49,12 @@ class _Course:
         return cls(collection, [], fields)
 
     def copy(self) -> _Course:
-        # What is lost is counted once.
-        return _Course(self.source, list(self.stages), dict(self.fields))
+        """The same course once more, which counts nothing a second time."""
+        stages = [
+            Project(stage.expressions) if isinstance(stage, Project) else stage
+            for stage in self.stages
+        ]
+        return _Course(self.source, stages, dict(self.fields))
 
     def settle(self) -> None:
         """Make a stage of what is done to the fields, so that another can follow."""

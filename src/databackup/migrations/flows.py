@@ -100,10 +100,16 @@ Stage = Project | Map | LookUp
 
 @attrs.frozen
 class Flow:
-    """The way of a collection's records: from the collection `source`, None for one that is new."""
+    """The way of a collection's records, from the collection `source`; None is for a new one."""
 
     source: Collection | None
     stages: tuple[Stage, ...]
+
+    @property
+    def made_of(self) -> frozenset[str]:
+        """The names of the collections that its records take values from."""
+        own = frozenset() if self.source is None else frozenset([self.source.name])
+        return own.union(*(s.other.made_of for s in self.stages if isinstance(s, LookUp)))
 
 
 def root(expression: Expression) -> Given | Constant:

@@ -9,7 +9,12 @@ import attrs
 from databackup.errors import NoInverse, SchemaError, SchemaMismatch, VersionMismatch
 from databackup.migrations.composing import composed
 from databackup.schema.evolution import Operation, described
-from databackup.schema.versions import FrozenVersion, Versions, collections_of, differences
+from databackup.schema.versions import (
+    Versions,
+    check_frozen,
+    collections_of,
+    differences,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,83 +65,87 @@ class Way:
         return Way(self.steps[:count], self.states[: count + 1])
 
 
-def way_to_today(collections: Iterable[Collection], version: int, schema: Schema) -> Way:
-    """The way from an older version to a schema.
+def way_of(
+    schema: Schema, source: int, target: int, given: Iterable[Collection] | None = None
+) -> Way:
+    """The way from one version of a schema to another, up or back.
 
-    `collections` are those of the older version, as an archive describes them. Raises
-    `VersionMismatch` where no way leads, `SchemaMismatch` where they are not those of the frozen
-    version, `SchemaError` where a step does not make the next version.
+    `given` are the collections of the source as an archive describes them. Raises `VersionMismatch`
+    where no way leads, `SchemaMismatch` where they are not those of the version, `SchemaError`
+    where a step does not make the next version, and `NoInverse`.
     """
-    frozen = _frozen(schema, version)
-    given = described(collections)
-    found = tuple(differences(collections_of(frozen.schema), given))
-    if found:
-        raise SchemaMismatch(
-            f"the archive contradicts the frozen version {version}: " + "; ".join(found), found
-        )
-    return Way.of(given, _checked_steps(schema, version))
-
-
-def way_back(schema: Schema, version: int) -> Way:
-    """The way from a schema to an older version of it.
-
-    Raises `VersionMismatch`, `SchemaError`, and `NoInverse` where an operation has no inverse.
-    """
-    up = Way.of(collections_of(_frozen(schema, version).schema), _checked_steps(schema, version))
-    undone = []
-    for step, before in reversed(list(zip(up.steps, up.states, strict=False))):
-        inverse = step.inverse(before)
-        if isinstance(inverse, Operation):
-            raise NoInverse(
-                f"the migration {step} cannot be undone: {inverse} has no inverse",
-                str(step),
-                str(inverse),
+    before = _version(schema, source)
+    if given is not None:
+        embedded = described(given)
+        found = tuple(differences(before, embedded))
+        if found:
+            raise SchemaMismatch(
+                f"the archive contradicts version {source} as it was frozen: " + "; ".join(found),
+                found,
             )
-        undone.append(inverse)
-    return Way.of(described(schema.collections), undone)
+        before = embedded  # whose fields are in the order of its records
+    if target >= source:
+        return Way.of(before, _checked_steps(schema, source, target))
+    up = Way.of(_version(schema, target), _checked_steps(schema, target, source))
+    return Way.of(before, reversed(list(map(_undone, up.steps, up.states))))
 
 
-def _checked_steps(schema: Schema, version: int) -> list[Migration]:
-    """The steps from a frozen version to a schema, each seen to make the next version."""
+def _undone(step: Migration, before: Collections) -> Migration:
+    inverse = step.inverse(before)
+    if isinstance(inverse, Operation):
+        message = f"the migration {step} cannot be undone: {inverse} has no inverse"
+        raise NoInverse(message, str(step), str(inverse))
+    return inverse
+
+
+def check_chain(schema: Schema) -> None:
+    """See that each frozen version becomes today's schema by its steps, without any data.
+
+    Raises `SchemaError`, `FileError`; `VersionMismatch` for a version that no way leads from.
+    """
+    check_frozen(schema)
+    for number in Versions(schema.versions or ".").numbers:
+        _checked_steps(schema, number, schema.version)
+
+
+def _checked_steps(schema: Schema, source: int, target: int) -> list[Migration]:
+    """The steps from a version to a later one, each seen to make the next version."""
     by_source = {step.source: step for step in schema.migrations}
-    state = collections_of(_frozen(schema, version).schema)
+    state = _version(schema, source)
     steps = []
-    for number in range(version, schema.version):
+    for number in range(source, target):
         if number not in by_source:
-            raise _no_way(version, schema, f"no migration leads from version {number}")
+            raise _no_way(source, schema, f"no migration leads from version {number}")
         step = by_source[number]
         state = step.apply(state)
-        expected = _version_after(schema, number + 1)
-        if expected is not None and (found := list(differences(expected, state))):
+        try:
+            found = list(differences(_version(schema, number + 1), state))
+        except VersionMismatch:
+            found = []  # nobody has an archive of a version that was never frozen
+        if found:
             what = f"the migration {step} does not make version {number + 1}"
             raise SchemaError.of(what, (f"after it, {difference}" for difference in found))
         steps.append(step)
     return steps
 
 
-def _version_after(schema: Schema, number: int) -> Collections | None:
-    """What a step must lead to: today's schema, or a version that was frozen."""
+def _version(schema: Schema, number: int) -> Collections:
+    """The collections of a version: today's, or one that was frozen."""
     if number == schema.version:
-        return described(schema.collections)
-    try:
-        return collections_of(_frozen(schema, number).schema)
-    except VersionMismatch:
-        return None
-
-
-def _frozen(schema: Schema, version: int) -> FrozenVersion:
+        return collections_of(schema)
+    if number > schema.version:
+        raise _no_way(number, schema, "it is newer")
     if schema.versions is None:
-        raise _no_way(version, schema, "the schema has no folder of frozen versions")
+        raise _no_way(number, schema, "the schema has no folder of frozen versions")
     try:
-        return Versions(schema.versions)[version]
+        return collections_of(Versions(schema.versions)[number].schema)
     except KeyError:
-        raise _no_way(version, schema, f"version {version} was never frozen") from None
+        raise _no_way(number, schema, f"version {number} was never frozen") from None
 
 
 def _no_way(version: int, schema: Schema, why: str) -> VersionMismatch:
     return VersionMismatch(
-        f"the archive has schema version {version}, older than this app's {schema.version}, and "
-        f"cannot be migrated: {why}",
+        f"no way leads between schema version {version} and this app's {schema.version}: {why}",
         None,
         version,
         schema.version,

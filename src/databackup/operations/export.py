@@ -12,25 +12,33 @@ from databackup.archive import files
 from databackup.archive.format import Header, utc_now
 from databackup.archive.limits import needed
 from databackup.archive.writer import ArchiveWriter
-from databackup.errors import StoreFailed
+from databackup.errors import PROBLEM_LIMIT, InvalidRecords, StoreFailed
+from databackup.migrations.running import Numbered, Runner
+from databackup.migrations.way import way_of
+from databackup.operations.migrating import migrated_header, migration_report
 from databackup.operations.options import require_choice
-from databackup.operations.reports import ExportReport, Progress
+from databackup.operations.reports import ExportReport, MigrationReport, Progress
 from databackup.repository import forms_of
+from databackup.schema import Schema
 from databackup.schema.document import describe, description_digest
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from databackup.errors import Problem
     from databackup.operations.reports import ProgressCallback
     from databackup.repository import Repository, Row, Snapshot
     from databackup.schema import Collection
     from databackup.schema.columns import Forms
+
+    _Rows = Forms | list[Row]
 
 
 def export_all(
     repository: Repository,
     destination: files.PathOrFile,
     *,
+    version: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """Write everything a repository holds to an archive.
@@ -38,9 +46,13 @@ def export_all(
     The destination is a path or a file open for writing bytes. The suffixes `.gz` and `.zst` of a
     path compress. A path names either its old file or the complete new one, whatever happens.
 
-    Raises `FileError`, `StoreError`, `InvalidRecords`, and whatever `progress` raises.
+    `version` is an older version of the schema, by which the app of that time can read the archive:
+    the migrations are undone on the way, and the report counts what is lost by that.
+
+    Raises `FileError`, `StoreError`, `InvalidRecords`, and whatever `progress` raises; for a
+    `version` also `VersionMismatch`, `NoInverse` and `SchemaError`.
     """
-    export = _Export(repository, progress)
+    export = _export(repository, version, progress)
     return export.report(files.write_archive(destination, export.chunks()))
 
 
@@ -48,6 +60,7 @@ def iter_export(
     repository: Repository,
     *,
     compression: packed.Compression | None = None,
+    version: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Iterator[bytes]:
     """The bytes of an archive of everything a repository holds, for a streaming response.
@@ -60,7 +73,7 @@ def iter_export(
     """
     if compression is not None:
         require_choice("compression", compression, packed.Compression)
-    export = _Export(repository, progress)
+    export = _export(repository, version, progress)
 
     def chunks() -> Iterator[bytes]:
         with contextlib.closing(export.chunks()) as plain:
@@ -69,8 +82,20 @@ def iter_export(
     return chunks()
 
 
+def _export(
+    repository: Repository, version: int | None, progress: ProgressCallback | None
+) -> _Export:
+    if version is None or version == repository.schema.version:
+        return _Export(repository, progress)
+    return _OlderExport(repository, version, progress)
+
+
 class _Export:
     """One export: its chunks, and then its report."""
+
+    def migrated(self) -> MigrationReport | None:
+        """What became of the records on their way to another version."""
+        return None
 
     def __init__(self, repository: Repository, progress: ProgressCallback | None) -> None:
         self._repository = repository
@@ -78,12 +103,16 @@ class _Export:
 
     def chunks(self) -> Generator[bytes]:
         with self._repository.snapshot() as snapshot:
-            self._header = _header(self._repository, snapshot)
+            self._header = self._header_of(snapshot)
             self._writer = ArchiveWriter(self._header)
-            yield from self._writer.chunks(
-                (collection, self._batches(snapshot, collection))
-                for collection in self._repository.schema.ordered
-            )
+            yield from self._writer.chunks(self._records(snapshot))
+
+    def _header_of(self, snapshot: Snapshot) -> Header:
+        return _header(self._repository, snapshot)
+
+    def _records(self, snapshot: Snapshot) -> Iterator[tuple[Collection, Iterator[_Rows]]]:
+        for collection in self._repository.schema.ordered:
+            yield collection, self._batches(snapshot, collection)
 
     def _batches(self, snapshot: Snapshot, collection: Collection) -> Iterator[Forms | list[Row]]:
         total = snapshot.count(collection)
@@ -108,8 +137,71 @@ class _Export:
             size=written.size,
             seal=self._writer.seal,
             excluded=self._header.excluded,
+            migrated=self.migrated(),
             warnings=(*written.warnings, *needed(self._writer.needs | written.needs)),
         )
+
+
+class _OlderExport(_Export):
+    """As an older version of the schema has it: records are migrated back as they are written."""
+
+    def __init__(
+        self, repository: Repository, version: int, progress: ProgressCallback | None
+    ) -> None:
+        super().__init__(repository, progress)
+        self._way = way_of(repository.schema, repository.schema.version, version)
+        self._older = Schema(
+            app=repository.schema.app,
+            version=version,
+            collections=list(self._way.after.values()),
+            exclude={exclusion.name: exclusion.reason for exclusion in repository.schema.excluded},
+        )
+        self._flows = self._way.flows()
+        self._counts: dict[str, int] = {}
+        self._runners: dict[str, Runner] = {}
+
+    def migrated(self) -> MigrationReport:
+        versions = (self._repository.schema.version, self._older.version)
+        return migration_report(self._way, self._flows, versions, self._counts, self._runners)
+
+    def _header_of(self, snapshot: Snapshot) -> Header:
+        return migrated_header(super()._header_of(snapshot), self._older, self._flows)
+
+    def _records(self, snapshot: Snapshot) -> Iterator[tuple[Collection, Iterator[_Rows]]]:
+        own = self._repository.schema
+        self._counts = {name: snapshot.count(own[name]) for name in self._way.before}
+        for collection in self._older.ordered:
+            yield collection, self._migrated(snapshot, collection)
+
+    def _migrated(self, snapshot: Snapshot, collection: Collection) -> Iterator[list[Row]]:
+        flow = self._flows[collection.name]
+        if flow.source is None:
+            return
+        problems: list[Problem] = []
+
+        def read(name: str) -> Iterator[Numbered]:
+            done = 0
+            for rows in snapshot.rows(self._repository.schema[name]):
+                yield Numbered(rows, range(done + 1, done + len(rows) + 1))
+                done += len(rows)
+
+        with Runner(flow, read, problems.append) as runner:
+            for batch in self._told(flow.source.name, read(flow.source.name)):
+                rows = list(runner.run(batch).rows)
+                if problems:
+                    what = f"records cannot be migrated back to version {self._older.version}"
+                    raise InvalidRecords.of(what, problems[:PROBLEM_LIMIT], len(problems))
+                yield rows
+            runner.finish()
+            self._runners[collection.name] = runner
+
+    def _told(self, name: str, batches: Iterator[Numbered]) -> Iterator[Numbered]:
+        total = self._counts[name]
+        for batch in batches:
+            yield batch
+            if self._progress is not None:
+                done = batch.numbers[-1]
+                self._progress(Progress(stage="exporting", collection=name, done=done, total=total))
 
 
 def _header(repository: Repository, snapshot: Snapshot) -> Header:

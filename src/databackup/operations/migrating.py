@@ -14,7 +14,7 @@ from databackup.archive.records import Batch, RecordCodec
 from databackup.errors import InvalidRecords, Problem
 from databackup.migrations.flows import Flow, Given, Project
 from databackup.migrations.running import Numbered, Runner
-from databackup.migrations.way import Way, way_to_today
+from databackup.migrations.way import Way, way_of
 from databackup.operations.locate import ProblemList
 from databackup.operations.reports import MigrationReport
 from databackup.schema.document import describe, description_digest
@@ -37,7 +37,8 @@ def as_of_today(archive: Archive, schema: Schema) -> Readable:
     is_older = header.app == schema.app and header.schema_version < schema.version
     if not is_older or (schema.versions is None and not schema.migrations):
         return archive
-    way = way_to_today(described_schema(header).collections, header.schema_version, schema)
+    given = described_schema(header).collections
+    way = way_of(schema, header.schema_version, schema.version, given)
     return MigratedArchive(archive, schema, way)
 
 
@@ -53,29 +54,17 @@ class MigratedArchive:
         self._schema = schema
         self._way = way
         self._flows = way.flows(schema.collections)
-        self.header = _header(archive.header, schema, self._flows)
+        self.header = migrated_header(archive.header, schema, self._flows)
         self.seal = archive.seal
         self.ends: dict[str, End] = {c.name: End(self, c.name) for c in schema.collections}
-        self.dropped: dict[str, Counter[str]] = {}
-        self.filled: dict[str, Counter[str]] = {}
+        self.losses: dict[str, Runner] = {}
 
     def report(self) -> MigrationReport:
         """What was done to the records that were read."""
-        dropped, filled = Counter[str](), Counter[str]()
-        for name in self._flows:
-            dropped += self.dropped.get(name, Counter())
-            filled += self.filled.get(name, Counter())
-        removed = {
-            name: self._archive.ends[name].count
-            for name in self._way.before
-            if all(flow.source is None or flow.source.name != name for flow in self._flows.values())
-        }
-        return MigrationReport(
-            source=self._archive.header.schema_version,
-            target=self._schema.version,
-            steps=tuple(map(str, self._way.steps)),
-            dropped=dict(sorted((dropped + Counter(removed)).items())),
-            defaulted=dict(sorted(filled.items())),
+        counts = {name: end.count for name, end in self._archive.ends.items()}
+        source = self._archive.header.schema_version
+        return migration_report(
+            self._way, self._flows, (source, self._schema.version), counts, self.losses
         )
 
     def collections(self) -> Iterator[tuple[str, ReadRecords]]:
@@ -83,10 +72,10 @@ class MigratedArchive:
         reading = _Reading(self._archive)
         for collection in self._schema.ordered:
             yield collection.name, functools.partial(self._batches, reading, collection.name)
-        needed = {flow.source.name for flow in self._flows.values() if flow.source is not None}
-        if needed <= reading.done:
-            # What no collection is made of is read, too: it may be damaged.
-            reading.check(c for name, c in self._way.before.items() if name not in needed)
+        # What no collection begins with is read, too: it may be damaged.
+        begun = {flow.source.name for flow in self._flows.values() if flow.source is not None}
+        if begun <= reading.done:
+            reading.check(c for name, c in self._way.before.items() if name not in begun)
         reading.finish()
 
     def count_of(self, name: str) -> int:
@@ -125,7 +114,7 @@ class MigratedArchive:
                 yield attrs.evolve(sound, problems=problems.copy())
                 problems.clear()
             runner.finish()
-            self.dropped[name], self.filled[name] = runner.dropped, runner.filled
+            self.losses[name] = runner
         if digest.count == self.count_of(name):
             self.ends[name].note(digest.hex)
 
@@ -238,7 +227,30 @@ class _Reading:
             pass
 
 
-def _header(header: Header, schema: Schema, flows: Mapping[str, Flow]) -> Header:
+def migration_report(
+    way: Way,
+    flows: Mapping[str, Flow],
+    versions: tuple[int, int],
+    counts: Mapping[str, int],
+    runners: Mapping[str, Runner],
+) -> MigrationReport:
+    """What became of records, by the runners that they went through."""
+    dropped, filled = Counter[str](), Counter[str]()
+    for runner in runners.values():
+        dropped += runner.dropped
+        filled += runner.filled
+    used = frozenset[str]().union(*(flow.made_of for flow in flows.values()))
+    dropped += Counter({name: counts[name] for name in way.before if name not in used})
+    return MigrationReport(
+        source=versions[0],
+        target=versions[1],
+        steps=tuple(map(str, way.steps)),
+        dropped=dict(sorted(dropped.items())),
+        defaulted=dict(sorted(filled.items())),
+    )
+
+
+def migrated_header(header: Header, schema: Schema, flows: Mapping[str, Flow]) -> Header:
     """What the header would say today."""
     description = describe(schema)
     digest = description_digest(description)

@@ -55,8 +55,26 @@ def _serialize(_instance: Any, _field: Any, value: Any) -> Any:
 
 
 @attrs.frozen(kw_only=True)
+class MigrationReport(_Report):
+    """The steps by which records came from one version to another, and what was lost on the way.
+
+    `dropped` counts values by their field and records by their collection; `defaulted` the values
+    that were filled in.
+    """
+
+    source: int
+    target: int
+    steps: tuple[str, ...]
+    dropped: Mapping[str, int]
+    defaulted: Mapping[str, int]
+
+
+@attrs.frozen(kw_only=True)
 class ExportReport(_Report):
-    """What an export wrote: records by collection, size of the file in bytes, its seal."""
+    """What an export wrote: records by collection, size of the file in bytes, its seal.
+
+    `migrated` is for an archive of another version than today's: what became of its records.
+    """
 
     path: str | None
     archive_id: str
@@ -66,6 +84,7 @@ class ExportReport(_Report):
     size: int
     seal: str
     excluded: tuple[Exclusion, ...]
+    migrated: MigrationReport | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -88,21 +107,6 @@ class Changes:
     def records(self) -> int:
         """How many records the collection has afterwards."""
         return self.added + self.changed + self.unchanged + self.kept + self.only_in_store
-
-
-@attrs.frozen(kw_only=True)
-class MigrationReport(_Report):
-    """The steps by which records came from one version to another, and what was lost on the way.
-
-    `dropped` counts values by their field and records by their collection; `defaulted` the values
-    that were filled in.
-    """
-
-    source: int
-    target: int
-    steps: tuple[str, ...]
-    dropped: Mapping[str, int]
-    defaulted: Mapping[str, int]
 
 
 @attrs.frozen(kw_only=True)

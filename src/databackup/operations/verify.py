@@ -15,6 +15,7 @@ from databackup.errors import InvalidRecords
 from databackup.operations.fit import in_key_order, require_fit
 from databackup.operations.keys import References, UniqueKeys
 from databackup.operations.locate import ProblemList
+from databackup.operations.migrating import as_of_today
 from databackup.operations.options import Dangling, require_choice
 from databackup.operations.reports import ArchiveInfo, CollectionInfo, VerifyReport, reported
 from databackup.schema import Schema
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from databackup.archive.records import Batch
+    from databackup.operations.readable import Readable
     from databackup.operations.reports import ProgressCallback
     from databackup.schema import Collection
 
@@ -77,17 +79,20 @@ def verify_archive(
 ) -> VerifyReport:
     """Read every record of an archive: seal, format, values, counts, digests, keys, references.
 
-    Against `schema`, or without one against what the archive says its kinds are. `dangling="keep"`
+    Against `schema`, to which an older archive is migrated, or without one against what the archive
+    says its kinds are. `dangling="keep"`
     makes references that point nowhere a warning. Raises `FileError`, the `ArchiveError`s,
     `SchemaMismatch`, `InvalidRecords` with up to 100 problems; ValueError for another `dangling`.
     """
     require_choice("dangling", dangling, Dangling)
     codec_of: Callable[[Collection], Codec]
-    with open_archive(source, limits) as archive:
+    with open_archive(source, limits) as opened:
+        archive: Readable = opened
         if schema is None:
             schema = described_schema(archive.header)
             codec_of = functools.partial(Codec, validated=False)
         else:
+            archive = as_of_today(opened, schema)
             require_fit(archive.header, schema, "allow")
             codec_of = operator.attrgetter("codec")
         problems, warnings = ProblemList(), ProblemList()

@@ -23,11 +23,16 @@ _WORTH: Final = 64  # bytes of a string's text that are worth a cut
 _STRING: Final = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"[ \t\r\n]*+(:)?|\\?\Z)', re.DOTALL)
 _ESCAPE: Final = rb'\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}'
 _CHARACTER: Final = rb'[^"\\\x00-\x1f\x80-\xff]|[\xc0-\xff][\x80-\xbf]*+'
-# What may be a flaw is no part of it, nor what stands between two halves of a surrogate pair.
+_FLAW: Final = rb"(?:[\x00-\x1f]|\\(?:u[0-9a-fA-F]{0,4}+|.))(?:%(character)s|%(escape)s)?" % {
+    b"escape": _ESCAPE,
+    b"character": _CHARACTER,
+}
+# What may be a flaw is no part of it, nor what stands between two halves of a surrogate pair. Flaws
+# with little between them are passed over all at once: there may be millions.
 _SOUND: Final = re.compile(
     rb'((?:[^"\\\x00-\x1f]++|%(escape)s)++)'
-    rb"|\\(?:u[0-9a-fA-F]{0,4}+|.)(?:%(character)s|%(escape)s)?"
-    % {b"escape": _ESCAPE, b"character": _CHARACTER},
+    rb'|%(flaw)s(?:(?:[^"\\\x00-\x1f]|%(escape)s){0,32}+(?!%(escape)s)%(flaw)s)*+'
+    % {b"escape": _ESCAPE, b"flaw": _FLAW},
     re.DOTALL,
 )
 _CONTINUATIONS: Final = bytes(range(0x80, 0xC0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -31,10 +32,9 @@ _OBJECT_ENDS: Final = re.compile(rf"{_STRING_TEXT}|\}}", re.DOTALL)
 _NUMBERS: Final = re.compile(rf"{_STRING_TEXT}|[-\dIN][-+.\w]*+", re.DOTALL)
 _EXPONENT: Final = re.compile(rb"e(?<=[0-9]e)")
 _DIGITS: Final = 17  # as many as doubles need at most
-# Numbers of more digits from the first that is no zero, with a point or an exponent.
-_LONG_FRACTIONS: Final = re.compile(
-    rb"\.(?<=0\.)0*+[1-9][0-9]{17,}|[1-9](?=[0-9.]{17,})[0-9]*+(?:\.[0-9]*+|(?=[eE]))"
-)
+# A number that may have more, with a point or an exponent, and its digits but for zeros in front.
+# It begins where no digit stands before: else long numbers took as many looks as they have digits.
+_LONG_FRACTIONS: Final = re.compile(rb"(?<![0-9.])(?=[0-9]*+[.eE])(?=[0-9.]{18})[0.]*+([0-9.]*+)")
 _ZEROS: Final = bytes.maketrans(b".123456789", b"0" * 10)
 _LONG_RUN: Final = b"0" * (_DIGITS + 1)
 _PIECE: Final = 1024 * 1024
@@ -297,9 +297,11 @@ def more_values_than(limit: int, text: bytes) -> bool:
         most += len(text) // _DIGITS
     if most <= limit:
         return False
-    # What is counted has one string at most; more of them are too many.
-    bare, strings = _STRING_BYTES.subn(b"0", text, count=limit + 2)
-    return strings > limit + 1 or _values_in_bare(bare) > limit
+    # What is counted has one string at most; more of them are too many, and are not cut out.
+    strings = itertools.islice(_STRING_BYTES.finditer(text), limit + 1, None)
+    if next(strings, None) is not None:
+        return True
+    return _values_in_bare(_STRING_BYTES.sub(b"0", text), limit) > limit
 
 
 def values_in(text: bytes) -> int:
@@ -310,8 +312,8 @@ def values_in(text: bytes) -> int:
     return _values_in_bare(_STRING_BYTES.sub(b"0", text))
 
 
-def _values_in_bare(text: bytes) -> int:
-    """The values and names of a text without strings.
+def _values_in_bare(text: bytes, limit: float = math.inf) -> int:
+    """The values and names of a text without strings; where they are beyond a limit, not all.
 
     There is a value behind each comma, one first in what has any, and a name before each colon.
 
@@ -319,15 +321,22 @@ def _values_in_bare(text: bytes) -> int:
     """
     tight = text.translate(None, _SPACES)
     empty = tight.count(b"[]") + tight.count(b"{}")
-    return _separators(tight) - empty + tight.count(b"}{") + _more_for_digits(tight)
+    values = _separators(tight) - empty + tight.count(b"}{")
+    return values + _more_for_digits(tight, limit - values)
 
 
-def _more_for_digits(text: bytes) -> int:
-    """By how much long fractions count for more than one value each."""
-    if not _may_have_long_fractions(text):
+def _more_for_digits(text: bytes, limit: float) -> int:
+    """By how much long fractions count for more than one value each; beyond a limit, not all."""
+    if limit < 0 or not _may_have_long_fractions(text):
         return 0
-    found = (f.replace(b".", b"").lstrip(b"0") for f in _LONG_FRACTIONS.findall(text))
-    return sum((len(digits) - 1) // _DIGITS for digits in found)
+    more = 0
+    for found in _LONG_FRACTIONS.finditer(text):
+        start, end = found.span(1)
+        digits = end - start - text.count(b".", start, end)
+        more += max(digits - 1, 0) // _DIGITS
+        if more > limit:
+            break
+    return more
 
 
 def _may_have_long_fractions(text: bytes) -> bool:

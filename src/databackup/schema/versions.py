@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from databackup.schema.evolution import Collections
     from databackup.schema.model import Collection, Reference
 
+FREEZE: Final = "databackup schema freeze --app package.module:schema"
 _NAME: Final = re.compile(r"v([1-9][0-9]{0,8})\.json")
 
 
@@ -135,6 +136,59 @@ class Versions:
         if frozen.version != number:
             raise SchemaError.of(str(path), [f"it holds version {frozen.version}"])
         return frozen
+
+
+def freeze(schema: Schema) -> Path:
+    """Write a schema as its version into its folder of versions, which is made; the file's path.
+
+    Raises `SchemaError` where that version was frozen as something else, or the schema has no
+    folder; `FileError` where it cannot be written.
+    """
+    if schema.versions is None:
+        raise SchemaError.of("the schema cannot be frozen", ["it has no folder: say versions="])
+    check_frozen(schema, may_be_new=True)
+    versions = Versions(schema.versions)
+    path = versions.path(schema.version)
+    try:
+        versions.folder.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            # Nobody sees half of it.
+            temporary = path.with_name(f".{path.name}.new")
+            temporary.write_text(FrozenVersion.of(schema).to_text(), encoding="utf-8")
+            temporary.replace(path)
+    except OSError as error:
+        raise FileError(f"{path} cannot be written: {reason_of(error)}", str(path)) from error
+    return path
+
+
+def check_frozen(schema: Schema, *, may_be_new: bool = False) -> None:
+    """See that a schema is what its version was frozen as. Raises `SchemaError`, `FileError`.
+
+    With `may_be_new` a version may not be frozen yet.
+    """
+    if schema.versions is None:
+        raise SchemaError.of("the schema cannot be checked", ["it has no folder: say versions="])
+    number = schema.version
+    try:
+        frozen = Versions(schema.versions)[number]
+    except KeyError:
+        if may_be_new:
+            return
+        raise SchemaError.of(f"version {number} is not frozen", [f"freeze it ({FREEZE})"]) from None
+    found = list(differences(collections_of(frozen.schema), collections_of(schema)))
+    if frozen.app != schema.app:
+        found.insert(0, f"the app was {frozen.app!r}, is {schema.app!r}")
+    if found:
+        raise SchemaError.of(
+            f"the schema is not version {number} as it was frozen",
+            [
+                *found,
+                (
+                    f"to change it: make it version {number + 1}, write a migration from {number} "
+                    f"to {number + 1}, and freeze that ({FREEZE})"
+                ),
+            ],
+        )
 
 
 def differences(old: Collections, new: Collections) -> Iterator[str]:

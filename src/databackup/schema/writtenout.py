@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _Item = TypeVar("_Item")
 _STRINGS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-_EXPONENTS: Final = re.compile(rb"[0-9][eE]\+?0*+([1-9][0-9]{1,2})(?![0-9])")
+_EXPONENTS: Final = re.compile(rb"[eE](?<=[0-9][eE])\+?0*+([1-9][0-9]{1,2})(?![0-9])")
 _DECIMALS: Final = re.compile(rb'E\+(?<=[0-9]E\+)([1-9][0-9]{1,5})"')
 _LARGEST_EXPONENT: Final = 308
 _MANY: Final = 1000
@@ -33,12 +33,10 @@ def longer_written_out(limit: int, text: bytes, *, decimals: bool = False) -> bo
     """
     if not may_be_longer(limit, text, decimals=decimals):
         return False
-    length = len(text)
-    for exponent in _exponents(text, decimals=decimals):
-        length += exponent
-        if length > limit:
-            return True
-    return length > limit
+    if len(text) > limit:
+        return True
+    lengths = itertools.accumulate(_exponents(text, decimals=decimals), initial=len(text))
+    return any(length > limit for length in lengths)
 
 
 def may_be_longer(limit: int, text: bytes, *, decimals: bool = False) -> bool:

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
-
+from databackup.adapters._dangling import Dangling, settle
 from databackup.adapters.sqlite.connection import query, quoted
 from databackup.adapters.sqlite.plan import parameter
-from databackup.errors import StoreError
 from databackup.schema import RawText
 
 if TYPE_CHECKING:
@@ -27,13 +25,6 @@ Values = tuple[Any, ...]
 _ACTIONS: Final = ("CASCADE", "SET NULL", "SET DEFAULT")
 
 
-@attrs.frozen
-class _Dangling:
-    key: ForeignKey
-    values: Values
-    rows: int
-
-
 class OutsideReferences:
     """The foreign keys that the schema does not cover, and which of their values dangled before."""
 
@@ -45,35 +36,32 @@ class OutsideReferences:
         self._covered = {plan.info.name for plan in plans.values()}
         stated = set(_stated(plans))
         self._keys = [key for key in catalogue.foreign_keys if _identity(key) not in stated]
-        self._before = {(found.key, found.values) for found in self._dangling()}
+        self._before = {found.identity for found in self._dangling()}
+        self._carried: set[tuple[ForeignKey, Values]] = set()
 
     def settle(self, *, allow_cascade: bool) -> None:
         """Carry off what newly dangles outside the schema where that is allowed.
 
         Raises `StoreError` for what may not be, or has no action that carries it off.
         """
-        carried: set[tuple[ForeignKey, Values]] = set()
-        while new := [f for f in self._dangling() if (f.key, f.values) not in self._before]:
-            for found in new:
-                if found.key.table in self._covered:
-                    raise StoreError(_message(found, "that do not exist"))
-                if not allow_cascade or found.key.on_delete not in _ACTIONS:
-                    raise StoreError(
-                        _message(found, "that an import would delete")
-                        + ". The schema leaves that table out"
-                        + ("" if allow_cascade else "; allow_cascade lets the store carry them off")
-                    )
-                if (found.key, found.values) in carried:
-                    raise StoreError(_message(found, "that do not exist, by default"))
-                carried.add((found.key, found.values))
-                self._carry_off(found)
+        self._carried.clear()
+        settle(
+            lambda: [found for found in self._dangling() if found.identity not in self._before],
+            self._covered,
+            self._carry_off,
+            actions=_ACTIONS,
+            allow_cascade=allow_cascade,
+        )
 
-    def _dangling(self) -> Iterator[_Dangling]:
+    def _dangling(self) -> Iterator[Dangling[ForeignKey]]:
         for key in self._keys:
             for *values, rows in query(self._connection, _dangling_sql(key)):
-                yield _Dangling(key, tuple(values), rows)
+                yield Dangling(key, tuple(values), rows)
 
-    def _carry_off(self, found: _Dangling) -> None:
+    def _carry_off(self, found: Dangling[ForeignKey]) -> None:
+        if found.identity in self._carried:
+            raise found.error("that do not exist, by default")
+        self._carried.add(found.identity)
         key, table = found.key, f"main.{quoted(found.key.table)}"
         if key.on_delete == "CASCADE":
             sql = f"DELETE FROM {table}"
@@ -83,7 +71,7 @@ class OutsideReferences:
             defaults = {n: f"({info.columns[n].default or 'NULL'})" for n in key.columns}
             default = key.on_delete == "SET DEFAULT"
             if default and any(type(info.columns[n].default) is RawText for n in key.columns):
-                raise StoreError(_message(found, "whose default is no UTF-8"))
+                raise found.error("whose default is no UTF-8")
             changes = (f"{quoted(n)} = {defaults[n] if default else 'NULL'}" for n in key.columns)
             sql = f"UPDATE {table} SET {', '.join(changes)}"
         marks = [parameter(n, raw=type(v) is RawText) for n, v in enumerate(found.values, 1)]
@@ -122,14 +110,4 @@ def _dangling_sql(key: ForeignKey) -> str:
         f"SELECT {values}, count(*) FROM main.{quoted(key.table)} AS s WHERE {given} "
         f"AND NOT EXISTS (SELECT 1 FROM main.{quoted(key.parent)} AS p WHERE {matches}) "
         f"GROUP BY {values}"
-    )
-
-
-def _message(found: _Dangling, which: str) -> str:
-    rows = "1 row" if found.rows == 1 else f"{found.rows} rows"
-    verb = "refers" if found.rows == 1 else "refer"
-    columns = ", ".join(found.key.columns)
-    return (
-        f"{rows} of the table {found.key.table!r} {verb} ({columns}) "
-        f"to records of {found.key.parent!r} {which}"
     )

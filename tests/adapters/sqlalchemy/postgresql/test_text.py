@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from databackup.adapters.sqlalchemy.postgresql.arrays import array_text, parse_array
+from databackup.adapters.sqlalchemy.postgresql.copytext import copied, copy_text
 from databackup.adapters.sqlalchemy.postgresql.forms import _float4
-from databackup.adapters.sqlalchemy.postgresql.session import _copied, _copy_text
 from databackup.adapters.sqlalchemy.postgresql.times import _timedelta, _timedelta_text
 from databackup.schema import KindError
 
@@ -41,7 +41,7 @@ def test_no_plain_array(text: str) -> None:
 @example([("a\nb",)])
 def test_rows_are_escaped_where_they_have_to_be(rows: list[tuple[str | None, ...]]) -> None:
     """The text of all is that of each value, escaped or not."""
-    assert _copy_text(rows) == "".join("\t".join(map(_copied, row)) + "\n" for row in rows)
+    assert copy_text(rows) == "".join("\t".join(map(copied, row)) + "\n" for row in rows)
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))

@@ -11,10 +11,11 @@ import attrs
 from databackup.adapters._sql import HOUSEKEEPING
 from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column, ForeignKey, TableInfo
 from databackup.adapters.sqlalchemy.mysql.columns import Details
+from databackup.adapters.sqlalchemy.mysql.modes import computes_dates
 from databackup.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     import sqlalchemy
 
@@ -33,6 +34,7 @@ class TableDetails:
     """What a table is kept by, and its unique indexes.
 
     `orders` are those over whole columns that hold no NULL, `indexes` the columns of each by name.
+    `computes_dates` says that a generated column or a check may work with dates.
     """
 
     place: Place
@@ -40,6 +42,7 @@ class TableDetails:
     transactional: bool
     orders: tuple[tuple[str, ...], ...] = ()
     indexes: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    computes_dates: bool = False
 
 
 @attrs.frozen
@@ -72,7 +75,9 @@ class _Reader:
 
     def catalogue(self) -> Catalogue:
         unique = self._unique()
-        columns = self._columns(unique)
+        checks = self._checks()
+        columns, computing = self._columns(unique, set(_json_columns(checks)))
+        computing |= {place for place, clause in checks if _checks_dates(clause)}
         tables = {}
         for place, kind, engine, transactional in self._tables():
             name = self._name(place)
@@ -94,6 +99,7 @@ class _Reader:
                     transactional,
                     tuple(i.columns for i in orders),
                     {i.name: i.columns for i in found},
+                    computes_dates=place in computing,
                 ),
             )
         return Catalogue(
@@ -115,22 +121,25 @@ class _Reader:
             yield (schema, name), kind, engine or "no engine", transactions == "YES"
 
     def _columns(
-        self, unique: Mapping[Place, Sequence[Index]]
-    ) -> Mapping[Place, Mapping[str, Column]]:
-        json = self._json_columns()
+        self, unique: Mapping[Place, Sequence[Index]], json: Container[tuple[Place, str]]
+    ) -> tuple[Mapping[Place, Mapping[str, Column]], set[Place]]:
+        """The columns of each table, and the tables that compute others, perhaps from dates."""
         columns: dict[Place, dict[str, Column]] = defaultdict(dict)
+        computing: set[Place] = set()
         found = self._of_schemas(
             "SELECT table_schema, table_name, column_name, data_type, column_type, is_nullable, "
             "extra, generation_expression, character_set_name, collation_name, "
-            "character_maximum_length, numeric_precision, numeric_scale, datetime_precision "
+            "character_maximum_length, numeric_precision, numeric_scale, datetime_precision, "
+            "column_default "
             "FROM information_schema.columns WHERE table_schema IN {schemas} "
             "ORDER BY table_schema, table_name, ordinal_position"
         )
         for schema, table, name, type_, declared, nullable, extra, expression, *rest in found:
-            if expression or any(word in extra.upper() for word in _GENERATED):
-                continue
             place = schema, table
-            charset, collation, length, precision, scale, fraction = rest
+            if expression or any(word in extra.upper() for word in _GENERATED):
+                computing |= {place} if computes_dates(expression or "", type_) else set()
+                continue
+            charset, collation, length, precision, scale, fraction, default = rest
             is_float = type_ in ("float", "double")
             columns[place][name] = Column(
                 name=name,
@@ -147,29 +156,23 @@ class _Reader:
                     charset=charset,
                     collation=collation,
                     members=_members(declared) if type_ in ("enum", "set") else (),
-                    is_json=type_ == "json" or (*place, name) in json,
+                    is_json=type_ == "json" or (place, name) in json,
                     on_update="on update" in extra.lower(),
                     places=tuple(_places(unique[place], name)),
+                    default=default,
                 ),
             )
-        return columns
+        return columns, computing
 
-    def _json_columns(self) -> set[tuple[str, str, str]]:
-        """The columns that MariaDB keeps as text, and checks to be JSON."""
+    def _checks(self) -> list[tuple[Place, str]]:
+        """What MariaDB checks of the rows of tables."""
         if not self._connection.dialect.is_mariadb:  # type: ignore[attr-defined]
-            return set()
+            return []
         found = self._of_schemas(
             "SELECT constraint_schema, table_name, check_clause "
             "FROM information_schema.check_constraints WHERE constraint_schema IN {schemas}"
         )
-        matches = (
-            (schema, table, _JSON_CHECK.fullmatch(clause)) for schema, table, clause in found
-        )
-        return {
-            (schema, table, match[1].replace("``", "`"))
-            for schema, table, match in matches
-            if match
-        }
+        return [((schema, table), clause) for schema, table, clause in found]
 
     def _unique(self) -> Mapping[Place, list[Index]]:
         parts: dict[tuple[str, str, str], list[tuple[str | None, bool]]] = defaultdict(list)
@@ -226,6 +229,17 @@ class _Reader:
 
     def _query(self, sql: str, values: Iterable[str] = ()) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self._connection.exec_driver_sql(sql, tuple(values))]
+
+
+def _json_columns(checks: Iterable[tuple[Place, str]]) -> Iterator[tuple[Place, str]]:
+    """The columns that MariaDB keeps as text, and checks to be JSON."""
+    for place, clause in checks:
+        if match := _JSON_CHECK.fullmatch(clause):
+            yield place, match[1].replace("``", "`")
+
+
+def _checks_dates(clause: str) -> bool:
+    return not _JSON_CHECK.fullmatch(clause) and computes_dates(clause)
 
 
 def _sql(place: Place) -> str:

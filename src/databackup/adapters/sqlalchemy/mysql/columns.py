@@ -24,6 +24,7 @@ GEOMETRIES: Final = (
     "geomcollection",
 )
 TIMES: Final = ("time", "datetime", "timestamp")
+DATES: Final = ("date", "datetime", "timestamp")
 
 
 @attrs.frozen(kw_only=True)
@@ -32,7 +33,7 @@ class Details:
 
     `length` is in characters for text of a limited length, in bytes for all else that has one.
     `places` are those of the column in unique indexes over whole columns that hold no NULL: the
-    index's name, the place in it from 0, and how many columns it has.
+    index's name, the place in it from 0, and how many columns it has. `default` is its SQL.
     """
 
     type: str
@@ -47,6 +48,7 @@ class Details:
     is_json: bool = False
     on_update: bool = False
     places: tuple[tuple[str, int, int], ...] = ()
+    default: str | None = None
 
 
 def details(column: Column) -> Details:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from databackup.adapters.sqlalchemy.mysql.literals import literals, rows_of
 from databackup.adapters.sqlalchemy.mysql.writecolumns import column_writer
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Send = Callable[[list[str]], None]
 
 _BYTES_OF_A_CHARACTER: Final = 4
+_BYTES_OF_OTHERS: Final = 70  # of a number or a date with its comma; decimals have 65 digits
 _STATEMENT: Final = 1024 * 1024  # bytes, roughly; longer ones are no faster
 _CHARACTERS: Final = 128 * 1024  # of a statement, roughly; longer ones are no faster
 
@@ -106,7 +107,7 @@ def in_packets(rows: list[str], columns: Sequence[Column], packet: int) -> Itera
     chunk: list[str] = []
     for row in rows:
         bytes_ = len(row) if row.isascii() else len(row.encode())
-        if bytes_ + size_of_head(columns) > packet:
+        if bytes_ + _size_of_head(columns) > packet:
             raise RecordsRefused("a record is longer than the server's max_allowed_packet")
         if chunk and size + bytes_ > limit:
             yield chunk
@@ -117,6 +118,27 @@ def in_packets(rows: list[str], columns: Sequence[Column], packet: int) -> Itera
         yield chunk
 
 
-def size_of_head(columns: Sequence[Column]) -> int:
+def require_packet(columns: Sequence[Column], row: Row, packet: int) -> None:
+    """Raise `RecordsRefused` for a record that the server would answer by closing the connection.
+
+    `packet` is the server's max_allowed_packet; the column that is named has the largest value.
+    """
+    sizes = [len(literal.encode()) for (literal,) in map(literals, ([(value,)] for value in row))]
+    if sum(sizes) + _size_of_head(columns) > packet:
+        raise RecordsRefused(
+            f"a record of {sum(sizes):,} bytes as SQL, and the server's max_allowed_packet is "
+            f"{packet:,}",
+            columns[sizes.index(max(sizes))].name,
+        )
+
+
+def bytes_at_most(value: Any) -> int:
+    """So many bytes that a value surely has no more in a statement."""
+    if type(value) is str:
+        return len(value) * _BYTES_OF_A_CHARACTER + 3
+    return len(value) * 2 + 13 if type(value) is bytes else _BYTES_OF_OTHERS
+
+
+def _size_of_head(columns: Sequence[Column]) -> int:
     """As many bytes as a statement surely has beside the values of a record."""
     return 2 * sum(len(column.name.encode()) + 10 for column in columns) + 4096

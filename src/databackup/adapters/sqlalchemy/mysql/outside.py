@@ -6,14 +6,13 @@ schema and where that is allowed, carried off by the reference's own action.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
-
+from databackup.adapters._dangling import Dangling, settle
 from databackup.adapters.sqlalchemy.mysql.catalogue import quoted
 from databackup.adapters.sqlalchemy.mysql.statements import by_primary_key, exact_column
-from databackup.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,13 +26,6 @@ Execute = Callable[[str, Values], int]
 _ACTIONS: Final = ("CASCADE", "SET NULL")
 
 
-@attrs.frozen
-class _Dangling:
-    key: ForeignKey
-    values: Values
-    rows: int
-
-
 class ForeignKeys:
     """The foreign keys from and to covered tables, and which of their values dangled before."""
 
@@ -42,7 +34,7 @@ class ForeignKeys:
         self._catalogue = catalogue
         self._covered = {plan.info.name for plan in plans.values()}
         self._holding: set[tuple[str, str, frozenset[tuple[str, str]]]] = set()
-        self._before = {(found.key, found.values) for found in self._dangling()}
+        self._before = {found.identity for found in self._dangling()}
 
     def note_holding(
         self, own: Plan, columns: Sequence[str], target: Plan, to: Sequence[str]
@@ -60,25 +52,21 @@ class ForeignKeys:
 
         Raises `StoreError` for what may not be, or has no action that carries it off.
         """
-        while new := [f for f in self._dangling() if (f.key, f.values) not in self._before]:
-            for found in new:
-                if found.key.table in self._covered:
-                    raise StoreError(_message(found, "that do not exist"))
-                if not allow_cascade or found.key.on_delete not in _ACTIONS:
-                    raise StoreError(
-                        _message(found, "that an import would delete")
-                        + ". The schema leaves that table out"
-                        + ("" if allow_cascade else "; allow_cascade lets the store carry them off")
-                    )
-                self._carry_off(execute, found)
+        settle(
+            lambda: [found for found in self._dangling() if found.identity not in self._before],
+            self._covered,
+            functools.partial(self._carry_off, execute),
+            actions=_ACTIONS,
+            allow_cascade=allow_cascade,
+        )
 
-    def _dangling(self) -> Iterator[_Dangling]:
+    def _dangling(self) -> Iterator[Dangling[ForeignKey]]:
         for key in self._catalogue.foreign_keys:
             pairs = frozenset(zip(key.columns, key.to, strict=True))
             if (key.table, key.parent, pairs) in self._holding:
                 continue
             for *values, rows in self._query(self._sql(key), ()):
-                yield _Dangling(key, tuple(values), int(rows))
+                yield Dangling(key, tuple(values), int(rows))
 
     def _sql(self, key: ForeignKey) -> str:
         """Values that refer to nothing, and in how many rows, as the server compares them."""
@@ -104,7 +92,7 @@ class ForeignKeys:
         column = info.columns.get(name)
         return exact_column(column, "t") if column else f"t.{quoted(name)}"
 
-    def _carry_off(self, execute: Execute, found: _Dangling) -> None:
+    def _carry_off(self, execute: Execute, found: Dangling[ForeignKey]) -> None:
         key = found.key
         child, _ = key.details
         terms = " AND ".join(f"{self._exact(key, name)} = %s" for name in key.columns)
@@ -114,14 +102,4 @@ class ForeignKeys:
             changes = ", ".join(f"t.{quoted(name)} = NULL" for name in key.columns)
             done = execute(f"UPDATE {child} AS t SET {changes} WHERE {terms}", found.values)
         if not done:
-            raise StoreError(_message(found, "that cannot be carried off"))
-
-
-def _message(found: _Dangling, which: str) -> str:
-    rows = "1 row" if found.rows == 1 else f"{found.rows} rows"
-    verb = "refers" if found.rows == 1 else "refer"
-    columns = ", ".join(found.key.columns)
-    return (
-        f"{rows} of the table {found.key.table!r} {verb} ({columns}) "
-        f"to records of {found.key.parent!r} {which}"
-    )
+            raise found.error("that cannot be carried off")

@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from databackup.adapters.sqlalchemy.mysql import settings
 from databackup.adapters.sqlalchemy.mysql.catalogue import quoted
 from databackup.adapters.sqlalchemy.mysql.errors import column_in, index_in
-from databackup.adapters.sqlalchemy.mysql.inserting import Inserts, in_packets, size_of_head
+from databackup.adapters.sqlalchemy.mysql.inserting import (
+    Inserts,
+    bytes_at_most,
+    in_packets,
+    require_packet,
+)
 from databackup.adapters.sqlalchemy.mysql.joined import JoinedColumns, joined_columns
 from databackup.adapters.sqlalchemy.mysql.literals import literals
+from databackup.adapters.sqlalchemy.mysql.modes import ANY_DATES, mode_of
 from databackup.adapters.sqlalchemy.mysql.outside import ForeignKeys
 from databackup.adapters.sqlalchemy.mysql.pages import Ahead, Pages
 from databackup.adapters.sqlalchemy.mysql.statements import Statements, by_primary_key
@@ -25,7 +31,6 @@ from databackup.spill import RowQueue
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 
-    from databackup.adapters.sqlalchemy.catalogue import Column
     from databackup.adapters.sqlalchemy.plan import Plan
     from databackup.repository import Key, Row
     from databackup.schema import Collection, Reference
@@ -35,8 +40,6 @@ if TYPE_CHECKING:
 
 _KEYS_AT_ONCE: Final = 200
 _LARGEST_COUNTER: Final = 2**63 - 1
-_BYTES_OF_A_CHARACTER: Final = 4
-_BYTES_OF_OTHERS: Final = 70  # of a number or a date with its comma; decimals have 65 digits
 _JOINED: Final = 4 * 1024 * 1024  # characters of a joined page, at most
 
 
@@ -171,6 +174,7 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope)
         self._failure: StoreError | None = None
+        self._modes = {name: mode_of(plan) for name, plan in scope.plans.items()}
         self._foreign_keys = ForeignKeys(self._read, scope.catalogue, scope.plans)
 
     # -- failing -------------------------------------------------------------------------------
@@ -222,8 +226,8 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
             return
         written = literals(rows)
         for row, literal in zip(rows, written, strict=True):
-            if len(literal) * _BYTES_OF_A_CHARACTER > self._packet // 2:
-                self._require_packet(plan.columns, row)
+            if bytes_at_most(literal) > self._packet // 2:
+                require_packet(plan.columns, row, self._packet)
         self._insert_literals(plan, written)
 
     @contextlib.contextmanager
@@ -251,27 +255,14 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
             if done != len(chunk):
                 raise RecordsRefused(f"{len(chunk) - done} of {len(chunk)} were not inserted")
 
-    def _require_packet(self, columns: Sequence[Column], row: Row) -> None:
-        """Raise for a record that the server would answer by closing the connection."""
-        sizes = [
-            len(literal.encode()) for (literal,) in map(literals, ([(value,)] for value in row))
-        ]
-        if sum(sizes) + size_of_head(columns) > self._packet:
-            largest = columns[sizes.index(max(sizes))].name
-            raise RecordsRefused(
-                f"a record of {sum(sizes):,} bytes as SQL, and the server's max_allowed_packet is "
-                f"{self._packet:,}",
-                largest,
-            )
-
     def _update(self, plan: Plan, rows: list[Row]) -> int:
         statements = self._statements[plan.collection.name]
         places = plan.collection.key_positions
         done = 0
         for row in rows:
             key = tuple(row[place] for place in places)
-            if sum(map(_bytes_at_most, row)) > self._packet // 2:
-                self._require_packet(plan.columns, row)
+            if sum(map(bytes_at_most, row)) > self._packet // 2:
+                require_packet(plan.columns, row, self._packet)
             found = self._write(statements.update, row + statements.key_values([key]), plan)
             # A driver may count only the rows that have changed.
             done += found or len(self._stored_at(plan, key))
@@ -284,15 +275,24 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
             for chunk in _chunks(keys)
         )
 
+    def _query(self, sql: str, values: Any = None, *, doing: str) -> list[tuple[Any, ...]]:
+        self._require_open()
+        with self._errors(doing):
+            settings.use_mode(self._connection, ANY_DATES)
+        return super()._query(sql, values, doing=doing)
+
     def _write(
         self, sql: str, values: tuple[Any, ...] | None = (), plan: Plan | None = None
     ) -> int:
         """Run a statement that writes; how many rows it found. Any warning is a refusal.
 
-        Without values percent signs stand for themselves.
+        One that gives values to a table's columns comes with its plan. Without values percent
+        signs stand for themselves.
         """
         self._require_open()
         self._note_write()
+        mode = self._modes[plan.collection.name] if plan else ANY_DATES
+        settings.use_mode(self._connection, mode)
         options = {"no_parameters": True} if values is None else None
         result = self._connection.exec_driver_sql(sql, values, execution_options=options)
         cursor: Any = result.context.cursor
@@ -392,9 +392,3 @@ def _held(plan: Plan, keys: Iterable[Key]) -> list[Row]:
 def _chunks(keys: Sequence[Row]) -> Iterator[Sequence[Row]]:
     for start in range(0, len(keys), _KEYS_AT_ONCE):
         yield keys[start : start + _KEYS_AT_ONCE]
-
-
-def _bytes_at_most(value: Any) -> int:
-    if type(value) is str:
-        return len(value) * _BYTES_OF_A_CHARACTER + 3
-    return len(value) * 2 + 13 if type(value) is bytes else _BYTES_OF_OTHERS

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from databackup.adapters.sqlalchemy.mysql.modes import ANY_DATES
 from databackup.errors import StoreError
 
 if TYPE_CHECKING:
@@ -17,13 +18,8 @@ if TYPE_CHECKING:
 
 _KEY: Final = "databackup"
 _LONGEST_WAIT: Final = 86_400
-# What a column gives out it takes back, dates with zeros in them as well; whether a field may have
-# them is not the server's to say.
-SQL_MODE: Final = (
-    "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO"
-)
 _READING: Final[dict[str, Any]] = {
-    "sql_mode": SQL_MODE,
+    "sql_mode": ANY_DATES,
     "time_zone": "+00:00",
     "sql_select_limit": 2**64 - 1,
     "sql_auto_is_null": 0,
@@ -51,6 +47,8 @@ class _Before:
 
     settings: dict[str, Any] = attrs.field(factory=dict)
     lock: str = ""
+    mode: str = ""
+    """The sql_mode that the session has meanwhile."""
 
 
 def reading(wait: float) -> dict[str, Any]:
@@ -80,6 +78,14 @@ def change(connection: sqlalchemy.Connection, wanted: dict[str, Any]) -> None:
     before = {str(name).lower(): _value(text) for name, text in found}
     _remember(connection, before)
     _set(connection, {name: value for name, value in wanted.items() if name in before})
+    _before(connection).mode = wanted["sql_mode"]
+
+
+def use_mode(connection: sqlalchemy.Connection, mode: str) -> None:
+    """Give the session another sql_mode, for what it reads or writes next."""
+    if _before(connection).mode != mode:
+        _set(connection, {"sql_mode": mode})
+        _before(connection).mode = mode
 
 
 def _remember(connection: sqlalchemy.Connection, values: dict[str, Any]) -> None:
@@ -148,8 +154,9 @@ def lenient(connection: sqlalchemy.Connection) -> Iterator[None]:
         if "check_constraint_checks" in _before(connection).settings
         else {}
     )
+    mode = _before(connection).mode
     _set(connection, {"sql_mode": "NO_AUTO_VALUE_ON_ZERO", **checks})
     try:
         yield
     finally:
-        _set(connection, {"sql_mode": SQL_MODE, **dict.fromkeys(checks, 1)})
+        _set(connection, {"sql_mode": mode, **dict.fromkeys(checks, 1)})

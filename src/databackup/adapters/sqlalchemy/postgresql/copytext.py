@@ -1,4 +1,4 @@
-r"""The texts of COPY: its text format, as it gives rows, and CSV, as it takes them.
+r"""The texts of COPY: its text format, as it gives and takes rows, and CSV, as it takes columns.
 
 A record whose values msgspec writes as a JSON array is nearly a line of CSV: a text stands in
 double quotes, within which `\"` and `\\` mean what they do in JSON, and null is unquoted. No other
@@ -16,6 +16,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from databackup.repository import Row
+
 TEXT: Final = "(FORMAT text, ENCODING 'UTF8')"
 CSV: Final = r"(FORMAT csv, NULL 'null', ESCAPE E'\\', ENCODING 'UTF8')"
 
@@ -31,6 +33,7 @@ _CONTROLS: Final = (
     (b"\\f", b"\f"),
 )
 _HEX: Final = re.compile(rb"\\u00([0-9a-f]{2})")
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def csv_lines(columns: Sequence[Sequence[Any]]) -> bytes | None:
@@ -77,3 +80,27 @@ def _unescaped(value: str | None) -> str | None:
     if value is None or "\\" not in value:
         return value
     return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), value)
+
+
+def copy_text(rows: list[Row]) -> str:
+    """Rows in COPY's text format; hardly any value has a character that needs an escape."""
+    nulls = sum(row.count(None) for row in rows)
+    if nulls:
+        text = _joined(
+            [tuple(["\\N" if value is None else value for value in row]) for row in rows]
+        )
+    else:
+        text = _joined(rows)
+    found = (text.count("\\"), text.count("\t"), text.count("\n"), text.count("\r"))
+    if found == (nulls, len(rows) * (len(rows[0]) - 1) if rows else 0, len(rows), 0):
+        return text
+    return _joined([tuple(map(copied, row)) for row in rows])
+
+
+def _joined(rows: list[Row]) -> str:
+    return "".join(["\t".join(row) + "\n" for row in rows])
+
+
+def copied(value: str | None) -> str:
+    """A value in COPY's text format."""
+    return "\\N" if value is None else value.translate(_ESCAPES)

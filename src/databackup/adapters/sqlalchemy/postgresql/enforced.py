@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from databackup.adapters.sqlalchemy.catalogue import Catalogue
     from databackup.adapters.sqlalchemy.plan import Plan
+    from databackup.adapters.sqlalchemy.postgresql.sequences import Restart
     from databackup.adapters.sqlalchemy.session import Scope
     from databackup.repository import Key, Row
     from databackup.schema import Collection, Reference
@@ -43,7 +44,7 @@ class EnforcedTransaction(OrderedWrites):
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope)
         self._is_deferred = False
-        self._sequences: dict[str, int] = {}
+        self._due: dict[str, Restart] = {}
 
     def _suspend(self) -> None:
         """Let what can be checked at the end be checked then."""
@@ -143,27 +144,27 @@ class EnforcedTransaction(OrderedWrites):
     def _restore(self) -> None:
         self._connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
-    def _restart(self, sequence: str, last: int, before: int | None, step: int) -> None:
+    def _restart(self, restart: Restart) -> None:
         """Remember to set a sequence forward, which no rollback undoes; none is ever set back."""
-        if before is not None and (last - before) * step <= 0:
+        if not restart.is_forward:
             return
         ((may_set,),) = self._query(
             "SELECT pg_catalog.has_sequence_privilege(%s, 'UPDATE')",
-            (sequence,),
+            (restart.sequence,),
             doing="the counters cannot be read",
         )
         if not may_set:
             raise OwnerRequired(
-                f"the sequence {sequence} has to go on behind {last}, or the app's next record "
-                "would get a number that is taken; GRANT UPDATE on it is enough"
+                f"the sequence {restart.sequence} has to go on behind {restart.last}, or the app's "
+                "next record would get a number that is taken; GRANT UPDATE on it is enough"
             )
-        self._sequences[sequence] = last
+        self._due[restart.sequence] = restart
 
     def before_commit(self) -> None:
         with self._errors("the counters cannot be set"):
-            for sequence, last in self._sequences.items():
+            for restart in self._due.values():
                 self._query(
                     "SELECT pg_catalog.setval(%s::regclass, %s)",
-                    (sequence, last),
+                    (restart.sequence, restart.last),
                     doing="the counters cannot be set",
                 )

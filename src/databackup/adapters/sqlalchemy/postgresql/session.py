@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from databackup.adapters.sqlalchemy.postgresql.catalogue import driver_sql, quoted
 from databackup.adapters.sqlalchemy.postgresql.constraints import SuspendedConstraints
@@ -13,9 +13,22 @@ from databackup.adapters.sqlalchemy.postgresql.copying import (
     TableColumns,
     ended,
 )
+from databackup.adapters.sqlalchemy.postgresql.copytext import copy_text
 from databackup.adapters.sqlalchemy.postgresql.cursors import Reader
 from databackup.adapters.sqlalchemy.postgresql.errors import functions_refuse_records
+from databackup.adapters.sqlalchemy.postgresql.expressions import (
+    cast,
+    copied_column,
+    exact,
+    is_text,
+    key_parameters,
+    matches,
+    parameters,
+    source,
+    texts,
+)
 from databackup.adapters.sqlalchemy.postgresql.indexes import WORTH, DroppedIndexes
+from databackup.adapters.sqlalchemy.postgresql.sequences import Sequences
 from databackup.adapters.sqlalchemy.session import Scope, SQLSnapshot, SQLTransaction
 from databackup.errors import RecordsRefused, StoreFailed
 from databackup.repository import BATCH_SIZE
@@ -27,18 +40,10 @@ if TYPE_CHECKING:
 
     from databackup.adapters.sqlalchemy.catalogue import Column
     from databackup.adapters.sqlalchemy.plan import Plan
+    from databackup.adapters.sqlalchemy.postgresql.sequences import Restart
     from databackup.repository import Key, Row
     from databackup.schema import Collection, Reference
     from databackup.schema.columns import Forms
-
-# COPY writes these as a cast to text does.
-_OF_THEMSELVES: Final = frozenset(
-    {
-        *("int2", "int4", "int8", "float4", "float8", "numeric", "text", "varchar", "bytea"),
-        *("date", "time", "timestamp", "timestamptz", "uuid", "json", "jsonb"),
-    }
-)
-_TEXT_LIKE: Final = ("text", "varchar", "bpchar", "name", "citext", "enum", "char")
 
 
 class PostgreSQLSnapshot(SQLSnapshot):
@@ -51,6 +56,7 @@ class PostgreSQLSnapshot(SQLSnapshot):
         self._readers: list[Reader] = []
         self._copying: CopyReader | None = None
         self._columns = {name: TableColumns(plan) for name, plan in scope.plans.items()}
+        self._sequences = Sequences(self._query)
 
     def close(self) -> None:
         super().close()
@@ -74,7 +80,7 @@ class PostgreSQLSnapshot(SQLSnapshot):
         size = max(1, batch_size // collection.codec.weight)
         doing = f"{plan.collection} cannot be read"
         with self._errors(doing):
-            reader = CopyReader(self._driver, self._select(plan, map(_text, plan.columns)))
+            reader = CopyReader(self._driver, self._select(plan, map(copied_column, plan.columns)))
         self._copying = reader
         with ended(reader, self._dialect.errors):
             while True:
@@ -86,13 +92,13 @@ class PostgreSQLSnapshot(SQLSnapshot):
                 yield columns.batch(lines)
 
     def _select(self, plan: Plan, columns: Iterable[str]) -> str:
-        sql = f"SELECT {', '.join(columns)} FROM {_source(plan)} AS t"
+        sql = f"SELECT {', '.join(columns)} FROM {source(plan)} AS t"
         if plan.collection.name in self.ordered:
-            sql += f" ORDER BY {', '.join(map(_order, plan.columns_of(plan.collection.key)))}"
+            sql += f" ORDER BY {', '.join(map(exact, plan.columns_of(plan.collection.key)))}"
         return sql
 
     def _stored(self, plan: Plan, size: int) -> Iterator[list[Row]]:
-        sql = self._select(plan, [_texts(plan.columns)])
+        sql = self._select(plan, [texts(plan.columns)])
         doing = f"{plan.collection} cannot be read"
         self._require_open()
         with self._errors(doing):
@@ -131,46 +137,17 @@ class PostgreSQLSnapshot(SQLSnapshot):
         self, plan: Plan, columns: Sequence[Column], values: Row, also: str = ""
     ) -> list[Row]:
         """The rows that have values, as the engine is given them, in some columns."""
-        condition = " AND ".join(_matches(columns))
+        condition = " AND ".join(matches(columns))
         if also:
             condition += f" AND {driver_sql(also)}"
         sql = (
-            driver_sql(f"SELECT {_texts(plan.columns)} FROM {_source(plan)} AS t WHERE ")
-            + condition
+            driver_sql(f"SELECT {texts(plan.columns)} FROM {source(plan)} AS t WHERE ") + condition
         )
         with self._errors(f"{plan.collection} cannot be read"), self._driver.cursor() as cursor:
-            return cursor.execute(sql, _parameters(columns, values)).fetchall()
+            return cursor.execute(sql, parameters(columns, values)).fetchall()
 
     def counters(self) -> Mapping[str, int]:
-        found = {}
-        for name, plan in self._plans.items():
-            for sequence in self._key_sequences(plan):
-                last = self._last_given(sequence)
-                if last is not None:
-                    found[name] = last
-        return found
-
-    def _key_sequences(self, plan: Plan) -> list[str]:
-        """The sequences that give out numbers for a collection's key."""
-        sequences = plan.info.details.sequences
-        names = [column.name for column in plan.columns_of(plan.collection.key)]
-        return [sequences[name] for name in names if name in sequences] if len(names) == 1 else []
-
-    def _last_given(self, sequence: str) -> int | None:
-        """The last number that a sequence has given out; None where it has given none."""
-        ((last, called),) = self._query(
-            driver_sql(f"SELECT last_value, is_called FROM {sequence}"),
-            doing="the counters cannot be read",
-        )
-        ((start, step),) = self._query(
-            "SELECT seqstart, seqincrement FROM pg_catalog.pg_sequence "
-            "WHERE seqrelid = %s::regclass",
-            (sequence,),
-            doing="the counters cannot be read",
-        )
-        if called:
-            return int(last)
-        return None if last == start else int(last - step)
+        return self._sequences.counters(self._plans)
 
 
 class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
@@ -179,7 +156,6 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope)
         self._constraints = SuspendedConstraints(scope.connection, scope.plans)
-        self._restarted: dict[str, int] = {}
 
     def _set_readers_aside(self) -> None:
         """Let no query be open: PostgreSQL changes no table that one still reads."""
@@ -252,20 +228,20 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
         sql = f"COPY {plan.info.details.name} ({names}) FROM STDIN"
         with self._driver.cursor() as cursor, cursor.copy(sql) as copy:
             for rows in batches:
-                copy.write(_copy_text(rows))
+                copy.write(copy_text(rows))
 
     def _update(self, plan: Plan, rows: list[Row]) -> int:
         key = plan.columns_of(plan.collection.key)
         positions = plan.collection.key_positions
         changed = self._changed(plan) or list(positions[:1])
         values = ", ".join(
-            f"{driver_sql(quoted(plan.columns[n].name))} = {_cast(plan.columns[n])}"
-            for n in changed
+            f"{driver_sql(quoted(plan.columns[n].name))} = {cast(plan.columns[n])}" for n in changed
         )
-        table, condition = driver_sql(_source(plan)), " AND ".join(_matches(key))
+        table, condition = driver_sql(source(plan)), " AND ".join(matches(key))
         sql = f"UPDATE {table} AS t SET {values} WHERE {condition}"
         given = [
-            (*[row[n] for n in changed], *_twice(plan, [row[n] for n in positions])) for row in rows
+            (*[row[n] for n in changed], *key_parameters(plan, [row[n] for n in positions]))
+            for row in rows
         ]
         return self._write_all(sql, given)
 
@@ -275,9 +251,9 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
 
     def _delete(self, plan: Plan, keys: list[Row]) -> int:
         more = map(driver_sql, self._deletable(plan))
-        condition = " AND ".join([*_matches(plan.columns_of(plan.collection.key)), *more])
-        sql = f"DELETE FROM {driver_sql(_source(plan))} AS t WHERE {condition}"
-        return self._write_all(sql, [_twice(plan, key) for key in keys])
+        condition = " AND ".join([*matches(plan.columns_of(plan.collection.key)), *more])
+        sql = f"DELETE FROM {driver_sql(source(plan))} AS t WHERE {condition}"
+        return self._write_all(sql, [key_parameters(plan, key) for key in keys])
 
     def _deletable(self, plan: Plan) -> list[str]:
         """The conditions under which a row `t` may be deleted."""
@@ -300,13 +276,12 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
         if self._are_held(plan, own, target, to):
             return []
         given = " AND ".join(f"t.{quoted(column.name)} IS NOT NULL" for column in own)
-        matches = " AND ".join(
-            f"{_value('p', there)} = {_value('t', here)}"
-            for here, there in zip(own, to, strict=True)
+        equal = " AND ".join(
+            f"{exact(there, 'p')} = {exact(here)}" for here, there in zip(own, to, strict=True)
         )
         sql = (
-            f"SELECT DISTINCT {_texts(own)} FROM {_source(plan)} AS t WHERE {given} AND NOT EXISTS "
-            f"(SELECT 1 FROM {_source(target)} AS p WHERE {matches}) LIMIT {limit}"
+            f"SELECT DISTINCT {texts(own)} FROM {source(plan)} AS t WHERE {given} AND NOT EXISTS "
+            f"(SELECT 1 FROM {source(target)} AS p WHERE {equal}) LIMIT {limit}"
         )
         found = self._query(
             driver_sql(sql), doing=f"the references of {collection} cannot be checked"
@@ -320,7 +295,7 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
 
         It may take for equal text that differs, and would not outlast a savepoint that is undone.
         """
-        if self._depth or any(column.details.name in _TEXT_LIKE for column in (*own, *to)):
+        if self._depth or any(map(is_text, (*own, *to))):
             return False
         child, parent = plan.info.details.oid, target.info.details.oid
         columns, there = [column.name for column in own], [column.name for column in to]
@@ -332,10 +307,8 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
         with self._errors("the transaction cannot be finished"):
             self._set_readers_aside()
             self._settle(allow_cascade=allow_cascade)
-            for name, plan in self._plans.items():
-                for column, sequence in plan.info.details.sequences.items():
-                    given = counters.get(name) if sequence in self._key_sequences(plan) else None
-                    self._set_sequence(plan, column, sequence, given)
+            for restart in self._sequences.restarts(self._plans, counters):
+                self._restart(restart)
             self._restore()
         if self._driver.info.transaction_status.name != "INTRANS":
             raise StoreFailed("PostgreSQL has ended the transaction")
@@ -347,125 +320,9 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
     def _restore(self) -> None:
         self._constraints.restore()
 
-    def _set_sequence(self, plan: Plan, column: str, sequence: str, given: int | None) -> None:
-        """Let a sequence go on behind what it gave out, and behind what the column holds."""
-        if column not in {c.name for c in plan.columns}:
-            return
-        ((step, lowest, highest, largest),) = self._query(
-            driver_sql(
-                "SELECT seqincrement, seqmin, seqmax, (SELECT CASE WHEN seqincrement > 0 "
-                f"THEN max({quoted(column)}) ELSE min({quoted(column)}) END FROM {_source(plan)}) "
-                "FROM pg_catalog.pg_sequence "
-            )
-            + "WHERE seqrelid = %s::regclass",
-            (sequence,),
-            doing="the counters cannot be read",
-        )
-        before = self._last_given(sequence)
-        shared = self._restarted.get(sequence)  # by another column that it is the default of
-        found = (largest, before if given is None else given, shared)
-        known = _within([int(n) for n in found if n is not None], lowest, highest, step)
-        if not known:
-            return
-        last = self._restarted[sequence] = max(known) if step > 0 else min(known)
-        if last != before:
-            self._restart(sequence, last, before, step)
-
-    def _restart(self, sequence: str, last: int, before: int | None, step: int) -> None:
-        """Let a sequence go on behind a number; `before` is the last one that it gave out."""
-        del before, step
+    def _restart(self, restart: Restart) -> None:
+        """Let a sequence go on behind a number."""
         run = self._connection.exec_driver_sql
         # RESTART makes the sequence anew for this transaction: what setval does is undone with it.
-        run(driver_sql(f"ALTER SEQUENCE {sequence} RESTART WITH {last}"))
-        run("SELECT pg_catalog.setval(%s::regclass, %s)", (sequence, last))
-
-
-def _within(numbers: list[int], lowest: int, highest: int, step: int) -> list[int]:
-    """Of the numbers of a column those that a sequence has given out, or will never get past."""
-    if step > 0:
-        return [min(n, highest) for n in numbers if n >= lowest]
-    return [max(n, lowest) for n in numbers if n <= highest]
-
-
-def _source(plan: Plan) -> str:
-    """The table as rows are read from it, in a statement without parameters."""
-    found: str = plan.info.details.source
-    return found
-
-
-def _text(column: Column) -> str:
-    """A column as its text; most types need no cast to it in COPY."""
-    name = f"t.{quoted(column.name)}"
-    return name if column.details.name in _OF_THEMSELVES else f"{name}::text"
-
-
-def _texts(columns: Sequence[Column]) -> str:
-    return ", ".join(f"t.{quoted(column.name)}::text" for column in columns)
-
-
-def _order(column: Column) -> str:
-    name = f"t.{quoted(column.name)}"
-    if column.details.name in _TEXT_LIKE:
-        return f'{name}::text COLLATE "C"'
-    return name
-
-
-def _value(alias: str, column: Column) -> str:
-    """A column's value as it compares with equal ones: text to the byte."""
-    name = f"{alias}.{quoted(column.name)}"
-    return f'{name}::text COLLATE "C"' if column.details.name in _TEXT_LIKE else name
-
-
-def _cast(column: Column) -> str:
-    """A parameter, given as text."""
-    return f"%s::text::{driver_sql(column.details.sql)}"
-
-
-def _matches(columns: Sequence[Column]) -> Iterator[str]:
-    """The conditions on a key: one that an index serves, and one to the byte."""
-    for column in columns:
-        name = driver_sql(f"t.{quoted(column.name)}")
-        yield f"{name} = {_cast(column)}"
-        if column.details.name in _TEXT_LIKE:
-            yield f'{name}::text = %s::text COLLATE "C"'
-
-
-def _twice(plan: Plan, key: Sequence[Any]) -> list[Any]:
-    """The parameters of `_matches` for a key."""
-    return _parameters(plan.columns_of(plan.collection.key), key)
-
-
-def _parameters(columns: Sequence[Column], values: Sequence[Any]) -> list[Any]:
-    """The parameters of `_matches`."""
-    return [
-        value
-        for column, value in zip(columns, values, strict=True)
-        for _ in range(2 if column.details.name in _TEXT_LIKE else 1)
-    ]
-
-
-_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-def _copy_text(rows: list[Row]) -> str:
-    """Rows in COPY's text format; hardly any value has a character that needs an escape."""
-    nulls = sum(row.count(None) for row in rows)
-    if nulls:
-        text = _joined(
-            [tuple(["\\N" if value is None else value for value in row]) for row in rows]
-        )
-    else:
-        text = _joined(rows)
-    found = (text.count("\\"), text.count("\t"), text.count("\n"), text.count("\r"))
-    if found == (nulls, len(rows) * (len(rows[0]) - 1) if rows else 0, len(rows), 0):
-        return text
-    return _joined([tuple(map(_copied, row)) for row in rows])
-
-
-def _joined(rows: list[Row]) -> str:
-    return "".join(["\t".join(row) + "\n" for row in rows])
-
-
-def _copied(value: str | None) -> str:
-    """A value in COPY's text format."""
-    return "\\N" if value is None else value.translate(_ESCAPES)
+        run(driver_sql(f"ALTER SEQUENCE {restart.sequence} RESTART WITH {restart.last}"))
+        run("SELECT pg_catalog.setval(%s::regclass, %s)", (restart.sequence, restart.last))

@@ -1,0 +1,80 @@
+"""What the host's developer gets wrong, and files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import attrs
+
+from databackup.errors.root import DatabackupError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@attrs.define(slots=False, eq=False)
+class SchemaError(DatabackupError):
+    """A schema that cannot be built; `problems` lists all that is wrong with it."""
+
+    code: ClassVar[str] = "schema"
+
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, subject: str, problems: Iterable[str]) -> SchemaError:
+        """The error that lists what is wrong with a subject."""
+        found = tuple(problems)
+        return cls(f"{subject}: " + "; ".join(found), found)
+
+
+class TargetError(DatabackupError):
+    """A target that names no repository."""
+
+    code: ClassVar[str] = "target"
+    remedy: ClassVar[str] = (
+        "Name the path of a SQLite file, a URL such as postgresql://USER:PASSWORD@HOST/NAME, or "
+        "package.module:attribute"
+    )
+
+
+@attrs.define(slots=False, eq=False)
+class MissingExtra(DatabackupError):
+    """An optional package is not installed; `extra` brings it."""
+
+    code: ClassVar[str] = "missing-extra"
+
+    extra: str = ""
+
+    @classmethod
+    def of(cls, extra: str, purpose: str) -> MissingExtra:
+        """The error that names the extra a purpose needs."""
+        return cls(
+            f"{purpose} needs the extra {extra!r}: pip install 'databackup[{extra}]'",
+            extra,
+        )
+
+
+@attrs.define(slots=False, eq=False)
+class FileError(DatabackupError):
+    """A file or folder that cannot be read or written."""
+
+    code: ClassVar[str] = "file"
+    remedy: ClassVar[str] = (
+        "See that the place exists, that you may read and write there, and that it has room"
+    )
+
+    path: str = ""
+
+
+@attrs.define(slots=False, eq=False)
+class NoInverse(DatabackupError):
+    """An operation of a migration cannot be undone, so that no older app can read its outcome."""
+
+    code: ClassVar[str] = "no-inverse"
+    remedy: ClassVar[str] = (
+        "Give the operation an inverse: inverse= for change_kind and map_records, default= for "
+        "remove_field"
+    )
+
+    migration: str = ""
+    operation: str = ""
