@@ -95,7 +95,7 @@ def test_every_step(tmp_path: Path) -> None:
 
 
 def test_migrations(tmp_path: Path) -> None:
-    """An archive of version 1 and one of version 6 give the same database, with and without steps."""
+    """An archive of version 1 gives, after its steps, the database that one of version 6 gives."""
     report = command.measured(tmp_path, ROWS, 1, PARTS["migrations"])
     data = Dataset(tmp_path / "all", ROWS)
     imports = [
@@ -104,7 +104,7 @@ def test_migrations(tmp_path: Path) -> None:
         for version in (6, 1)
     ]
     assert imports == [name for _, name in report.results]
-    assert 2 == report.as_markdown().count(" × |  ≤ 1.6 × |")
+    assert 2 == report.as_markdown().count("≤ 1.6 ×")
 
     def orders(step: str) -> list[Any]:
         (found,) = (s for s in plan.migrations(data) if s.name == step)
@@ -114,8 +114,8 @@ def test_migrations(tmp_path: Path) -> None:
 
     with contextlib.closing(sqlite3.connect(data.orders)) as connection:
         expected = connection.execute(
-            "SELECT id, customer_id, total, ordered_at, note, CAST(round(weight * 1000) AS INTEGER),"
-            " details, 'EUR' FROM orders ORDER BY id"
+            "SELECT id, customer_id, total, ordered_at, note,"
+            " CAST(round(weight * 1000) AS INTEGER), details, 'EUR' FROM orders ORDER BY id"
         ).fetchall()
     assert expected == orders("import of version 6") == orders("import of version 1")
 
