@@ -5,14 +5,16 @@ python -m benchmarks.history orders.db old.json new.json new.db
 
 import contextlib
 import datetime
+import shutil
 import sqlite3
 import sys
+import tempfile
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import databackup
-from benchmarks.models import SCHEMA as FIRST
+from benchmarks import models
 from databackup import Collection, Json, Recorder, Reference, Schema, migration
 from databackup.adapters.sqlite import SQLiteRepository
 
@@ -104,13 +106,16 @@ SCHEMA: Final = Schema(
 def make(orders: Path, old: Path, new: Path, empty: Path) -> None:
     """Archives of version 1 and of today's, of the same orders, and today's tables without a row.
 
-    What is there is made anew.
+    What is there is made anew. Today's archive comes from a database, as that of today's app would.
     """
-    databackup.export_all(SQLiteRepository(orders, FIRST), old)
-    databackup.migrate_archive(old, new, SCHEMA)
     empty.unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(empty)) as connection, connection:
         connection.executescript(_TABLES)
+    databackup.export_all(SQLiteRepository(orders, models.SCHEMA), old)
+    with tempfile.TemporaryDirectory(dir=new.parent) as folder:
+        filled = SQLiteRepository(shutil.copyfile(empty, Path(folder) / "filled"), SCHEMA)
+        databackup.import_all(filled, old)
+        databackup.export_all(filled, new)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,8 @@ def _targets() -> Iterator[Target]:
 
 def _targets_of_migrations() -> Iterator[Target]:
     for step in ("import", "import with read-back"):
-        old, new = (("migrations", f"{step} of version {version}") for version in (1, 6))
+        old: Id = ("migrations", f"{step} of version 1")
+        new: Id = ("migrations", f"{step} of version 6")
         yield Target(old, new, at_most=1.6)
 
 
