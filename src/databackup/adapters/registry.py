@@ -99,7 +99,7 @@ def open_schema(app: str) -> Schema:
         raise AppError(f"{without_password(app)} is not of the form package.module:attribute")
     try:
         found = _found(app, attribute["module"], attribute["path"], Schema | Repository)
-        if isinstance(found, Repository) and not isinstance(found, type):
+        if not isinstance(found, type) and _is_a(app, found, Repository):
             found = _call(app, "reading its schema", operator.attrgetter("schema"), found)
     except TargetError as error:
         raise AppError(error.message) from error
@@ -273,7 +273,7 @@ def _found(target: str, module_name: str, path: str, wanted: Any) -> Any:
             found = getattr(found, name)
         except AttributeError as error:
             raise TargetError(f"{target}: {_described(found)} has no attribute {name!r}") from error
-    if not isinstance(found, wanted) and callable(found):
+    if not _is_a(target, found, wanted) and callable(found):
         _require_no_arguments(target, found)
         found = _call(target, f"calling {path}", found)
     return found
@@ -325,9 +325,15 @@ def _failed(target: str, what: str, error: BaseException) -> TargetError:
 
 
 def _require_repository(target: str, found: Any) -> Repository:
-    if isinstance(found, type) or not isinstance(found, Repository):
+    if isinstance(found, type) or not _is_a(target, found, Repository):
         raise TargetError(f"{target} is {_described(found)}, not a repository")
-    return found
+    repository: Repository = found
+    return repository
+
+
+def _is_a(target: str, found: Any, wanted: Any) -> bool:
+    # Before Python 3.12 this reads the properties of a protocol, which are the host's code.
+    return bool(_call(target, "reading its schema", isinstance, found, wanted))
 
 
 def _described(found: Any) -> str:

@@ -48,9 +48,8 @@ def inspect_archive(
 ) -> ArchiveInfo:
     """What an archive says of itself, once its seal has been checked.
 
-    With a `schema` also which migrations an import into an app of that schema would run. Raises
-    `FileError` and the `ArchiveError`s of an archive that is not sound; with a `schema` also
-    `SchemaError` for frozen versions that cannot be read.
+    With a `schema` also which migrations an import into an app of that schema would run, or why it
+    would be refused. Raises `FileError` and the `ArchiveError`s of an archive that is not sound.
     """
     with open_archive(source, limits) as archive:
         header = archive.header
