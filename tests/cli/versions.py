@@ -1,5 +1,7 @@
 """An app at its versions 1 and 3, as modules of a host's."""
 
+from typing import Any
+
 import attrs
 
 from tests.cli.conftest import Workshop
@@ -81,6 +83,25 @@ def make_repository():
 
 STEPS = ["1 to 2 (prices)", "2 to 3 (dates)"]
 INVERSE = ", inverse=date.isoformat"
+
+DROPPED = {"junk": 1, "menus.code": 1}
+DEFAULTED = {"menus.price": 2}
+MIGRATED: dict[str, Any] = {
+    "source": 1,
+    "target": 3,
+    "steps": STEPS,
+    "dropped": DROPPED,
+    "defaulted": DEFAULTED,
+}
+TOLD = [
+    "migrated from schema version 1 to 3",
+    "  1 to 2 (prices)",
+    "  2 to 3 (dates)",
+    "  field or collection  dropped  defaulted",
+    "  junk                       1          0",
+    "  menus.code                 1          0",
+    "  menus.price                0          2",
+]
 
 
 @attrs.frozen
