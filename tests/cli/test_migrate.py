@@ -24,7 +24,7 @@ def catering(workshop: Workshop) -> Catering:
     return found
 
 
-# -- export --------------------------------------------------------------------------------------
+# -- export ------------------------------------------------------------------------------------
 
 
 def test_export_of_an_older_version(workshop: Workshop, catering: Catering) -> None:

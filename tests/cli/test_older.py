@@ -17,7 +17,7 @@ def catering(workshop: Workshop) -> Catering:
     return found
 
 
-# -- inspect and verify --------------------------------------------------------------------------
+# -- inspect and verify ------------------------------------------------------------------------
 
 
 def test_inspect_names_the_migrations(workshop: Workshop, catering: Catering) -> None:
@@ -111,7 +111,7 @@ def test_a_migration_that_fails(workshop: Workshop, command: str) -> None:
     assert 0 == json.loads(report)["records"]
 
 
-# -- import --------------------------------------------------------------------------------------
+# -- import ------------------------------------------------------------------------------------
 
 
 def test_import_tells_of_the_migration(workshop: Workshop, catering: Catering) -> None:
