@@ -1,10 +1,14 @@
 """Archives of older versions, read by today's app: `inspect`, `verify`, `import`, `copy`."""
 
+import contextlib
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from databackup.operations.reports import Progress
 from tests.cli.conftest import Workshop
 from tests.cli.versions import MIGRATED, STEPS, TOLD, Catering
 
@@ -141,6 +145,67 @@ def test_the_question_tells_of_the_migration(workshop: Workshop, catering: Cater
     assert ["It will be migrated from schema version 1 to 3", *TOLD[1:]] == told[1 : len(TOLD) + 1]
     assert ["cooks", "0", "2"] in [line.split() for line in told]
     assert "there is no terminal to ask on" in told[-2]
+
+
+def test_the_bar_goes_on_before_the_question(
+    workshop: Workshop, catering: Catering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bar shows how far the records are that are migrated before the question."""
+    told: list[Progress] = []
+
+    @contextlib.contextmanager
+    def bar(_first: str, **_options: Any) -> Iterator[Callable[[Progress], object]]:
+        yield told.append
+
+    monkeypatch.setattr("databackup.cli.imports.progress_bar", bar)
+    workshop.run("import", "old.json", f"{catering.three}:repository")
+    assert [
+        Progress(stage="verifying", collection="cooks", done=2, total=2),
+        Progress(stage="verifying", collection="menus", done=2, total=2),
+    ] == told
+
+
+RENAMED = """
+from databackup import Collection, Schema, migration
+from databackup.adapters.memory import MemoryRepository
+
+def rename(m):
+    m.rename_field("notes", "old", "new")
+
+rename.__name__ = "re\x1bname"
+one = Schema(versions="v", collections=[Collection("notes", fields={"old": int})])
+two = Schema(
+    version=2,
+    versions="v",
+    migrations=[migration(1, 2, rename)],
+    collections=[Collection("notes", fields={"new": int})],
+)
+first = MemoryRepository(one, {"notes": [{"old": 7}]})
+second = MemoryRepository(two, {"notes": []})
+"""
+
+
+def test_a_migration_by_which_nothing_is_lost(workshop: Workshop) -> None:
+    """That nothing was dropped is said, of an app without a name as well; names are harmless."""
+    module = workshop.module(RENAMED)
+    workshop.ok("schema", "freeze", "--app", f"{module}:one")
+    workshop.ok("export", f"{module}:first", "old.json")
+    assert [
+        "migrated from schema version 1 to 2",
+        r"  1 to 2 (re\x1bname)",
+        "  nothing was dropped, nothing was filled in",
+        f"imported 1 record of 1 collection from old.json into {module}:second",
+    ] == workshop.ok("import", "old.json", f"{module}:second", "--yes").stderr.splitlines()[:4]
+    shown = workshop.ok("inspect", "old.json", "--app", f"{module}:two").stdout
+    assert "import   into the app, schema version 2, runs the migrations" in shown
+    assert r"         1 to 2 (re\x1bname)" in shown
+    told = workshop.ok("schema", "freeze", "--app", f"{module}:two").stderr
+    assert "froze schema version 2: v/v2.json\n" == told
+    shown = workshop.ok("schema", "history", "--app", f"{module}:two").stdout
+    assert r"1 to 2 (re\x1bname)" in shown.splitlines()
+    assert "1 migration leads to it, from version 1" in (
+        workshop.ok("schema", "check", "--app", f"{module}:two").stdout
+    )
 
 
 def test_nobody_is_asked_about_a_migration_that_fails(workshop: Workshop) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from databackup.adapters.registry import open_schema
-from databackup.schema.versions import FrozenVersion
+from databackup.schema import Schema
+from databackup.schema.versions import FrozenVersion, collections_of, freeze
 from tests.cli.conftest import Workshop
 from tests.cli.versions import STEPS, Catering
 
@@ -93,6 +94,12 @@ def test_check(workshop: Workshop, catering: Catering) -> None:
     assert "" == result.stderr
     shown = json.loads(workshop.ok("schema", "check", "--app", app, "--json").stdout)
     assert (True, 3) == (shown["sound"], shown["version"])
+    one, three = open_schema(f"{catering.one}:schema"), open_schema(app)
+    between = three.migrations[0].apply(collections_of(one)).values()
+    two = Schema(app="catering", version=2, versions="versions", collections=list(between))
+    freeze(two)
+    checked = workshop.ok("schema", "check", "--app", app).stdout
+    assert "2 migrations lead to it, from versions 1, 2" in checked
 
 
 def test_check_of_what_is_not_frozen(workshop: Workshop, catering: Catering) -> None:
@@ -217,6 +224,9 @@ def test_a_schema_without_a_folder(workshop: Workshop, catering: Catering, comma
     assert "say versions='elsewhere' in the schema, so that older archives can be" in told
     workshop.ok("schema", "check", *given)
     assert "frozen, today's" in workshop.ok("schema", "history", *given).stdout
+    catering.frozen(workshop)
+    sound = workshop.ok("schema", "check", "--app", app, "--versions", "versions").stdout
+    assert "2 migrations lead to it, from version 1" in sound
 
 
 def test_a_folder_that_is_named_twice(workshop: Workshop, catering: Catering) -> None:
