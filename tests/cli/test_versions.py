@@ -209,6 +209,15 @@ def test_history_of_what_is_not_as_it_was_frozen(workshop: Workshop, catering: C
     assert lines[8].endswith("not known")
 
 
+def test_history_of_a_step_that_does_nothing(workshop: Workshop, catering: Catering) -> None:
+    """A migration without operations is shown as one."""
+    module = Path(f"{catering.three}.py").read_text("utf-8")
+    kept = [line for line in module.splitlines() if "change_kind" not in line]
+    app = workshop.module("\n".join(kept).replace("def dates(m):", "def dates(m): pass"))
+    lines = workshop.ok("schema", "history", "--app", f"{app}:schema").stdout.splitlines()
+    assert ["2 to 3 (dates)", "  nothing is done"] == lines[-2:]
+
+
 @pytest.mark.parametrize("command", ["freeze", "check"])
 def test_a_schema_without_a_folder(workshop: Workshop, catering: Catering, command: str) -> None:
     """A schema that names no folder needs --versions, and is told to name one."""
