@@ -43,6 +43,7 @@ from databackup.errors.stores import (
     StoreUnreachable,
 )
 from databackup.errors.usage import (
+    AppError,
     FileError,
     MissingExtra,
     NoInverse,
@@ -52,6 +53,7 @@ from databackup.errors.usage import (
 
 __all__ = [
     "PROBLEM_LIMIT",
+    "AppError",
     "ArchiveError",
     "ArchiveInvalid",
     "ArchiveSwapped",

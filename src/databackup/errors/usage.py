@@ -37,6 +37,16 @@ class TargetError(DatabackupError):
     )
 
 
+class AppError(TargetError):
+    """What should name the schema of an app names something else."""
+
+    code: ClassVar[str] = "app"
+    remedy: ClassVar[str] = (
+        "Name a Schema, a function without arguments that returns one, or a repository, as "
+        "package.module:attribute"
+    )
+
+
 @attrs.define(slots=False, eq=False)
 class MissingExtra(DatabackupError):
     """An optional package is not installed; `extra` brings it."""

@@ -75,6 +75,8 @@ def way_of(
     where a step does not make the next version, and `NoInverse`.
     """
     before = _version(schema, source)
+    if target > schema.version:
+        raise _no_way(target, schema, "it is newer")
     if given is not None:
         embedded = described(given)
         found = tuple(differences(before, embedded))

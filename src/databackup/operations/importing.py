@@ -14,7 +14,7 @@ from databackup.operations.collection import CollectionImport, Outcome
 from databackup.operations.creating import Creating, creating
 from databackup.operations.fit import has_identity, require_fit, require_keys
 from databackup.operations.locate import ProblemList
-from databackup.operations.migrating import MigratedArchive, as_of_today
+from databackup.operations.migrating import as_of_today, migration_of
 from databackup.operations.options import Dangling, ImportOptions, Mode, WrongAppChoice
 from databackup.operations.reports import ImportReport, reported
 from databackup.repository import BulkTransaction, FiresTriggers
@@ -227,7 +227,7 @@ class _Import:
             read_back=self._options.read_back,
             seal=self._archive.seal,
             created=new.maker.made if new else (),
-            migrated=self._archive.report() if isinstance(self._archive, MigratedArchive) else None,
+            migrated=migration_of(self._archive),
             warnings=(*self._warnings, *(new.warnings() if new else ())),
             import_id=None if mark is None else mark.import_id,
         )

@@ -42,6 +42,11 @@ def as_of_today(archive: Archive, schema: Schema) -> Readable:
     return MigratedArchive(archive, schema, way)
 
 
+def migration_of(archive: Readable) -> MigrationReport | None:
+    """What was done to the records of an archive that were read, None where nothing had to be."""
+    return archive.report() if isinstance(archive, MigratedArchive) else None
+
+
 class MigratedArchive:
     """What an archive would hold had it been made by today's app.
 

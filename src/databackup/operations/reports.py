@@ -169,11 +169,25 @@ class CollectionInfo:
 
 
 @attrs.frozen(kw_only=True)
+class Outlook(_Report):
+    """What an import into an app would do first: the migrations that it runs.
+
+    `version` is that of the app's schema, `refused` the reason why nothing can be imported.
+    """
+
+    app: str | None
+    version: int
+    steps: tuple[str, ...] = ()
+    refused: str | None = None
+
+
+@attrs.frozen(kw_only=True)
 class ArchiveInfo(_Report):
     """What an archive says of itself. Its seal has been checked, its records have not.
 
     `size` is the bytes of the archive, `file_size` those of the file, compressed or not. `edited`
-    says where it comes from if it was edited and sealed anew.
+    says where it comes from if it was edited and sealed anew. `outlook` is there where an app was
+    named, into which it might be imported.
     """
 
     format_version: int
@@ -194,6 +208,14 @@ class ArchiveInfo(_Report):
     file_size: int
     seal: str
     edited: Provenance | None = None
+    outlook: Outlook | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as a JSON object; without an outlook it has no such member."""
+        members = super().as_json()
+        if self.outlook is None:
+            del members["outlook"]
+        return members
 
 
 @attrs.frozen(kw_only=True)
@@ -215,7 +237,10 @@ class SealReport(_Report):
 
 @attrs.frozen(kw_only=True)
 class VerifyReport(_Report):
-    """What a verification saw: every record read, counts, digests, keys and references right."""
+    """What a verification saw: every record read, counts, digests, keys and references right.
+
+    `migrated` is for an archive of an older version: what became of it before it was looked at.
+    """
 
     archive_id: str
     app: str | None
@@ -223,4 +248,55 @@ class VerifyReport(_Report):
     collections: Mapping[str, int]
     records: int
     seal: str
+    migrated: MigrationReport | None = None
     warnings: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class SchemaVersion:
+    """One version of a schema.
+
+    `digest` and `collections` are None where they cannot be known; `changed` says that today's
+    schema is another than the one that was frozen under its number.
+    """
+
+    version: int
+    digest: str | None
+    collections: tuple[str, ...] | None
+    frozen: bool
+    today: bool
+    changed: bool
+
+
+@attrs.frozen(kw_only=True)
+class SchemaOperation:
+    """One operation of a migration, and what undoes it.
+
+    `has_inverse` is None where that cannot be known: what it is applied to was never frozen, or
+    does not fit.
+    """
+
+    operation: str
+    has_inverse: bool | None = None
+    inverse: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SchemaStep:
+    """One migration: from which version to which, its name and its operations."""
+
+    source: int
+    target: int
+    name: str
+    operations: tuple[SchemaOperation, ...]
+
+
+@attrs.frozen(kw_only=True)
+class SchemaHistory(_Report):
+    """The versions of a schema, the oldest first, and the steps between them."""
+
+    app: str | None
+    version: int
+    folder: str | None
+    versions: tuple[SchemaVersion, ...]
+    steps: tuple[SchemaStep, ...]

@@ -17,7 +17,7 @@ from databackup.errors import InvalidRecords, WrongApp
 from databackup.migrations.way import way_of
 from databackup.operations.locate import ProblemList
 from databackup.operations.migrating import MigratedArchive
-from databackup.operations.reports import ExportReport, reported
+from databackup.operations.reports import ExportReport, Progress, reported
 from databackup.schema import Schema
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def migrate_archive(
     """Write an archive anew as another version of its app's schema, by default as today's.
 
     An older `version` is reached by undoing migrations. `destination` is written as `export_all`
-    writes; the new archive has an id of its own, and says when its data were exported.
+    writes; the new archive has an id of its own, and says when its data were exported. `progress`
+    is told last of the stage "finishing", when all is written but `destination` has not its name.
 
     Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `SchemaError`,
     `NoInverse`, `InvalidRecords` with up to 100 problems, and whatever `progress` raises.
@@ -76,6 +77,9 @@ class _Rewriting:
         """The bytes of the new archive. Raises `InvalidRecords`."""
         yield from self._writer.chunks(self._collections())
         self._raise_problems()
+        if self._progress is not None:
+            total = sum(end.count for end in self._writer.ends.values())
+            self._progress(Progress(stage="finishing", collection="", done=total, total=total))
 
     def _collections(self) -> Iterator[tuple[Collection, Iterator[list[Row]]]]:
         for name, read in self._archive.collections():
