@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Values = Mapping[str, SearchStrategy[Any]]
     Adjust = Callable[[Records], Records]
 
-EXAMPLES = 50
+EXAMPLES = 100
 _MAX_RECORDS = 4
 _SHOWN = 5
 _OR_NARROW = (
@@ -101,8 +101,7 @@ def check_migrations(
         old, own = versions[number].schema, values.get(number, {})
         _require_fields(old, own)
         trial = _Trial(Journey(schema, old), adjust.get(number, _unchanged))
-        strategies = {**likely_values(old), **own}
-        _run(trial, datasets(old, max_records=_MAX_RECORDS, values=strategies), max_examples)
+        _run(trial, _datasets_of(old, {**likely_values(old), **own}), max_examples)
 
 
 def _require_fields(old: Schema, values: Values) -> None:
@@ -110,6 +109,12 @@ def _require_fields(old: Schema, values: Values) -> None:
     unknown = sorted(set(values) - known)
     if unknown:
         raise ValueError(f"version {old.version} has no field {', '.join(unknown)}")
+
+
+def _datasets_of(old: Schema, values: Values) -> SearchStrategy[dict[str, list[Row]]]:
+    """Datasets of a version: any, and such as have something in every collection."""
+    some = datasets(old, max_records=_MAX_RECORDS, values=values)
+    return some | datasets(old, min_records=2, max_records=_MAX_RECORDS, values=values)
 
 
 def _unchanged(records: Records) -> Records:

@@ -44,6 +44,7 @@ def datasets(
     schema: Schema,
     *,
     portable: bool = True,
+    min_records: int = 0,
     max_records: int = 6,
     values: Values | None = None,
 ) -> st.SearchStrategy[dict[str, list[Row]]]:
@@ -51,9 +52,10 @@ def datasets(
 
     Keys are unique, and so are the fields that references name in `to`. References hold: to other
     collections, to the same, in circles; nullable ones are null at times. `values` are strategies
-    to use instead, by `collection.field`.
+    to use instead, by `collection.field`. `min_records` are drawn at least, of which some are left
+    out where their keys or references ask for it.
     """
-    return _datasets(schema, portable, max_records, values or {})
+    return _datasets(schema, portable, (min_records, max_records), values or {})
 
 
 @st.composite
@@ -61,12 +63,15 @@ def _datasets(
     draw: st.DrawFn,
     schema: Schema,
     portable: bool,  # noqa: FBT001 - Hypothesis passes it on
-    max_records: int,
+    sizes: tuple[int, int],
     values: Values,
 ) -> dict[str, list[Row]]:
+    least, most = sizes
     dataset = {
         collection.name: draw(
-            st.lists(rows(collection, portable=portable, values=values), max_size=max_records)
+            st.lists(
+                rows(collection, portable=portable, values=values), min_size=least, max_size=most
+            )
         )
         for collection in schema.collections
     }

@@ -15,13 +15,10 @@ from databackup.testing.strategies.values import field_values, key_values
 if TYPE_CHECKING:
     from databackup.schema import Kind, Schema
 
-_WORDS: Final = ("a", "b", "A", "é", "1", "20", "")
-_BETWEEN: Final = (" ", ", ", ",", ".", "-", "_", "/", ":", "@", "\n")
+_PARTS: Final = ("a", "b", "A", "é", "1", "20", " ", " ", ", ", ".", "-", "/", ":", "@", "\n")
 
 _LIKELY: Final[dict[type[Kind], st.SearchStrategy[Any]]] = {
-    kinds.Str: st.builds(
-        str.join, st.sampled_from(_BETWEEN), st.lists(st.sampled_from(_WORDS), max_size=3)
-    ),
+    kinds.Str: st.lists(st.sampled_from(_PARTS), max_size=8).map("".join),
     kinds.Int: st.integers(0, 3),
 }
 
@@ -34,5 +31,5 @@ def likely_values(schema: Schema) -> dict[str, st.SearchStrategy[Any]]:
             likely = _LIKELY.get(type(field.value_kind))
             if likely is not None:
                 any_values = key_values if field.name in collection.key else field_values
-                found[f"{collection.name}.{field.name}"] = any_values(field) | likely
+                found[f"{collection.name}.{field.name}"] = likely | likely | any_values(field)
     return found
