@@ -141,7 +141,8 @@ def _run(trial: _Trial, strategy: SearchStrategy[dict[str, list[Row]]], max_exam
     try:
         each()
     except _Failed as failed:
-        raise AssertionError(trial.told(failed)) from failed.__cause__
+        smallest = trial.smallest(failed)
+        raise AssertionError(trial.told(smallest)) from smallest.__cause__
     except Flaky as flaky:
         raise AssertionError(
             f"data of version {trial.journey.old.version} do not migrate alike each time: a "
@@ -184,11 +185,34 @@ class _Trial:
 
     def run(self, rows: Mapping[str, list[Row]]) -> None:
         """Try one dataset. Raises `_Failed`."""
-        journey, old = self.journey, self.journey.old
-        names = {collection.name: collection.field_names for collection in old.collections}
-        records = self.adjust(
-            {n: [dict(zip(names[n], row, strict=True)) for row in rows[n]] for n in names}
+        collections = self.journey.old.collections
+        names = {collection.name: collection.field_names for collection in collections}
+        self._send(
+            self.adjust(
+                {n: [dict(zip(names[n], row, strict=True)) for row in rows[n]] for n in names}
+            )
         )
+
+    def smallest(self, failed: _Failed) -> _Failed:
+        """The same failure without the records that it does not need."""
+        before = None
+        while before is not failed:  # what nothing refers to any more can go in turn
+            before = failed
+            for name, some in before.records.items():
+                for record in some:
+                    failed = self._without(name, record, failed)
+        return failed
+
+    def _without(self, name: str, record: Any, failed: _Failed) -> _Failed:
+        left = [other for other in failed.records[name] if other is not record]
+        try:
+            self._send({**failed.records, name: left})
+        except _Failed as again:
+            return again if type(again) is type(failed) else failed
+        return failed
+
+    def _send(self, records: Records) -> None:
+        journey, old = self.journey, self.journey.old
         try:
             archive = journey.packed(records)
         except DatabackupError as error:
@@ -235,5 +259,5 @@ class _Trial:
 
 def _problems(cause: BaseException | None) -> list[str]:
     if isinstance(cause, InvalidRecords):
-        return [str(problem) for problem in cause.problems[:_SHOWN]]
+        return list(dict.fromkeys(map(str, cause.problems)))[:_SHOWN]
     return [cause.message] if isinstance(cause, DatabackupError) else []
