@@ -319,6 +319,8 @@ def test_a_repository_whose_schema_fails(workshop: Workshop) -> None:
         assert f"{module}.py, line 7)" in told
         told = workshop.run("export", f"{module}:{attribute}", "-").stderr
         assert "reading its schema failed: ZeroDivisionError: division by zero" in told
+    told = workshop.run("schema", "history", "--app", f"{module}:Odd").stderr
+    assert "is the class 'Odd', neither a schema nor a repository" in told
     told = workshop.run("schema", "history", "--app", f"{module}:odd").stderr
     assert "an object of the type 'int', neither a schema nor a repository" in told
 
