@@ -75,6 +75,9 @@ def test_inspect_of_what_would_be_refused(workshop: Workshop, catering: Catering
     assert "schema version 1: the archive has schema version 3, newer than this app's 1" in newer
     other = workshop.ok("inspect", "old.json", "--app", workshop.app()).stdout
     assert "the archive belongs to the app 'catering', this is 'shop'" in other
+    broken = Path(f"{catering.three}.py").read_text("utf-8").replace('"junk"', '"gone"')
+    shown = workshop.ok("inspect", "old.json", "--app", f"{workshop.module(broken)}:schema").stdout
+    assert "schema version 3: the migration 1 to 2 (prices): remove_collection gone" in shown
     source = Path(f"{catering.one}.py").read_text("utf-8").replace("mail", "phone")
     workshop.ok("export", f"{workshop.module(source)}:repository", "odd.json")
     odd = workshop.ok("inspect", "odd.json", "--app", f"{catering.three}:schema").stdout

@@ -84,6 +84,9 @@ def test_check(workshop: Workshop, catering: Catering) -> None:
     workshop.ok("schema", "freeze", "--app", app)
     lines = workshop.ok("schema", "check", "--app", app).stdout.splitlines()
     assert ["schema version 1 of catering is as it was frozen"] == lines
+    Path("versions/v1.json").unlink()
+    lines = workshop.ok("schema", "history", "--app", app).stdout.splitlines()
+    assert lines[2].endswith("not frozen, today's")
     catering.frozen(workshop)
     app = f"{catering.three}:schema"
     result = workshop.ok("schema", "check", "--app", app)
@@ -316,6 +319,8 @@ def test_a_repository_whose_schema_fails(workshop: Workshop) -> None:
         assert f"{module}.py, line 7)" in told
         told = workshop.run("export", f"{module}:{attribute}", "-").stderr
         assert "reading its schema failed: ZeroDivisionError: division by zero" in told
+    told = workshop.run("schema", "history", "--app", f"{module}:Odd").stderr
+    assert "is the class 'Odd', neither a schema nor a repository" in told
     told = workshop.run("schema", "history", "--app", f"{module}:odd").stderr
     assert "an object of the type 'int', neither a schema nor a repository" in told
 
@@ -324,6 +329,8 @@ def test_names_are_shown_harmless(workshop: Workshop, catering: Catering) -> Non
     """Names of a host's that would steer a terminal are escaped."""
     module = Path(f"{catering.three}.py").read_text("utf-8")
     module = module.replace('"people", "cooks"', '"peo\\x1bple", "cooks"')
+    module = module.replace('app="catering"', 'app="cate\\x1bring"')
     shown = workshop.ok("schema", "history", "--app", f"{workshop.module(module)}:schema").stdout
     assert r"rename_collection peo\x1bple to cooks" in shown
+    assert r"schema version 3 of cate\x1bring; " in shown
     assert "\x1b" not in shown
