@@ -1,7 +1,8 @@
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
@@ -39,17 +40,32 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure the coverage of examples alone: a line that none of them runs counts as not run.
+    """Measure the coverage of quick examples alone: a line that none of them runs is not covered.
 
-    Random tests run the same lines again and again, and measured they take three times as long.
+    Random tests and slow ones run the same lines again and again, measured three times as long.
     """
     for item in items:
-        if isinstance(item, pytest.Function) and _is_random(item):
+        if isinstance(item, pytest.Function) and (_is_random(item) or _is_slow(item)):
             item.add_marker(pytest.mark.no_cover)
 
 
 def _is_random(test: pytest.Function) -> bool:
     return is_hypothesis_test(test.obj) or test.originalname == _MACHINE
+
+
+def _is_slow(test: pytest.Function) -> bool:
+    return test.get_closest_marker("slow") is not None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """What coverage does not measure, it does not measure in child processes either."""
+    if item.get_closest_marker("no_cover") is None:
+        return (yield)
+    with mock.patch.dict(os.environ):
+        for name in [name for name in os.environ if name.startswith("COVERAGE_PROCESS_")]:
+            del os.environ[name]
+        return (yield)
 
 
 def pytest_report_header() -> str:
