@@ -1,5 +1,6 @@
 import contextlib
 import os
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from unittest import mock
@@ -46,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         if isinstance(item, pytest.Function) and (_is_random(item) or _is_slow(item)):
-            item.add_marker(pytest.mark.no_cover)
+            item.add_marker(pytest.mark.unmeasured)
 
 
 def _is_random(test: pytest.Function) -> bool:
@@ -59,13 +60,21 @@ def _is_slow(test: pytest.Function) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """What coverage does not measure, it does not measure in child processes either."""
-    if item.get_closest_marker("no_cover") is None:
+    """Run what is marked so without coverage, in this process and in child processes.
+
+    The mark `no_cover` does not: in xdist's workers two of pytest-cov's measure, and one pauses.
+    """
+    if item.get_closest_marker("unmeasured") is None:
         return (yield)
-    with mock.patch.dict(os.environ):
-        for name in [name for name in os.environ if name.startswith("COVERAGE_PROCESS_")]:
-            del os.environ[name]
-        return (yield)
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        with mock.patch.dict(os.environ):
+            for name in [name for name in os.environ if name.startswith("COVERAGE_PROCESS_")]:
+                del os.environ[name]
+            return (yield)
+    finally:
+        sys.settrace(tracer)
 
 
 def pytest_report_header() -> str:

@@ -35,7 +35,7 @@ OWNER = """
 import os, signal, sys, time
 from servers.sessions import FOLDER, SERVERS, session
 
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.unmeasured
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # may have been ignored
 with session():

@@ -27,7 +27,7 @@ from tests.archive.heavy import HEAVY, SIZE, written
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc"),
-    pytest.mark.no_cover,
+    pytest.mark.unmeasured,
 ]
 
 ROOT = Path(__file__).parents[2]

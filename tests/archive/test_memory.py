@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc"),
-    pytest.mark.no_cover,
+    pytest.mark.unmeasured,
 ]
 
 _PROGRAM = '''

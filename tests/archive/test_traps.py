@@ -18,7 +18,7 @@ from tests.archive.trap import LARGE, VALUES
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc"),
-    pytest.mark.no_cover,
+    pytest.mark.unmeasured,
 ]
 
 ROOT = Path(__file__).parents[2]

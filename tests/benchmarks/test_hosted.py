@@ -29,7 +29,7 @@ from benchmarks.report import Report
 from servers.sessions import FOLDER, NotThere
 from tests.support import databases
 
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.unmeasured
 
 ROWS = 330
 

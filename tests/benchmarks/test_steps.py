@@ -28,7 +28,7 @@ from benchmarks.report import Report
 from benchmarks.results import TARGETS
 from databackup.adapters.sqlite import SQLiteRepository
 
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.unmeasured
 
 ROWS = 330
 

@@ -14,7 +14,7 @@ from tests.support import processes, sqlite
 from tests.support.archives import exported
 from tests.support.club import CLUB, Dataset, club, many, memory
 
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.unmeasured
 
 TRIGGERS = (
     "CREATE TABLE audit (line TEXT)",

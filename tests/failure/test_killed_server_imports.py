@@ -19,7 +19,7 @@ from tests.support import engines, mysql, pgtables, processes
 from tests.support.archives import exported
 from tests.support.club import CLUB, Dataset, memory
 
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.unmeasured
 
 ARCHIVE = exported(memory())
 _PYMYSQL: Any = importlib.import_module("pymysql.connections").Connection  # it has no types

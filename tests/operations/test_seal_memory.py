@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss in KiB"),
-    pytest.mark.no_cover,
+    pytest.mark.unmeasured,
 ]
 
 _PROGRAM = """
