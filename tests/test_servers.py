@@ -35,6 +35,8 @@ OWNER = """
 import os, signal, sys, time
 from servers.sessions import FOLDER, SERVERS, session
 
+pytestmark = pytest.mark.unmeasured
+
 signal.signal(signal.SIGINT, signal.default_int_handler)  # may have been ignored
 with session():
     print(SERVERS[sys.argv[1]].url())

@@ -28,6 +28,8 @@ from benchmarks.report import Report
 from benchmarks.results import TARGETS
 from databackup.adapters.sqlite import SQLiteRepository
 
+pytestmark = pytest.mark.unmeasured
+
 ROWS = 330
 
 
