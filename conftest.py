@@ -65,12 +65,18 @@ pytest_collect_file = Sybil(
 ).pytest()
 
 
+_TOGETHER = (".md", "tests/examples/test_catering.py")
+
+
 class _ByDocument(LoadScopeScheduling):
-    """Keeps a document's examples in one xdist worker, in order: each builds on those before it."""
+    """Keeps a document's examples in one xdist worker, in order: each builds on those before it.
+
+    So it does with tests that look at what one run of the demo has printed.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return path if path.endswith(".md") else nodeid
+        return path if path.endswith(_TOGETHER) else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

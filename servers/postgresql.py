@@ -67,8 +67,9 @@ def started(programs: Path, folder: Path, *, durable: bool = False) -> Iterator[
             f"local all {WITH_PASSWORD} scram-sha-256\n{rules.read_text('utf-8')}", "utf-8"
         )
         if not durable:
-            for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):
-                server.psql(statement)
+            for setting in ("fsync", "full_page_writes"):
+                server.psql(f"ALTER SYSTEM SET {setting} = off")
+            server.psql("SELECT pg_reload_conf()")
         yield server.get_uri().replace(":@", "@")
     finally:
         server.cleanup()

@@ -31,6 +31,8 @@ MAKE: dict[str, Callable[[], AbstractContextManager[str]]] = {
 
 MISSING = attrs.evolve(SERVERS["mysql"], name="mysql-none", version=lambda: None)
 
+pytestmark = pytest.mark.unmeasured
+
 OWNER = """
 import os, signal, sys, time
 from servers.sessions import FOLDER, SERVERS, session
@@ -79,7 +81,7 @@ def test_fixtures_give_drivers(postgresql_url: str, mysql_url: str) -> None:
     """The URLs are SQLAlchemy's, with the drivers of the extras, and any text fits."""
     assert postgresql_url.startswith("postgresql+psycopg://")
     assert mysql_url.startswith("mysql+pymysql://")
-    assert mysql_url.endswith("?charset=utf8mb4")
+    assert "utf8mb4" == make_url(mysql_url).query["charset"]
     for url in (postgresql_url, mysql_url):
         _run(url, "CREATE TABLE t (v VARCHAR(9))", "INSERT INTO t VALUES ('\N{OTTER}ж')")
         assert "\N{OTTER}ж" == _value(url, "SELECT v FROM t")

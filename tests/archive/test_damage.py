@@ -38,6 +38,7 @@ BARE = archive_of(Schema(collections=[]), {})
 # -- truncated ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packing", PACKINGS)
 def test_every_prefix(packing: Compression | None) -> None:
     """A file that was cut off is refused at every length, as cut off where that can be told."""
@@ -80,6 +81,7 @@ def test_truncated_in_the_last_lines() -> None:
 # -- changed bytes -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_byte_to_every_value() -> None:
     """Any byte of an archive, one without collections, changed to any other value, is found."""
     data = bytearray(BARE)
@@ -93,6 +95,7 @@ def test_every_byte_to_every_value() -> None:
     opened(bytes(data))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packing", PACKINGS)
 def test_every_byte_to_some_values(packing: Compression | None) -> None:
     """A changed byte is found, or, in a compressed file's own slack, leaves the content as it is.

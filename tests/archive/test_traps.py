@@ -16,7 +16,10 @@ import pytest
 
 from tests.archive.trap import LARGE, VALUES
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+pytestmark = [
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc"),
+    pytest.mark.unmeasured,
+]
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 2.0

@@ -29,6 +29,8 @@ from benchmarks.report import Report
 from servers.sessions import FOLDER, NotThere
 from tests.support import databases
 
+pytestmark = pytest.mark.unmeasured
+
 ROWS = 330
 
 

@@ -30,6 +30,8 @@ from databackup.adapters.sqlite import SQLiteRepository
 from databackup.migrations.way import check_chain
 from databackup.schema.versions import FrozenVersion, Versions
 
+pytestmark = pytest.mark.unmeasured
+
 ROWS = 330
 
 

@@ -9,6 +9,8 @@ from databackup import export_all, verify_archive
 from tests.support import processes
 from tests.support.club import CLUB, memory
 
+pytestmark = pytest.mark.unmeasured
+
 CALLS = {"open", "write", "flush", "fsync", "replace", "rename", "close", "fdopen", "unlink"}
 
 

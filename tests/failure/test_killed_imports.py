@@ -14,6 +14,8 @@ from tests.support import processes, sqlite
 from tests.support.archives import exported
 from tests.support.club import CLUB, Dataset, club, many, memory
 
+pytestmark = pytest.mark.unmeasured
+
 TRIGGERS = (
     "CREATE TABLE audit (line TEXT)",
     "CREATE TRIGGER a AFTER INSERT ON members BEGIN INSERT INTO audit VALUES ('+' || NEW.id); END",

@@ -19,6 +19,8 @@ from tests.support import engines, mysql, pgtables, processes
 from tests.support.archives import exported
 from tests.support.club import CLUB, Dataset, memory
 
+pytestmark = pytest.mark.unmeasured
+
 ARCHIVE = exported(memory())
 _PYMYSQL: Any = importlib.import_module("pymysql.connections").Connection  # it has no types
 _PATIENCE = 10.0  # seconds that a server may take to give up what a killed process had locked

@@ -173,6 +173,7 @@ def test_an_import_names_the_place() -> None:
         assert "/data/notes/0/value/0" == caught.value.problems[0].pointer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("item", ["[]", "{}", '{"a":0}', "0", '""'])
 @pytest.mark.parametrize("flaw", ["NaN", '{"b":1,"b":2}', "tru"])
 def test_a_flaw_behind_many_values(item: str, flaw: str) -> None:

@@ -16,6 +16,9 @@ from databackup.errors import RecordsRefused, StoreError, StoreMismatch
 from databackup.repository import Repository, Row, Snapshot
 from databackup.schema import Collection, Schema
 from databackup.testing import PROMISES, AdapterContract, check_adapter
+from databackup.testing.contract import keep
+from databackup.testing.promises.examples import CLUB
+from databackup.testing.promises.transactions import a_commit_is_seen_by_the_next_snapshot
 from tests.testing.broken import Broken, View, sound
 
 
@@ -39,6 +42,19 @@ def test_each_promise_is_a_test_of_the_class() -> None:
     assert [] == [p.__name__ for p in PROMISES if f"test_{p.__name__}" not in tests]
     assert [] == [name for name, test in tests.items() if not inspect.getdoc(test)]
     assert "test_any_transactions_match_an_oracle" in tests
+
+
+def test_a_promise_that_is_kept_makes_its_own_repositories_alone() -> None:
+    """On a server to make a repository takes long, so whether it is atomic is asked on failure."""
+    made: list[Schema] = []
+
+    def factory(schema: Schema) -> Repository:
+        made.append(schema)
+        return sound(schema)
+
+    keep(a_commit_is_seen_by_the_next_snapshot, factory)
+
+    assert [CLUB] == made
 
 
 def test_the_class_asks_for_a_factory() -> None:

@@ -74,6 +74,26 @@ def test_pages_are_joined(engine: sqlalchemy.Engine, family: SQLAlchemyRepositor
     assert 1 == len(rows_alone)
 
 
+def _joined(statements: list[str]) -> int:
+    return sum("group_concat" in sql for sql in statements)
+
+
+def test_pages_for_forms_are_longer(
+    engine: sqlalchemy.Engine, family: SQLAlchemyRepository
+) -> None:
+    """Who reads forms holds more records than who reads rows, and waits less often."""
+    mysql.run(engine, "INSERT INTO parents SELECT seq, seq FROM seq_3001_to_30000")
+    seen = _statements(engine)
+    with family.snapshot() as snapshot:
+        assert isinstance(snapshot, FormsSnapshot)
+        assert 30_000 == len(all_rows(snapshot, PARENTS))
+        for_rows = _joined(seen)
+        seen.clear()
+        assert 30_000 == sum(map(len, _forms(snapshot, PARENTS, 350)))
+    assert for_rows >= 15
+    assert _joined(seen) <= 7
+
+
 def test_batches_with_json_are_smaller(engine: sqlalchemy.Engine) -> None:
     """A value that is out of the usual makes rows of its own batch alone."""
     notes = Collection("notes", fields={"id": int, "data": composite.Json()}, key="id")
@@ -100,6 +120,26 @@ def test_long_records_come_in_small_pages(
         rows = all_rows(snapshot, PARENTS)
     assert (700, "é" * 5_000_000 + "700") == rows[699]
     assert list(range(1, 3001)) == [number for number, _ in rows]
+
+
+@pytest.mark.parametrize("length", [1, 300])
+def test_one_long_column_of_many_is_joined(engine: sqlalchemy.Engine, length: int) -> None:
+    """Where a text may hold less than a page, pages have as many rows as it holds."""
+    numbers = [f"n{number}" for number in range(60)]
+    fields = {"id": int, "text": str, **dict.fromkeys(numbers, int)}
+    wide = Collection("wide", fields=fields, key="id")
+    mysql.run(
+        engine,
+        f"CREATE TABLE wide (id INT PRIMARY KEY, text TEXT NOT NULL, "
+        f"{', '.join(f'{name} INT NOT NULL DEFAULT 0' for name in numbers)})",
+        f"INSERT INTO wide (id, text) SELECT seq, repeat('x', {length}) FROM seq_1_to_4000",
+    )
+    seen = _statements(engine)
+    with SQLAlchemyRepository(engine, Schema(collections=[wide])).snapshot() as snapshot:
+        assert isinstance(snapshot, FormsSnapshot)
+        assert 4000 == sum(map(len, _forms(snapshot, wide, 350)))
+    rows_alone = [sql for sql in seen if "group_concat" not in sql and "`text`" in sql]
+    assert 1 == len(rows_alone)
 
 
 def test_partitions_are_read_in_order(engine: sqlalchemy.Engine) -> None:

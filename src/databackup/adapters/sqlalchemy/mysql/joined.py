@@ -75,7 +75,7 @@ class JoinedColumns:
         self, columns: Sequence[_Joined], limit: int, forms: Sequence[Whole] | None
     ) -> None:
         self._columns = columns
-        self._limit = limit
+        self.limit = limit
         self._forms = forms
         selected = [text for column in columns for text in column.selected]
         self.selected = ", ".join(["count(*)", *selected])
@@ -126,7 +126,7 @@ class JoinedColumns:
     ) -> list[Any] | None:
         """The values of a column; None unless there are as many as rows without NULL."""
         given = count if nulls is None else nulls.count("0")
-        if nulls is not None and (len(nulls) != count or count >= self._limit):
+        if nulls is not None and (len(nulls) != count or count >= self.limit):
             return None
         values = self._of_text(decode, text) if given or text else []
         if values is None or len(values) != given or not count:
@@ -137,7 +137,7 @@ class JoinedColumns:
         return [next(rest) if null == "0" else None for null in nulls]
 
     def _of_text(self, decode: _Decode, text: str | None) -> list[Any] | None:
-        if type(text) is not str or len(text) >= self._limit:
+        if type(text) is not str or len(text) >= self.limit:
             return None
         try:
             return decode(text)
@@ -188,7 +188,7 @@ def _decode_floats(text: str) -> list[Any]:
 
 def _decimal(_field: Field, column: Column) -> _Joined:
     values = _split(_name(column), decimal.Decimal)
-    return attrs.evolve(values, decode_forms=_split(_name(column), str).decode)
+    return attrs.evolve(values, decode_forms=lambda text: text.split(","))
 
 
 def _date(_field: Field, column: Column) -> _Joined:

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     _Fetch = Callable[[], tuple["_JoinedPage", Row | None]]
 
 _Result = TypeVar("_Result")
-_MOST: Final = 2000  # rows of a joined page
-_LEAST: Final = 8
-_CHARACTERS: Final = 128 * 1024  # of a joined page, roughly
+_LEAST: Final = 8  # rows of a joined page
 _LONGEST_PAUSE: Final = 10
 
 
@@ -56,6 +54,18 @@ class Ahead:
         return lambda: begun.result() if self._writes() == before else work()
 
 
+@attrs.frozen
+class _Bounds:
+    """How many rows a joined page has at most, and of how many characters, roughly."""
+
+    rows: int
+    characters: int
+
+
+_FOR_ROWS: Final = _Bounds(2000, 128 * 1024)  # whose callers hold few of them
+_FOR_FORMS: Final = _Bounds(8000, 512 * 1024)
+
+
 @attrs.define
 class _Pace:
     """How far joined pages have got, how many rows the next one has, and how many come before it.
@@ -63,6 +73,7 @@ class _Pace:
     Those are `pause` rows, which are read one by one.
     """
 
+    bounds: _Bounds
     rows: int
     pause: int = 0
     failures: int = 0
@@ -71,8 +82,11 @@ class _Pace:
 
     def went_well(self, page: _JoinedPage) -> None:
         self.failures = 0
-        fitting = page.count * _CHARACTERS // max(1, page.characters)
-        self.rows = max(_LEAST, min(fitting, self.rows * 4, _MOST))
+        # One text that is as long as it may be, and the page has to be read once more.
+        fitting = page.count * min(
+            self.bounds.characters / sum(page.sizes), page.joined.limit / 2 / max(page.sizes)
+        )
+        self.rows = max(_LEAST, min(int(fitting), self.rows * 4, self.bounds.rows))
 
     def failed(self) -> None:
         self.pause = self.rows << min(self.failures, _LONGEST_PAUSE)
@@ -93,8 +107,9 @@ class _JoinedPage:
         return count
 
     @property
-    def characters(self) -> int:
-        return sum(len(text) for text in self.found if type(text) is str)
+    def sizes(self) -> list[int]:
+        """The characters of each text; there is one at least, if of no row."""
+        return [1, *(len(text) for text in self.found if type(text) is str)]
 
     @functools.cached_property
     def near_forms(self) -> list[list[Any]] | None:
@@ -166,7 +181,8 @@ class Pages:
 
     def _pages(self, size: int, *, as_forms: bool) -> Iterator[_JoinedPage | list[Row]]:
         place: Row | None = None
-        pace = _Pace(min(size, _MOST))
+        bounds = _FOR_FORMS if as_forms else _FOR_ROWS
+        pace = _Pace(bounds, min(size, bounds.rows))
         while True:
             if self._joined is not None and pace.pause <= 0:
                 yield from self._joined_pages(self._joined, place, pace, as_forms=as_forms)

@@ -5,10 +5,17 @@ A function gives None where something in its column is out of the usual: then ro
 
 from __future__ import annotations
 
+import math
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from databackup.adapters.sqlalchemy.mysql.columns import BLOBS, INTEGERS, TEXTS, details
+from databackup.adapters.sqlalchemy.mysql.columns import (
+    BLOBS,
+    INTEGERS,
+    TEXTS,
+    details,
+    integer_range,
+)
 from databackup.schema import composite, kinds
 from databackup.schema.columns import present
 from databackup.schema.jsontext import parse_all_plain
@@ -30,6 +37,8 @@ def forms_of_stored(field: Field, column: Column) -> Whole | None:
     convert = _converter(field.value_kind, column)
     if convert is None:
         return None
+    if not column.nullable:
+        return convert
     nullable = field.nullable
 
     def whole(stored: list[Any]) -> list[Any] | None:
@@ -55,8 +64,16 @@ def _converter(kind: Kind, column: Column) -> Whole | None:
         return lambda stored: stored if values.issuperset(stored) else None
     for known, types, convert in _CONVERTERS:
         if isinstance(kind, known) and type_ in types:
-            return None if "zerofill" in column.declared else convert
+            if "zerofill" in column.declared:
+                return None
+            return _as_they_are if convert is _integers and _are_plain(column) else convert
     return None
+
+
+def _are_plain(column: Column) -> bool:
+    """Whether every integer that a column may hold is its own form."""
+    least, largest = integer_range(column) or (-math.inf, math.inf)
+    return least >= -kinds.MAX_PLAIN_INT and largest <= kinds.MAX_PLAIN_INT
 
 
 def _as_they_are(stored: list[Any]) -> list[Any]:
