@@ -1,40 +1,47 @@
 """Long JSON text with its strings cut: what a parser refuses in it, it refuses in the whole.
 
 A refused record of 60 MiB would otherwise be held several times, with four bytes a character where
-one of them is beyond the BMP. Only the values of strings are cut, and of these only what is sound;
-names, and whatever may be a flaw, stay.
+one of them is beyond the BMP. Only values are cut: of a string stay its first lone surrogate and
+its first flaw of syntax, of a number that is too long so many digits that it still is. Names stay.
 """
 
 from __future__ import annotations
 
 import bisect
-import itertools
 import json
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+import msgspec
 
 from databackup.schema.jsontext import JsonTextError, parse_json, syntax_error
+from databackup.schema.jsonvalues import MAX_NUMBER_LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LONG: Final = 1024 * 1024  # bytes; what is shorter is held as it is
 _PIECE: Final = 1024 * 1024
 _WORTH: Final = 64  # bytes of a string's text that are worth a cut
 _STRING: Final = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"[ \t\r\n]*+(:)?|\\?\Z)', re.DOTALL)
-_ESCAPE: Final = rb'\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}'
-_CHARACTER: Final = rb'[^"\\\x00-\x1f\x80-\xff]|[\xc0-\xff][\x80-\xbf]*+'
-_FLAW: Final = rb"(?:[\x00-\x1f]|\\(?:u[0-9a-fA-F]{0,4}+|.))(?:%(character)s|%(escape)s)?" % {
-    b"escape": _ESCAPE,
-    b"character": _CHARACTER,
-}
-# What may be a flaw is no part of it, nor what stands between two halves of a surrogate pair. Flaws
-# with little between them are passed over all at once: there may be millions.
-_SOUND: Final = re.compile(
-    rb'((?:[^"\\\x00-\x1f]++|%(escape)s)++)'
-    rb'|%(flaw)s(?:(?:[^"\\\x00-\x1f]|%(escape)s){0,32}+(?!%(escape)s)%(flaw)s)*+'
-    % {b"escape": _ESCAPE, b"flaw": _FLAW},
-    re.DOTALL,
+# With more digits than a number may have: no parser gets further than through the first of these.
+_STRING_OR_DIGITS: Final = re.compile(
+    _STRING.pattern + rb"|(?<![0-9])[0-9]{%d}([0-9]++)" % (MAX_NUMBER_LENGTH + 1), re.DOTALL
 )
+_DIGITS: Final = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG_RUN: Final = b"0" * (MAX_NUMBER_LENGTH + 2)
+_RAW: Final = msgspec.json.Decoder(msgspec.Raw)
+_PAIR: Final = rb"[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_SOUND: Final = re.compile(
+    rb'[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u(?:(?![dD][89a-fA-F])[0-9a-fA-F]{4}|%s))'
+    rb'[^"\\\x00-\x1f]*+)*+' % _PAIR
+)
+_LONE_SURROGATE: Final = re.compile(rb"\\u[0-9a-fA-F]{4}")  # where what is sound ends
+_VALID: Final = re.compile(
+    rb'[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+'
+)
+_FLAW: Final = re.compile(rb"\\(?:u[0-9a-fA-F]{0,4}+|[\xc0-\xff][\x80-\xbf]*+|.)|.", re.DOTALL)
 _CONTINUATIONS: Final = bytes(range(0x80, 0xC0))
 
 
@@ -79,6 +86,8 @@ def shortened(whole: bytes) -> Shortened:
     sizes: list[int] = []
     end = 0
     for start, stop in _cuts(whole):
+        if start == stop:
+            continue
         kept += view[end:start]
         end = stop
         places.append(len(kept))
@@ -89,13 +98,50 @@ def shortened(whole: bytes) -> Shortened:
     return Shortened(kept.decode(), whole, places, sizes)
 
 
-def _cuts(whole: bytes) -> itertools.chain[tuple[int, int]]:
-    texts = (found.span(1) for found in _STRING.finditer(whole) if not found[2])
-    values = ((start, end) for start, end in texts if end - start > _WORTH)
-    runs = itertools.chain.from_iterable(_SOUND.finditer(whole, *span) for span in values)
-    return itertools.chain.from_iterable(
-        [run.span(1)] for run in runs if run.end(1) - run.start(1) > _WORTH
-    )
+def _cuts(whole: bytes) -> Iterator[tuple[int, int]]:
+    view = memoryview(whole)
+    if not _has_long_digits(whole):
+        for found in _STRING.finditer(whole):
+            start, end = found.span(1)
+            if end - start > _WORTH and not found[2]:
+                yield from _cuts_in_string(view, start, end)
+        return
+    for found in _STRING_OR_DIGITS.finditer(whole):
+        start, end = found.span(1)
+        if found[3]:
+            yield found.span(3)
+        elif end - start > _WORTH and not found[2]:
+            yield from _cuts_in_string(view, start, end)
+
+
+def _has_long_digits(whole: bytes) -> bool:
+    step = _PIECE + len(_LONG_RUN)
+    pieces = (whole[start : start + step] for start in range(0, len(whole), _PIECE))
+    return any(_LONG_RUN in piece.translate(_DIGITS) for piece in pieces)
+
+
+def _cuts_in_string(view: memoryview, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """All of a string's text but its first lone surrogate and its first flaw of syntax."""
+    try:
+        _RAW.decode(view[start - 1 : end + 1])
+    except msgspec.DecodeError:
+        pass  # it is looked at here, or does not end
+    else:
+        yield start, end
+        return
+    place = _end(_SOUND, view, start, end)
+    yield start, place
+    if surrogate := _LONE_SURROGATE.match(view, place, end):
+        start = surrogate.end()
+        place = _end(_VALID, view, start, end)
+        yield start, place
+    if flaw := _FLAW.match(view, place, end):
+        yield flaw.end(), end
+
+
+def _end(pattern: re.Pattern[bytes], view: memoryview, start: int, end: int) -> int:
+    found = pattern.match(view, start, end)
+    return start if found is None else found.end()
 
 
 def _require_utf8(whole: bytes) -> None:

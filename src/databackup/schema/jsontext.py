@@ -34,7 +34,10 @@ _EXPONENT: Final = re.compile(rb"e(?<=[0-9]e)")
 _DIGITS: Final = 17  # as many as doubles need at most
 # A number that may have more, with a point or an exponent, and its digits but for zeros in front.
 # It begins where no digit stands before: else long numbers took as many looks as they have digits.
-_LONG_FRACTIONS: Final = re.compile(rb"(?<![0-9.])(?=[0-9]*+[.eE])(?=[0-9.]{18})[0.]*+([0-9.]*+)")
+# Integers are passed over as a whole.
+_LONG_FRACTIONS: Final = re.compile(
+    rb"(?<![0-9.])(?:[0-9]{18,}+(?![.eE])|(?=[0-9]*+[.eE])(?=[0-9.]{18})[0.]*+([0-9.]*+))"
+)
 _ZEROS: Final = bytes.maketrans(b".123456789", b"0" * 10)
 _LONG_RUN: Final = b"0" * (_DIGITS + 1)
 _PIECE: Final = 1024 * 1024
@@ -331,7 +334,7 @@ def _more_for_digits(text: bytes, limit: float) -> int:
         return 0
     more = 0
     for found in _LONG_FRACTIONS.finditer(text):
-        start, end = found.span(1)
+        start, end = found.span(1)  # of an integer both are -1
         digits = end - start - text.count(b".", start, end)
         more += max(digits - 1, 0) // _DIGITS
         if more > limit:
