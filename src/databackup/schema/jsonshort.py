@@ -2,7 +2,8 @@
 
 A refused record of 60 MiB would otherwise be held several times, with four bytes a character where
 one of them is beyond the BMP. Only values are cut: of a string stay its first lone surrogate and
-its first flaw of syntax, of a number that is too long so many digits that it still is. Names stay.
+its first flaw of syntax, of a number that is too long so many digits that it still is. Names
+stay, but for what stands behind such a flaw.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LONG: Final = 1024 * 1024  # bytes; what is shorter is held as it is
+_LONG_NAME: Final = 4096  # bytes of a name that is looked at
 _PIECE: Final = 1024 * 1024
 _WORTH: Final = 64  # bytes of a string's text that are worth a cut
 _STRING: Final = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"[ \t\r\n]*+(:)?|\\?\Z)', re.DOTALL)
+_EXCESS: Final = 3  # the group of the digits that are cut
 # With more digits than a number may have: no parser gets further than through the first of these.
 _STRING_OR_DIGITS: Final = re.compile(
     _STRING.pattern + rb"|(?<![0-9])[0-9]{%d}([0-9]++)" % (MAX_NUMBER_LENGTH + 1), re.DOTALL
@@ -100,18 +103,16 @@ def shortened(whole: bytes) -> Shortened:
 
 def _cuts(whole: bytes) -> Iterator[tuple[int, int]]:
     view = memoryview(whole)
-    if not _has_long_digits(whole):
-        for found in _STRING.finditer(whole):
-            start, end = found.span(1)
-            if end - start > _WORTH and not found[2]:
-                yield from _cuts_in_string(view, start, end)
-        return
-    for found in _STRING_OR_DIGITS.finditer(whole):
+    pattern = _STRING_OR_DIGITS if _has_long_digits(whole) else _STRING
+    for found in pattern.finditer(whole):
         start, end = found.span(1)
-        if found[3]:
-            yield found.span(3)
-        elif end - start > _WORTH and not found[2]:
-            yield from _cuts_in_string(view, start, end)
+        if found[2]:
+            if end - start > _LONG_NAME:
+                yield from _cuts_in_string(view, start, end, is_name=True)
+        elif end - start > _WORTH:
+            yield from _cuts_in_string(view, start, end, is_name=False)
+        elif found.lastindex == _EXCESS:
+            yield found.span(_EXCESS)
 
 
 def _has_long_digits(whole: bytes) -> bool:
@@ -120,21 +121,30 @@ def _has_long_digits(whole: bytes) -> bool:
     return any(_LONG_RUN in piece.translate(_DIGITS) for piece in pieces)
 
 
-def _cuts_in_string(view: memoryview, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """All of a string's text but its first lone surrogate and its first flaw of syntax."""
+def _cuts_in_string(
+    view: memoryview, start: int, end: int, *, is_name: bool
+) -> Iterator[tuple[int, int]]:
+    """All of a string's text but its first lone surrogate and its first flaw of syntax.
+
+    Of a name, only what stands behind such a flaw.
+    """
     try:
         _RAW.decode(view[start - 1 : end + 1])
     except msgspec.DecodeError:
         pass  # it is looked at here, or does not end
     else:
-        yield start, end
+        if not is_name:
+            yield start, end
         return
-    place = _end(_SOUND, view, start, end)
-    yield start, place
-    if surrogate := _LONE_SURROGATE.match(view, place, end):
-        start = surrogate.end()
+    if is_name:
         place = _end(_VALID, view, start, end)
+    else:
+        place = _end(_SOUND, view, start, end)
         yield start, place
+        if surrogate := _LONE_SURROGATE.match(view, place, end):
+            start = surrogate.end()
+            place = _end(_VALID, view, start, end)
+            yield start, place
     if flaw := _FLAW.match(view, place, end):
         yield flaw.end(), end
 
