@@ -72,6 +72,15 @@ HEAVY: dict[str, Callable[[], tuple[Part, ...]]] = {
     "escapes and a name twice": lambda: _value(
         (b'["', 1), (b"\\u0061" * 100_000, SIZE * 10 // 6), (b'",{"a":1,"a":2}]', 1)
     ),
+    "bad escapes": lambda: _value((b'"', 1), (b"\\a" * 500_000, SIZE), (b'"', 1)),
+    "surrogates": lambda: _value((b'"', 1), (b"\\ud800XX" * 125_000, SIZE), (b'"', 1)),
+    "bad escapes in a collection's name": lambda: (
+        (HEAD[: -len(b'notes":[\n')], 1),
+        (b"\\a" * 500_000, SIZE),
+        (b'":[\n' + BEFORE[len(HEAD) :] + b"1" + REST, 1),
+    ),
+    "a number": lambda: _value((b"7" * MB, SIZE)),
+    "numbers": lambda: _value((b"[", 1), (b"7" * 4999 + b",", 200 * SIZE), (b"1]", 1)),
     "large exponents": lambda: _value((b"[", 1), (b"1e300," * 1000, 490), (b"1]", 1)),
     "large exponents, not too many": lambda: _value((b"[", 1), (b"1e300," * 1000, 50), (b"1]", 1)),
     "decimals beyond the limit": lambda: _decimals(

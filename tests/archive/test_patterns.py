@@ -10,8 +10,8 @@ import pytest
 
 from databackup.archive.limits import DEFAULTS
 from databackup.archive.lines import EditedLines, NotInLines
-from databackup.schema.jsonshort import _SOUND
-from databackup.schema.jsontext import more_values_than
+from databackup.schema.jsonshort import shortened
+from databackup.schema.jsontext import _LONG_FRACTIONS, more_values_than
 from tests.archive.trap import BEFORE
 
 MB = 1_000_000
@@ -55,7 +55,36 @@ def test_a_long_name_of_a_collection_takes_no_memory_for_each_character(characte
     assert tracemalloc.get_traced_memory()[1] < 20 * MB
 
 
-@pytest.mark.parametrize("text", [rb"\a", rb"\aXX", rb"\ud800X\nY", b"\x01X", b"\x01"])
-def test_flaws_close_to_each_other_are_passed_over_at_once(text: bytes) -> None:
-    """There may be 30 million of them in a record."""
-    assert sum(1 for _ in _SOUND.finditer(text * 1000)) <= 2
+FLAWS = [rb"\a", rb"\aXX", rb"\ud800X\nY", rb"\ud800\a", rb"\u12", b"\x01X", b"\x01"]
+
+
+@pytest.mark.parametrize("text", FLAWS)
+def test_of_many_flaws_the_first_is_kept(text: bytes) -> None:
+    """There may be 30 million of them in a record, and each parser would look at them anew."""
+    assert len(shortened(b'["%s"]' % (text * 2 * MB)).text) < 20
+
+
+def test_of_a_name_is_kept_what_stands_before_its_first_flaw() -> None:
+    """Nobody reads what follows it, be it a collection's name of 60 MB."""
+    assert '{"name\\a":1}' == shortened(b'{"name%s":1}' % (rb"\a" * MB)).text
+
+
+@pytest.mark.parametrize("start", [b"", b"-", b"0.", b"1e"])
+def test_of_a_number_that_is_too_long_enough_is_kept(start: bytes) -> None:
+    """It is refused as it stands, and nobody parses 50 million digits."""
+    short = shortened(b"[%s%s,1]" % (start, b"7" * 2 * MB))
+    assert f"[{start.decode()}{'7' * 1001},1]" == short.text
+    assert 2 * MB + len(start) + 2 == short.offset(short.text.index(",1") + 1)
+
+
+def test_digits_within_strings_are_no_number() -> None:
+    """They are cut with their string, or kept where that is a name."""
+    digits = b"7" * MB
+    whole = b'{"%s":"%s","a":%s}' % (digits, digits, digits)
+    assert f'{{"{digits.decode()}":"","a":{"7" * 1001}}}' == shortened(whole).text
+
+
+def test_integers_are_passed_over_as_a_whole() -> None:
+    """They are no long fractions, and are not looked at digit by digit."""
+    (found,) = _LONG_FRACTIONS.finditer(b"[" + b"7" * MB + b"]")
+    assert (1, MB + 1) == found.span()

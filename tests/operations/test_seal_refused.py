@@ -292,3 +292,34 @@ def test_brackets_too_many_take_no_time(start: bytes, place: str) -> None:
     with within(1.5):
         error = refused(archive.replace(b'"b"', start + b"]" * (16 * 1024 * 1024)))
     assert place in str(error)
+
+
+@pytest.mark.parametrize("bracket", ["[", '{"a":'])
+def test_a_record_that_is_too_deep_is_named(bracket: str) -> None:
+    """Its collection, number, key and field, though nothing closes it."""
+    text = replaced(('"weight":1.0', f'"weight":{bracket * 100_000}'))
+    with pytest.raises(InvalidEdit) as caught:
+        sealed(text)
+    (problem,) = caught.value.problems
+    assert ("orders", 1, "weight") == (problem.collection, problem.record, problem.field)
+    assert "deeper than 256 levels" in problem.message
+
+
+def test_what_is_too_deep_in_a_document_is_named() -> None:
+    """By the pointer to its field, where the document is not in lines."""
+    text = text_of(document_of(shop()), indent=2)
+    deep = text.replace(b'"weight": 1.0', b'"weight": ' + b"[" * 1000 + b"]" * 1000)
+    assert text != deep
+    error = refused(deep)
+    assert isinstance(error, NotSealable)
+    assert error.message.endswith("levels, at /data/orders/0/weight")
+
+
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_line_of_the_header_that_is_too_long_is_named(before: int) -> None:
+    """By its own number, not that of the line before."""
+    start = b"".join(shop().splitlines(keepends=True)[:before])
+    error = refused(start + b"{" * 10_000, limits=Limits(header=5_000, document=9_000))
+    assert isinstance(error, LimitExceeded)
+    assert before + 1 == error.line
+    assert f"line {before + 1} is no record" in error.message

@@ -45,7 +45,7 @@ from databackup.errors import (
 from databackup.schema.compiled import json_pointer
 from databackup.schema.jsonplace import steps_to_flaw
 from databackup.schema.jsonshort import line_and_column, parse_bytes
-from databackup.schema.jsontext import JsonTextError, syntax_error
+from databackup.schema.jsontext import JsonTextError, TooDeepError, syntax_error
 from databackup.schema.kind import KindError, shown
 from databackup.schema.writtenout import length_written_out, parts_held
 
@@ -86,7 +86,7 @@ def open_edited(source: files.PathOrFile, limits: Limits | None = None) -> Itera
     """Open an edited document, find out how it is laid out, and check all but its records.
 
     The source is read from where it stands. Raises `FileError`, `NotAnArchive`, `NewerFormat`,
-    `NotSealable`, `LimitExceeded`.
+    `NotSealable`, `NotUtf8`, `LimitExceeded`.
     """
     limits = required_limits(limits)
     with files.open_source(source, limits.size) as file:
@@ -136,7 +136,8 @@ def _otherwise(
         except NotSealable as error:
             if isinstance(by_lines, NotInLines):
                 raise _further(error, data, by_lines.line) from None
-            if isinstance(by_lines, _InLines):
+            # Brackets that are never closed tell nothing of the whole: a record has them.
+            if isinstance(by_lines, _InLines) and not isinstance(error.__cause__, TooDeepError):
                 raise _further(error, data, None) from None
     elif isinstance(by_lines, NotInLines):
         what = (
@@ -155,10 +156,12 @@ def _further(error: NotSealable, data: bytes, line: int | None) -> NotSealable:
     `line` is as far as the document could be read in lines, None where that was to its end.
     """
     if error.line is not None and (line is None or error.line <= line):
-        try:
-            _parsed(with_commas(data))
-        except NotSealable as behind:
-            return behind
+        mended = with_commas(data)
+        if mended != data:
+            try:
+                _parsed(mended)
+            except NotSealable as behind:
+                return behind
     return error
 
 
@@ -343,7 +346,7 @@ def _parsed(document: bytes) -> dict[str, Any]:
             line, column = line_and_column(document, found)
             message = f"the document is no JSON at line {line}, column {column}: {found.msg}"
             raise NotSealable(message, line) from error
-        place = json_pointer(steps_to_flaw(document)) or "an unknown place"
+        place = json_pointer(steps_to_flaw(document, error)) or "an unknown place"
         raise NotSealable(f"the document cannot be read: {error}, at {place}") from error
     return members
 

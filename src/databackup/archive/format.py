@@ -15,7 +15,7 @@ import attrs
 import msgspec
 
 from databackup.archive import text
-from databackup.errors import ArchiveInvalid, NewerFormat, NotAnArchive, SchemaError
+from databackup.errors import ArchiveInvalid, NewerFormat, NotAnArchive, NotUtf8, SchemaError
 from databackup.schema import Exclusion, Schema
 from databackup.schema.compiled import json_pointer
 from databackup.schema.document import described_collection, description_digest
@@ -260,7 +260,7 @@ def _unreadable(what: str, document: bytes, error: JsonTextError) -> ArchiveInva
     message = f"{what} cannot be read: {error}"
     if isinstance(error.__cause__, json.JSONDecodeError):
         return ArchiveInvalid(message, error.__cause__.lineno)
-    steps = steps_to_flaw(document.decode(errors="replace").encode())
+    steps = steps_to_flaw(document.decode(errors="replace").encode(), error)
     return ArchiveInvalid(f"{message}, at {json_pointer(steps)}" if steps else message, 1)
 
 
@@ -385,8 +385,10 @@ def require_first_bytes(head: bytes) -> None:
 
 
 def require_json_object(head: bytes) -> None:
-    """See that a file starts as any layout of an archive may. Raises `NotAnArchive`."""
-    if not head.lstrip().startswith(b"{") or head.startswith((*_UTF_32, *_UTF_16)):
+    """See that a file starts as any layout of an archive may. Raises `NotAnArchive`, `NotUtf8`."""
+    if head.startswith((*_UTF_32, *_UTF_16)):
+        raise NotUtf8(_what_it_is(head))
+    if not head.lstrip().startswith(b"{"):
         raise NotAnArchive(_what_it_is(head))
 
 

@@ -86,6 +86,7 @@ class EditedLines:
         except LimitExceeded as error:
             if error.limit == "values":  # of the header, in whatever layout
                 raise
+            raise NotInLines(error.line or self.number) from None
         raise self._not_in_lines()
 
     def collections(self) -> Iterator[tuple[str, Iterator[list[bytes]]]]:
@@ -98,7 +99,7 @@ class EditedLines:
                     raise NotSealable("a comma stands behind the last collection", self.number)
                 self._comma = line.endswith(b",")
                 return
-            opening = _COLLECTION.fullmatch(line)
+            opening = None if self._is_too_long(line) else _COLLECTION.fullmatch(line)
             if opening is None:
                 raise self._not_in_lines()
             (name,) = self._object(b"{" + opening[1] + b":0}")
@@ -167,8 +168,10 @@ class EditedLines:
         for line in self._split():
             self.number += 1
             self._require_length(len(line), self.number)
-            if stripped := line.strip(_SPACES):
-                yield stripped
+            stripped = [line.strip(_SPACES)]
+            del line
+            if stripped[0]:
+                yield stripped.pop()
 
     def _split(self) -> Iterator[bytes]:
         held = bytearray()  # many chunks would leave their room in pieces behind
@@ -179,13 +182,17 @@ class EditedLines:
                 held += start
                 self._require_length(len(held), self.number + 1)
                 if others:
-                    line = bytes(held)
+                    lines = [bytes(held), *others[:-1]]
                     held = bytearray(others[-1])
-                    yield line
-                    del line
-                    yield from others[:-1]
+                    lines.reverse()
+                    while lines:
+                        yield lines.pop()  # which may be long, and is held by its reader alone
                 self.number += blank_lines
         yield bytes(held)
+
+    def _is_too_long(self, line: bytes) -> bool:
+        """Whether no collection of the header can have its name on a line."""
+        return self._limits.header is not None and len(line) > self._limits.header
 
     def _require_length(self, length: int, number: int) -> None:
         name = self._limited
@@ -235,7 +242,7 @@ def records_of(lines: list[bytes]) -> tuple[list[bytes], bool]:
     are_closed = True
     for line in lines:
         try:
-            found = _PARTS.decode(b"[" + line + b"]")
+            found = _PARTS.decode(b"[%b]" % line)
             records += map(bytes, found) if len(found) > 1 else [line]
         except (msgspec.MsgspecError, ValueError, RecursionError):
             parts, closed = _parts(line)

@@ -31,6 +31,13 @@ class NotAnArchive(ArchiveError):
     remedy: ClassVar[str] = f"Name a file that databackup wrote; if it was edited: {_SEAL_COMMAND}"
 
 
+class NotUtf8(NotAnArchive):
+    """The edited file is in another encoding."""
+
+    code: ClassVar[str] = "not-utf-8"
+    remedy: ClassVar[str] = "Save it as UTF-8 and seal it again"
+
+
 class ArchiveTruncated(ArchiveError):
     """The archive has no end."""
 

@@ -46,7 +46,7 @@ def seal_archive(
     `sealed` is written as `export_all` writes, has an id of its own, and says in its header that
     it was edited, and from which archive. References that point nowhere are warnings.
 
-    Raises `FileError`, `NotAnArchive`, `NewerFormat`, `NotSealable`, `LimitExceeded`,
+    Raises `FileError`, `NotAnArchive`, `NotUtf8`, `NewerFormat`, `NotSealable`, `LimitExceeded`,
     `ArchiveSwapped`, `InvalidEdit` with up to 100 problems, and whatever `progress` raises: last
     in the stage "finishing", when all is written but `sealed` has not taken its name.
     """

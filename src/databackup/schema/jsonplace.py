@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # As in jsontext: from every quote on it matches, so that no text is looked at twice.
-_TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[][{},:]', re.DOTALL)
+_TOKEN: Final = re.compile(
+    r'("[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z))(?:[ \t\r\n]*+(:))?|[][{},:]', re.DOTALL
+)
 _SPACES: Final = re.compile(r"[ \t]*+")
+_FIELD_OF_DOCUMENT: Final = 4  # the steps `data`, collection, record, field
 _FIELD: Final = 1  # how many containers are open where a record's fields stand
 _MAX_STEPS: Final = 1000
 _DECODER: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
@@ -51,19 +54,22 @@ def place_of_flaw(line: bytes, error: JsonTextError, key: Sequence[str]) -> Plac
     if isinstance(error, TooDeepError):
         outline = _Outline(short)
         return Place(outline.steps_to_depth[:_FIELD], outline.forms(key))
-    flaw = find_flaw(short.text)
+    flaw = find_flaw(short.text, error)
     outline = _Outline(short, None if flaw is None else flaw.start())
     steps = steps_to_surrogate(short.text) if flaw is None else _steps_to_found(flaw, outline)
     return Place(steps, outline.forms(key))
 
 
-def steps_to_flaw(text: bytes) -> tuple[str | int, ...]:
-    """The names and positions that lead to the first value that `parse_json` refuses.
+def steps_to_flaw(text: bytes, error: JsonTextError) -> tuple[str | int, ...]:
+    """The names and positions that lead to the first value that `parse_json` refuses by `error`.
 
-    For UTF-8 that is JSON by its syntax at least up to there; empty where no value is to blame.
+    For UTF-8 that is JSON by its syntax at least up to there; empty where no value is to blame. Of
+    a document that is too deep they lead to the field, or whatever is as deep.
     """
     short = shortened(text)
-    flaw = find_flaw(short.text)
+    if isinstance(error, TooDeepError):
+        return _Outline(short).steps_to_depth[:_FIELD_OF_DOCUMENT]
+    flaw = find_flaw(short.text, error)
     if flaw is None:
         return steps_to_surrogate(short.text)
     return _steps_to_found(flaw, _Outline(short, flaw.start(), flaw.start()))
@@ -98,13 +104,17 @@ class _Outline:
     def _read(self, start: int, end: int) -> bool:
         """Take in a part of the text, and whether the record may go on behind it."""
         places = self._places
-        last = ""
+        name = ""  # that a colon may follow
         for found in _TOKEN.finditer(self._text, start, end):
+            if found[1]:
+                name = found[1]
+                if found[2]:
+                    self._take_name(name, found.end())
+                    name = ""
+                continue
             mark = found[0]
             if mark in "[{":
-                places.append(0 if mark == "[" else None)
-                if len(places) > MAX_DEPTH and not self.steps_to_depth:
-                    self.steps_to_depth = tuple(_steps(places))
+                self._open(mark)
             elif mark in "]}":
                 del places[-1:]
                 if not places:
@@ -113,11 +123,16 @@ class _Outline:
                 place = places[-1]
                 places[-1] = place + 1 if type(place) is int else None
             elif mark == ":":
-                if not last.startswith('"'):
+                if not name:
                     return False
-                self._take_name(last, found.end())
-            last = mark
+                self._take_name(name, found.end())
+            name = ""
         return True
+
+    def _open(self, mark: str) -> None:
+        self._places.append(0 if mark == "[" else None)
+        if len(self._places) > MAX_DEPTH and not self.steps_to_depth:
+            self.steps_to_depth = tuple(_steps(self._places))
 
     def _take_name(self, mark: str, end: int) -> None:
         if not self._places or type(self._places[-1]) is int:

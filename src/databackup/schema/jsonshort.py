@@ -1,40 +1,50 @@
 """Long JSON text with its strings cut: what a parser refuses in it, it refuses in the whole.
 
 A refused record of 60 MiB would otherwise be held several times, with four bytes a character where
-one of them is beyond the BMP. Only the values of strings are cut, and of these only what is sound;
-names, and whatever may be a flaw, stay.
+one of them is beyond the BMP. Only values are cut: of a string stay its first lone surrogate and
+its first flaw of syntax, of a number that is too long so many digits that it still is. Names
+stay, but for what stands behind such a flaw.
 """
 
 from __future__ import annotations
 
 import bisect
-import itertools
 import json
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+import msgspec
 
 from databackup.schema.jsontext import JsonTextError, parse_json, syntax_error
+from databackup.schema.jsonvalues import MAX_NUMBER_LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LONG: Final = 1024 * 1024  # bytes; what is shorter is held as it is
+_LONG_NAME: Final = 4096  # bytes of a name that is looked at
 _PIECE: Final = 1024 * 1024
 _WORTH: Final = 64  # bytes of a string's text that are worth a cut
 _STRING: Final = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"[ \t\r\n]*+(:)?|\\?\Z)', re.DOTALL)
-_ESCAPE: Final = rb'\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}'
-_CHARACTER: Final = rb'[^"\\\x00-\x1f\x80-\xff]|[\xc0-\xff][\x80-\xbf]*+'
-_FLAW: Final = rb"(?:[\x00-\x1f]|\\(?:u[0-9a-fA-F]{0,4}+|.))(?:%(character)s|%(escape)s)?" % {
-    b"escape": _ESCAPE,
-    b"character": _CHARACTER,
-}
-# What may be a flaw is no part of it, nor what stands between two halves of a surrogate pair. Flaws
-# with little between them are passed over all at once: there may be millions.
-_SOUND: Final = re.compile(
-    rb'((?:[^"\\\x00-\x1f]++|%(escape)s)++)'
-    rb'|%(flaw)s(?:(?:[^"\\\x00-\x1f]|%(escape)s){0,32}+(?!%(escape)s)%(flaw)s)*+'
-    % {b"escape": _ESCAPE, b"flaw": _FLAW},
-    re.DOTALL,
+_EXCESS: Final = 3  # the group of the digits that are cut
+# With more digits than a number may have: no parser gets further than through the first of these.
+_STRING_OR_DIGITS: Final = re.compile(
+    _STRING.pattern + rb"|(?<![0-9])[0-9]{%d}([0-9]++)" % (MAX_NUMBER_LENGTH + 1), re.DOTALL
 )
+_DIGITS: Final = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG_RUN: Final = b"0" * (MAX_NUMBER_LENGTH + 2)
+_RAW: Final = msgspec.json.Decoder(msgspec.Raw)
+_PAIR: Final = rb"[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_SOUND: Final = re.compile(
+    rb'[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u(?:(?![dD][89a-fA-F])[0-9a-fA-F]{4}|%s))'
+    rb'[^"\\\x00-\x1f]*+)*+' % _PAIR
+)
+_LONE_SURROGATE: Final = re.compile(rb"\\u[0-9a-fA-F]{4}")  # where what is sound ends
+_VALID: Final = re.compile(
+    rb'[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+'
+)
+_FLAW: Final = re.compile(rb"\\(?:u[0-9a-fA-F]{0,4}+|[\xc0-\xff][\x80-\xbf]*+|.)|.", re.DOTALL)
 _CONTINUATIONS: Final = bytes(range(0x80, 0xC0))
 
 
@@ -79,6 +89,8 @@ def shortened(whole: bytes) -> Shortened:
     sizes: list[int] = []
     end = 0
     for start, stop in _cuts(whole):
+        if start == stop:
+            continue
         kept += view[end:start]
         end = stop
         places.append(len(kept))
@@ -89,13 +101,57 @@ def shortened(whole: bytes) -> Shortened:
     return Shortened(kept.decode(), whole, places, sizes)
 
 
-def _cuts(whole: bytes) -> itertools.chain[tuple[int, int]]:
-    texts = (found.span(1) for found in _STRING.finditer(whole) if not found[2])
-    values = ((start, end) for start, end in texts if end - start > _WORTH)
-    runs = itertools.chain.from_iterable(_SOUND.finditer(whole, *span) for span in values)
-    return itertools.chain.from_iterable(
-        [run.span(1)] for run in runs if run.end(1) - run.start(1) > _WORTH
-    )
+def _cuts(whole: bytes) -> Iterator[tuple[int, int]]:
+    view = memoryview(whole)
+    pattern = _STRING_OR_DIGITS if _has_long_digits(whole) else _STRING
+    for found in pattern.finditer(whole):
+        start, end = found.span(1)
+        if found[2]:
+            if end - start > _LONG_NAME:
+                yield from _cuts_in_string(view, start, end, is_name=True)
+        elif end - start > _WORTH:
+            yield from _cuts_in_string(view, start, end, is_name=False)
+        elif found.lastindex == _EXCESS:
+            yield found.span(_EXCESS)
+
+
+def _has_long_digits(whole: bytes) -> bool:
+    step = _PIECE + len(_LONG_RUN)
+    pieces = (whole[start : start + step] for start in range(0, len(whole), _PIECE))
+    return any(_LONG_RUN in piece.translate(_DIGITS) for piece in pieces)
+
+
+def _cuts_in_string(
+    view: memoryview, start: int, end: int, *, is_name: bool
+) -> Iterator[tuple[int, int]]:
+    """All of a string's text but its first lone surrogate and its first flaw of syntax.
+
+    Of a name, only what stands behind such a flaw.
+    """
+    try:
+        _RAW.decode(view[start - 1 : end + 1])
+    except msgspec.DecodeError:
+        pass  # it is looked at here, or does not end
+    else:
+        if not is_name:
+            yield start, end
+        return
+    if is_name:
+        place = _end(_VALID, view, start, end)
+    else:
+        place = _end(_SOUND, view, start, end)
+        yield start, place
+        if surrogate := _LONE_SURROGATE.match(view, place, end):
+            start = surrogate.end()
+            place = _end(_VALID, view, start, end)
+            yield start, place
+    if flaw := _FLAW.match(view, place, end):
+        yield flaw.end(), end
+
+
+def _end(pattern: re.Pattern[bytes], view: memoryview, start: int, end: int) -> int:
+    found = pattern.match(view, start, end)
+    return start if found is None else found.end()
 
 
 def _require_utf8(whole: bytes) -> None:

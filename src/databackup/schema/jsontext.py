@@ -6,12 +6,11 @@ import itertools
 import json
 import math
 import re
-from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
 
-from databackup.schema.jsonvalues import MAX_DEPTH, is_plain, number
+from databackup.schema.jsonvalues import MAX_DEPTH, integer, is_plain, number
 from databackup.schema.kind import KindError, shown
 
 if TYPE_CHECKING:
@@ -34,7 +33,10 @@ _EXPONENT: Final = re.compile(rb"e(?<=[0-9]e)")
 _DIGITS: Final = 17  # as many as doubles need at most
 # A number that may have more, with a point or an exponent, and its digits but for zeros in front.
 # It begins where no digit stands before: else long numbers took as many looks as they have digits.
-_LONG_FRACTIONS: Final = re.compile(rb"(?<![0-9.])(?=[0-9]*+[.eE])(?=[0-9.]{18})[0.]*+([0-9.]*+)")
+# Integers are passed over as a whole.
+_LONG_FRACTIONS: Final = re.compile(
+    rb"(?<![0-9.])(?:[0-9]{18,}+(?![.eE])|(?=[0-9]*+[.eE])(?=[0-9.]{18})[0.]*+([0-9.]*+))"
+)
 _ZEROS: Final = bytes.maketrans(b".123456789", b"0" * 10)
 _LONG_RUN: Final = b"0" * (_DIGITS + 1)
 _PIECE: Final = 1024 * 1024
@@ -62,6 +64,10 @@ class TooDeepError(JsonTextError):
         super().__init__(f"JSON deeper than {MAX_DEPTH} levels")
 
 
+class TwiceError(JsonTextError):
+    """A name that stands twice in one object."""
+
+
 def parse_json(text: str) -> Any:
     """The value of a JSON text, whose numbers lose nothing.
 
@@ -76,7 +82,7 @@ def parse_json(text: str) -> Any:
             object_pairs_hook=_object,
             parse_constant=_constant,
             parse_float=number,
-            parse_int=number,
+            parse_int=integer,
         )
         # JSON's \\ud800 makes a text that no UTF-8 can hold; only encoding it again tells.
         _ENCODER.encode(value)
@@ -155,21 +161,19 @@ def _alike(given: bytes, written: bytes, spaces: bytes) -> bool:
     return written == given or written.translate(None, spaces) == given.translate(None, spaces)
 
 
-def find_flaw(text: str) -> re.Match[str] | None:
+def find_flaw(text: str, error: JsonTextError) -> re.Match[str] | None:
     """The first value that `parse_json` refuses, for another reason than syntax or surrogates.
 
-    Found is a number, or the bracket that closes an object; up to there the text is JSON by its
-    syntax. The time is that of parsing the text once more up to it.
+    `error` is what it raises. Found is a number, or the bracket that closes an object; up to there
+    the text is JSON by its syntax. The time is that of parsing the text once more up to it.
     """
     numbers = _Counted(_NUMBERS, number)
     try:
-        json.loads(
-            text,
-            object_pairs_hook=_Counted(_OBJECT_ENDS, _object),
-            parse_constant=numbers.refuse,
-            parse_float=numbers,
-            parse_int=numbers,
-        )
+        if isinstance(error, TwiceError):  # no number up to there is refused
+            objects = _Counted(_OBJECT_ENDS, _object)
+            json.loads(text, object_pairs_hook=objects, parse_float=str, parse_int=str)
+        else:
+            json.loads(text, parse_constant=numbers.refuse, parse_float=numbers, parse_int=numbers)
     except _Refused as refused:
         found = (f for f in refused.tokens.finditer(text) if not f[0].startswith('"'))
         return next(itertools.islice(found, refused.count - 1, None))
@@ -253,9 +257,13 @@ def is_text(value: str) -> bool:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        counts = Counter(name for name, _ in pairs)
-        twice = next(name for name, count in counts.items() if count > 1)
-        raise JsonTextError(f"the name {shown(twice)} stands twice in one object")
+        del members  # there may be half a million
+        met: set[str] = set()
+        others: set[str] = set()
+        for name, _ in pairs:
+            (others if name in met else met).add(name)
+        twice = next(name for name, _ in pairs if name in others)
+        raise TwiceError(f"the name {shown(twice)} stands twice in one object")
     return members
 
 
@@ -331,7 +339,7 @@ def _more_for_digits(text: bytes, limit: float) -> int:
         return 0
     more = 0
     for found in _LONG_FRACTIONS.finditer(text):
-        start, end = found.span(1)
+        start, end = found.span(1)  # of an integer both are -1
         digits = end - start - text.count(b".", start, end)
         more += max(digits - 1, 0) // _DIGITS
         if more > limit:

@@ -62,10 +62,10 @@ JSON_NULL: Final = JsonNull()
 
 def number(text: str) -> int | float | decimal.Decimal:
     """A JSON number's text as a Python number of the same value. Raises `KindError`."""
-    if len(text) > MAX_NUMBER_LENGTH:
-        raise _too_long(f"{len(text)} characters")
     if "." not in text and "e" not in text and "E" not in text:
-        return -0.0 if text == "-0" else int(text)
+        return integer(text)
+    if len(text) > MAX_NUMBER_LENGTH:
+        raise _too_long("a longer one")  # long text is cut: it may be longer still
     if len(text) > _FLOAT_LENGTH and _LONG_FRACTION.fullmatch(text):
         return decimal.Decimal(text)
     double = float(text)
@@ -78,6 +78,13 @@ def number(text: str) -> int | float | decimal.Decimal:
     if not exact.is_finite() or exact.copy_abs() > _LARGEST:
         raise _out_of_range(text)
     return double if decimal.Decimal(repr(double)) == exact else exact
+
+
+def integer(text: str) -> int | float:
+    """As `number`, of one without a point and an exponent."""
+    if len(text) > MAX_NUMBER_LENGTH:
+        raise _too_long("a longer one")
+    return -0.0 if text == "-0" else int(text)
 
 
 def number_layout(value: decimal.Decimal) -> str:
