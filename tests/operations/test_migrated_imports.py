@@ -9,12 +9,19 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from databackup import Collection, Schema, export_all, import_all, inspect_archive, migrate_archive
-from databackup import verify_archive
+from databackup import (
+    Collection,
+    Schema,
+    export_all,
+    import_all,
+    inspect_archive,
+    migrate_archive,
+    verify_archive,
+)
 from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords
-from databackup.operations.keys import References, UniqueKeys
+from databackup.operations.keys import UniqueKeys
 from databackup.operations.migrating import as_of_today
 from databackup.repository import Repository, Row
 from databackup.schema.recording import Migration

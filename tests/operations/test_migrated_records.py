@@ -30,7 +30,6 @@ from databackup.errors import (
 )
 from databackup.repository import Repository
 from databackup.schema import Field, composite, kinds
-
 from tests.archive.support import resealed
 from tests.operations.conftest import Make
 from tests.support.club import memory

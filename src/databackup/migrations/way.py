@@ -93,6 +93,7 @@ def way_of(
     where a step does not make the next version, and `NoInverse`.
     """
     before = _version(schema, source)
+    _require_known(schema, target)
     if given is not None:
         embedded = described(given)
         found = tuple(differences(before, embedded))
@@ -167,6 +168,16 @@ def _version(schema: Schema, number: int) -> Collections:
     """The collections of a version: today's, or one that was frozen."""
     if number == schema.version:
         return collections_of(schema)
+    _require_known(schema, number)
+    if schema.versions is None:
+        raise _no_way(number, schema, "the schema has no folder of frozen versions")
+    try:
+        return collections_of(Versions(schema.versions)[number].schema)
+    except KeyError:
+        raise _no_way(number, schema, f"version {number} was never frozen") from None
+
+
+def _require_known(schema: Schema, number: int) -> None:
     if number > schema.version:
         raise VersionMismatch(
             f"version {number} is newer than this app's {schema.version}: upgrade the app",
@@ -174,12 +185,6 @@ def _version(schema: Schema, number: int) -> Collections:
             number,
             schema.version,
         )
-    if schema.versions is None:
-        raise _no_way(number, schema, "the schema has no folder of frozen versions")
-    try:
-        return collections_of(Versions(schema.versions)[number].schema)
-    except KeyError:
-        raise _no_way(number, schema, f"version {number} was never frozen") from None
 
 
 def _no_way(version: int, schema: Schema, why: str) -> VersionMismatch:

@@ -49,6 +49,8 @@ class FrozenVersion:
         """Read what `to_text` has written. Raises `SchemaError`."""
         try:
             found = json.loads(text)
+            if type(found) is not dict or type(found.get("collections", {})) is not dict:
+                raise TypeError("expected a JSON object, and one of collections in it")
             app, version = found.pop("app"), found.pop("version")
             digest, collections = found.pop("digest"), found.pop("collections")
             read = cls(app, version, {"collections": collections})
