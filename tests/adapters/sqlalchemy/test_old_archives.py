@@ -19,10 +19,9 @@ from databackup import (
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.errors import InvalidRecords
+from tests.support import mysql, pgtables
 from tests.support.club import memory
 from tests.support.migrating import archive_of, of_today, old, rows_in
-from tests.support.mysql import engine_of as mysql_engine
-from tests.support.pgtables import engine_of as postgresql_engine
 
 PEOPLE = Collection("people", key="id", fields={"id": int, "name": str, "city": str | None})
 MENUS = Collection(
@@ -70,9 +69,11 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path):  # type: ignore[no-u
         yield made
         made.dispose()
         return
-    url = request.getfixturevalue(f"{request.param}_url")
-    opened = postgresql_engine if request.param == "postgresql" else mysql_engine
-    with opened(url) as made:
+    if request.param == "postgresql":
+        opened = pgtables.engine_of(request.getfixturevalue("postgresql_url"))
+    else:
+        opened = mysql.engine()
+    with opened as made:
         METADATA.create_all(made)
         yield made
 
@@ -129,10 +130,12 @@ def test_tables_are_made(tmp_path: Path) -> None:
         moves,
     )
     path = tmp_path / "new.db"
+    other = tmp_path / "other.db"
     path.touch()
+    other.touch()
     makes: list[Callable[[], object]] = [
         lambda: SQLiteRepository(path, today),
-        lambda: SQLAlchemyRepository(sa.create_engine(f"sqlite:///{tmp_path / 'other.db'}"), today),
+        lambda: SQLAlchemyRepository(sa.create_engine(f"sqlite:///{other}"), today),
     ]
     for make in makes:
         repository = make()
