@@ -1,6 +1,7 @@
 """Steps composed into one pass give what they give one operation after the other."""
 
 import copy
+import itertools
 from typing import Any
 
 from hypothesis import assume, given, reject
@@ -53,7 +54,7 @@ def steps_of(draw: st.DrawFn, operations: list[Operation]) -> list[Migration]:
     bounds = [0, *cuts, len(operations)]
     return [
         Migration(n, n + 1, f"step_{n}", tuple(operations[start:end]))
-        for n, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False), 1)
+        for n, (start, end) in enumerate(itertools.pairwise(bounds), 1)
     ]
 
 
@@ -88,7 +89,7 @@ def test_as_operation_by_operation(case: tuple[Evolution, Way, Rows]) -> None:
 @given(cases(invertible=True))
 def test_down_and_up_again(case: tuple[Evolution, Way, Rows]) -> None:
     """What was migrated, undone and migrated again is what it was."""
-    found, way, rows = case
+    _, way, rows = case
     inverses = [step.inverse(state) for step, state in zip(way.steps, way.states, strict=False)]
     back = Way.of(way.after, [step for step in reversed(inverses) if isinstance(step, Migration)])
     assert len(back.steps) == len(way.steps)

@@ -1,4 +1,4 @@
-"""Whatever was archived, and whatever has become of the schema: an import gives the oracle's rows."""
+"""Whatever was archived, and whatever has become of the schema: the oracle knows what comes in."""
 
 import io
 import tempfile

@@ -5,8 +5,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -81,7 +81,7 @@ def _run(folder: Path, size: int, *, fails: bool = False) -> dict[str, int]:
         env={**os.environ, "TMPDIR": str(temporary), "SQLITE_TMPDIR": str(temporary)},
         cwd=Path(__file__).parents[2],
     )
-    assert [] == os.listdir(temporary), "files are left"
+    assert [] == list(temporary.iterdir()), "files are left"
     assert fails != (folder / "new.json").exists()
     found: dict[str, int] = json.loads(done.stdout)
     return found
@@ -122,6 +122,7 @@ NEW = (
 
 @migration(1, 2)
 def moved(m: Recorder) -> None:
+    """The city goes to the menus."""
     m.move_field("people", "city", "menus", via="cook")
 
 
@@ -135,6 +136,7 @@ class Changing(io.BytesIO):
         self._passes = -1
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Each pass begins at the start."""
         if whence == 0 and offset == 0:
             self._passes += 1
             position = self.tell()
@@ -145,7 +147,7 @@ class Changing(io.BytesIO):
         return super().seek(offset, whence)
 
 
-CHANGES = {
+CHANGES: dict[str, Callable[[bytes], bytes]] = {
     "another value": lambda data: data.replace(b"Rom", b"Ulm"),
     "another value, sealed anew": lambda data: resealed(data.replace(b"Rom", b"Ulm")),
     "truncated": lambda data: data[: data.index(b"Rom")],
@@ -163,7 +165,7 @@ def test_swapped(tmp_path: Path, name: str, passes: set[int]) -> None:
     first = old(tmp_path, PEOPLE, MENUS)
     new = of_today(tmp_path, NEW, moved)
     data = archive_of(first, {"people": [(1, "Rom"), (2, "Bern")], "menus": [(1, 1), (2, 1)]})
-    changed: Any = CHANGES[name](data)
+    changed = CHANGES[name](data)
     repository = memory({}, new)
     sound = {"people": [(1,), (2,)], "menus": [(1, 1, "Rom"), (2, 1, "Rom")]}
     source = Changing(data, changed, passes)

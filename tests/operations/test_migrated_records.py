@@ -1,5 +1,6 @@
 """Old archives by example: what becomes of records, what is counted, and what is refused."""
 
+import contextlib
 import datetime
 import io
 from collections.abc import Callable
@@ -30,6 +31,8 @@ from databackup.errors import (
 )
 from databackup.repository import Repository
 from databackup.schema import Field, composite, kinds
+from databackup.schema.evolution import described
+from databackup.spill import KeyIndex
 from tests.archive.support import resealed
 from tests.operations.conftest import Make
 from tests.support.club import memory
@@ -50,6 +53,7 @@ MENUS = Collection(
     fields={"id": int, "dish": str, "cook_id": int | None},
     references=[Reference("cook_id", "people")],
 )
+FIRST = Schema(app="club", collections=[PEOPLE, MENUS])
 ROWS: dict[str, list[Any]] = {
     "people": [(1, "Ana", "Rom"), (2, "Bo", None), (3, "Cy", "Bern")],
     "menus": [(1, "soup", 1), (2, "cake", 1), (3, "pie", 3), (4, "ice", None)],
@@ -64,10 +68,7 @@ def step(record: Callable[[Recorder], None]) -> Migration:
 def after(folder: Path, *migrations: Migration, first: Schema | None = None) -> Schema:
     """Today's schema as migrations make it of the first version."""
     first = old(folder, PEOPLE, MENUS) if first is None else first
-    state = {c.name: c for c in first.collections}
-    from databackup.schema.evolution import described  # noqa: PLC0415
-
-    state = described(state.values())
+    state = described(first.collections)
     for one in migrations:
         state = one.apply(state)
     return of_today(folder, state.values(), *migrations)
@@ -84,11 +85,10 @@ def test_references_follow_renames(tmp_path: Path, make: Make) -> None:
     new = after(tmp_path, step(renamed))
     assert (Reference("cook", "cooks", "number"),) == new["menus"].references
     repository = make(new, {})
-    report = import_all(
-        repository, io.BytesIO(archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), ROWS))
-    )
+    report = import_all(repository, io.BytesIO(archive_of(FIRST, ROWS)))
     assert ROWS["people"] == rows_in(repository)["cooks"]
-    assert {} == report.migrated.dropped if report.migrated else False
+    assert report.migrated is not None
+    assert {} == report.migrated.dropped
 
 
 def test_self_references_and_cycles(tmp_path: Path, make: Make) -> None:
@@ -111,7 +111,7 @@ def test_self_references_and_cycles(tmp_path: Path, make: Make) -> None:
         m.rename_field("b", "id", "key")
 
     new = after(tmp_path, step(swapped), first=first)
-    rows = {"a": [(1, 2, 7), (2, 1, None)], "b": [(7, 2), (8, None)]}
+    rows: dict[str, list[Any]] = {"a": [(1, 2, 7), (2, 1, None)], "b": [(7, 2), (8, None)]}
     repository = make(new, {})
     import_all(repository, io.BytesIO(archive_of(first, rows)))
     assert {"b": rows["a"], "a": rows["b"]} == rows_in(repository)
@@ -128,8 +128,11 @@ def moved(**options: Any) -> Migration:
 def test_move_field_along_a_reference(tmp_path: Path) -> None:
     """Each menu gets the city of its cook; the city of who cooks nothing is counted."""
     new = after(tmp_path, moved())
-    first = Schema(app="club", collections=[PEOPLE, MENUS])
-    rows = {**ROWS, "people": [*ROWS["people"], (4, "Di", "Oslo"), (5, "Ed", None)]}
+    first = FIRST
+    rows: dict[str, list[Any]] = {
+        **ROWS,
+        "people": [*ROWS["people"], (4, "Di", "Oslo"), (5, "Ed", None)],
+    }
     found = restored(new, archive_of(first, rows))
     assert [
         (1, "soup", 1, "Rom"),
@@ -146,7 +149,7 @@ def test_move_field_along_a_reference(tmp_path: Path) -> None:
 def test_move_field_with_a_default(tmp_path: Path) -> None:
     """A record without a partner gets the default."""
     new = after(tmp_path, moved(default="?"))
-    found = restored(new, archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), ROWS))
+    found = restored(new, archive_of(FIRST, ROWS))
     assert ["Rom", "Rom", "Bern", "?"] == [menu[-1] for menu in found["menus"]]
 
 
@@ -158,8 +161,11 @@ def back(m: Recorder) -> None:
 def test_move_field_against_a_reference(tmp_path: Path) -> None:
     """Records that refer to one agree; what refers to none is lost, and counted."""
     new = after(tmp_path, step(back))
-    first = Schema(app="club", collections=[PEOPLE, MENUS])
-    rows = {**ROWS, "menus": [(1, "soup", 1), (2, "soup", 1), (3, "pie", 3), (4, "ice", None)]}
+    first = FIRST
+    rows: dict[str, list[Any]] = {
+        **ROWS,
+        "menus": [(1, "soup", 1), (2, "soup", 1), (3, "pie", 3), (4, "ice", None)],
+    }
     archive = archive_of(first, rows)
     assert ["soup", None, "pie"] == [person[-1] for person in restored(new, archive)["people"]]
     report = imported(new, archive).migrated
@@ -175,8 +181,11 @@ def test_move_field_whose_target_is_not_there(tmp_path: Path) -> None:
         m.remove_reference("menus", "cook_id", "people")
 
     new = after(tmp_path, step(cut))
-    rows = {"people": [(1, "Ana", None)], "menus": [(1, "a", 9), (2, "a", 9), (3, "b", 1)]}
-    archive = archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), rows)
+    rows: dict[str, list[Any]] = {
+        "people": [(1, "Ana", None)],
+        "menus": [(1, "a", 9), (2, "a", 9), (3, "b", 1)],
+    }
+    archive = archive_of(FIRST, rows)
     report = imported(new, archive).migrated
     assert report is not None
     assert {"menus.dish": 2} == report.dropped
@@ -185,7 +194,7 @@ def test_move_field_whose_target_is_not_there(tmp_path: Path) -> None:
 def test_move_field_disagreeing(tmp_path: Path) -> None:
     """Where records that refer to one have other values, each that differs is named, once."""
     new = after(tmp_path, step(back))
-    archive = archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), ROWS)
+    archive = archive_of(FIRST, ROWS)
     with pytest.raises(InvalidRecords) as caught:
         restored(new, archive)
     (problem,) = caught.value.problems
@@ -199,7 +208,7 @@ def test_move_field_disagreeing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "one", "other"),
+    "kind,one,other",
     [
         (Decimal, Decimal("1.0"), Decimal("1.00")),
         (Json, {"a": "xy", "b": "xy"}, {"b": "xyz"[:2], "a": "xy"}),
@@ -218,7 +227,10 @@ def test_values_that_agree(tmp_path: Path, kind: Any, one: Any, other: Any) -> N
     new = after(
         tmp_path, step(lambda m: m.move_field("menus", "v", "people", via="cook_id")), first=first
     )
-    rows = {"people": ROWS["people"][:1], "menus": [(1, one, 1), (2, other, 1)]}
+    rows: dict[str, list[Any]] = {
+        "people": ROWS["people"][:1],
+        "menus": [(1, one, 1), (2, other, 1)],
+    }
     (person,) = restored(new, archive_of(first, rows))["people"]
     assert repr(one) == repr(person[-1])
 
@@ -235,7 +247,10 @@ def test_json_true_is_not_one(tmp_path: Path) -> None:
     new = after(
         tmp_path, step(lambda m: m.move_field("menus", "v", "people", via="cook_id")), first=first
     )
-    rows = {"people": ROWS["people"][:1], "menus": [(1, [True], 1), (2, [1], 1)]}
+    rows: dict[str, list[Any]] = {
+        "people": ROWS["people"][:1],
+        "menus": [(1, [True], 1), (2, [1], 1)],
+    }
     with pytest.raises(InvalidRecords, match="other values"):
         restored(new, archive_of(first, rows))
 
@@ -250,8 +265,8 @@ def test_split_counts_once(tmp_path: Path) -> None:
         m.split_collection("people", "names", fields="name")
 
     new = after(tmp_path, step(split))
-    rows = {**ROWS, "menus": [(3, "pie", 3), (4, "ice", None)]}
-    archive = archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), rows)
+    rows: dict[str, list[Any]] = {**ROWS, "menus": [(3, "pie", 3), (4, "ice", None)]}
+    archive = archive_of(FIRST, rows)
     assert [(1, "Ana"), (2, "Bo"), (3, "Cy")] == restored(new, archive)["names"]
     report = imported(new, archive).migrated
     assert report is not None
@@ -268,7 +283,7 @@ def test_what_is_split_off_and_removed_is_counted(tmp_path: Path) -> None:
 
     report = imported(
         after(tmp_path, step(split)),
-        archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), ROWS),
+        archive_of(FIRST, ROWS),
     )
     assert report.migrated is not None
     assert {"cities": 3} == report.migrated.dropped
@@ -284,7 +299,7 @@ def test_what_is_moved_out_of_and_removed_is_counted(tmp_path: Path) -> None:
         m.remove_collection("gone")
 
     new = after(tmp_path, step(move))
-    archive = archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), ROWS)
+    archive = archive_of(FIRST, ROWS)
     report = imported(new, archive).migrated
     assert report is not None
     assert {"gone": 3} == report.dropped
@@ -301,7 +316,7 @@ def test_counts_of_kinds_and_fields(tmp_path: Path) -> None:
         m.remove_field("menus", "dish")
 
     new = after(tmp_path, step(changed))
-    archive = archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), ROWS)
+    archive = archive_of(FIRST, ROWS)
     found = restored(new, archive)
     assert ["ROM", "?", "BERN"] == [person[-1] for person in found["people"]]
     report = imported(new, archive).migrated
@@ -324,9 +339,7 @@ def test_a_default_that_could_be_changed_is_each_records_own(tmp_path: Path) -> 
 
     new = after(tmp_path, step(add))
     repository = memory({}, new)
-    import_all(
-        repository, io.BytesIO(archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), ROWS))
-    )
+    import_all(repository, io.BytesIO(archive_of(FIRST, ROWS)))
     found = rows_in(repository)["people"]
     assert [[1], [2], [3]] == [person[-2] for person in found]
     assert 3 == len({id(person[-1]) for person in found})
@@ -342,7 +355,7 @@ def test_null_is_not_handed_to_functions(tmp_path: Path) -> None:
         m.change_kind("people", "city", str, default="none")
 
     new = after(tmp_path, step(changed))
-    archive = archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), ROWS)
+    archive = archive_of(FIRST, ROWS)
     assert ["none", "none", "BERN"] == [person[-1] for person in restored(new, archive)["people"]]
     report = imported(new, archive).migrated
     assert report is not None
@@ -352,7 +365,7 @@ def test_null_is_not_handed_to_functions(tmp_path: Path) -> None:
 def test_many_conversions_of_one_field(tmp_path: Path) -> None:
     """However often a field was converted, Python can compile it."""
     steps = [
-        migration(n, n + 1, lambda m: m.change_kind("t", "n", int, using=lambda n: n + 1))
+        migration(n, n + 1, lambda m: m.change_kind("t", "n", int, using=(1).__add__))
         for n in range(1, 301)
     ]
     first = old(tmp_path, Collection("t", key="id", fields={"id": int, "n": int}))
@@ -375,6 +388,39 @@ def test_keyless_collections_and_fields_of_all_sorts(tmp_path: Path, make: Make)
     rows = [("a", 1, {"$int": [1]}), ("a", 1, {"$int": [1]}), ("b", "off", None)]
     archive = archive_of(first, {"log": rows})
     assert rows == restored(new, archive)["log"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_indexes_are_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    """What was written to disk is gone once records have been through, or have failed."""
+    opened: list[KeyIndex] = []
+
+    class Noted(KeyIndex):
+        def __init__(self) -> None:
+            super().__init__()
+            opened.append(self)
+
+        def close(self) -> None:
+            super().close()
+            opened.remove(self)
+
+    monkeypatch.setattr("databackup.migrations.lookups.KeyIndex", Noted)
+
+    def maybe(record: dict[str, Any]) -> dict[str, Any]:
+        if fails:
+            raise KeyboardInterrupt
+        return record
+
+    def looks(m: Recorder) -> None:
+        m.move_field("people", "city", "menus", via="cook_id")
+        m.map_records("menus", maybe)
+
+    new = after(tmp_path, step(looks))
+    with contextlib.suppress(KeyboardInterrupt):
+        restored(new, archive_of(FIRST, ROWS))
+    assert [] == opened
 
 
 # -- functions that fail ---------------------------------------------------------------------------
@@ -410,7 +456,7 @@ def test_a_function_that_raises(tmp_path: Path) -> None:
         m.rename_collection("people", "cooks")
         m.map_records("cooks", bad_name)
 
-    archive = archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), ROWS)
+    archive = archive_of(FIRST, ROWS)
     error = failing(after(tmp_path, step(broken)), archive, {"cooks": [(9, "x", "y")]})
     assert [
         ("migration-failed", "people", 1, (1,), "/data/people/0"),
@@ -431,7 +477,7 @@ class Mute(Exception):
 
 
 @pytest.mark.parametrize(
-    ("raised", "said"),
+    "raised,said",
     [
         (KeyError("x"), "KeyError: 'x'"),
         (StopIteration(), "StopIteration"),
@@ -453,14 +499,14 @@ def test_whatever_a_function_raises(tmp_path: Path, how: str, raised: Exception,
         else:
             m.change_kind("people", "name", str, using=function)
 
-    archive = archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), ROWS)
+    archive = archive_of(FIRST, ROWS)
     error = failing(after(tmp_path, step(broken)), archive)
     assert error.problems[0].message.endswith(f": {said}")
     assert 3 == error.total
 
 
 @pytest.mark.parametrize(
-    ("returned", "said"),
+    "returned,said",
     [
         (None, "it returned null, which is no dict"),
         ([1], "it returned list [1], which is no dict"),
@@ -473,11 +519,11 @@ def test_whatever_a_function_raises(tmp_path: Path, how: str, raised: Exception,
 )
 def test_what_is_no_record(tmp_path: Path, returned: Any, said: str) -> None:
     """A function that does not return all fields of a record and no others is told which."""
-    archive = archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), ROWS)
+    archive = archive_of(FIRST, ROWS)
     error = failing(
         after(tmp_path, step(lambda m: m.map_records("people", lambda _: returned))), archive
     )
-    assert error.problems[0].message.endswith(f": {said}")
+    assert error.problems[0].message.endswith(f"<lambda>: {said}")
 
 
 def test_a_record_that_was_changed_is_not_changed_twice(tmp_path: Path) -> None:
@@ -510,8 +556,8 @@ def test_values_of_a_wrong_kind(tmp_path: Path) -> None:
         m.split_collection("cooks", "towns", fields=["city"])
 
     steps = [migration(1, 2, first_step), migration(2, 3, second_step), migration(3, 4, third_step)]
-    rows = {**ROWS, "menus": ROWS["menus"][1:]}
-    archive = archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), rows)
+    rows: dict[str, list[Any]] = {**ROWS, "menus": ROWS["menus"][1:]}
+    archive = archive_of(FIRST, rows)
     error = failing(after(tmp_path, *steps), archive)
     (problem,) = error.problems
     assert ("invalid-value", "cooks", 3, (3,), "called") == (
@@ -523,7 +569,7 @@ def test_values_of_a_wrong_kind(tmp_path: Path) -> None:
 def test_text_that_no_archive_can_hold(tmp_path: Path) -> None:
     """A lone surrogate is a problem of its record, also in what is looked up by."""
     new = after(tmp_path, step(lambda m: m.map_records("people", lambda r: r | {"name": "\ud800"})))
-    archive = archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), ROWS)
+    archive = archive_of(FIRST, ROWS)
     error = failing(new, archive)
     assert 3 == error.total
     assert "name" == error.problems[0].field
@@ -542,7 +588,7 @@ def test_what_fails_in_a_lookup_is_told_once(tmp_path: Path) -> None:
         m.map_records("people", odd)
         m.move_field("people", "city", "menus", via="cook_id", default="!")
 
-    archive = archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), ROWS)
+    archive = archive_of(FIRST, ROWS)
     error = failing(after(tmp_path, step(broken)), archive)
     assert [("people", 1)] == [(p.collection, p.record) for p in error.problems]
     assert 1 == error.total
@@ -576,7 +622,7 @@ def test_interrupted(tmp_path: Path, raised: type[BaseException], make: Make) ->
 
     new = after(tmp_path, step(lambda m: m.map_records("people", interrupted)))
     repository = make(new, {"people": [(7, "x", None)]})
-    archive = archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), ROWS)
+    archive = archive_of(FIRST, ROWS)
     with pytest.raises(raised):
         import_all(repository, io.BytesIO(archive))
     assert [(7, "x", None)] == rows_in(repository)["people"]
@@ -590,7 +636,7 @@ def _removing(m: Recorder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "code"),
+    "damage,code",
     [
         (lambda a: a.replace(b'"dish":"pie"', b'"dish":{}'), "invalid-value"),
         (lambda a: a.replace(b'"dish":"pie"', b'"dish":x'), "invalid-json"),
@@ -613,8 +659,11 @@ def test_damage(tmp_path: Path, how: str, damage: Callable[[bytes], bytes], code
 
     record = {"removed": _removing, "moved out of": moved_out_of, "kept": kept}[how]
     new = after(tmp_path, step(record))
-    rows = {**ROWS, "menus": [(1, "soup", 1), (2, "cake", 2), (3, "pie", 3), (4, "ice", None)]}
-    archive = archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), rows)
+    rows: dict[str, list[Any]] = {
+        **ROWS,
+        "menus": [(1, "soup", 1), (2, "cake", 2), (3, "pie", 3), (4, "ice", None)],
+    }
+    archive = archive_of(FIRST, rows)
     damaged = resealed(damage(archive))
     assert damaged != archive
     error = failing(new, damaged)
@@ -644,7 +693,7 @@ def test_it_contradicts_the_frozen_version(tmp_path: Path) -> None:
 def test_no_frozen_version(tmp_path: Path) -> None:
     """Without the frozen version an archive is not read, and it is said which is missing."""
     new = after(tmp_path, step(_removing))
-    archive = archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), ROWS)
+    archive = archive_of(FIRST, ROWS)
     (tmp_path / "v1.json").unlink()
     with pytest.raises(VersionMismatch, match="version 1 was never frozen") as caught:
         restored(new, archive)
@@ -654,7 +703,7 @@ def test_no_frozen_version(tmp_path: Path) -> None:
     )
     with pytest.raises(VersionMismatch, match="no folder of frozen versions"):
         restored(unversioned, archive)
-    freeze_as_is(Schema(app="club", collections=[PEOPLE, MENUS]), tmp_path)
+    freeze_as_is(FIRST, tmp_path)
     without = Schema(app="club", version=2, collections=new.collections, versions=tmp_path)
     with pytest.raises(VersionMismatch, match="no migration leads from version 1"):
         restored(without, archive)
@@ -680,7 +729,7 @@ def test_a_step_that_does_not_lead_to_today(tmp_path: Path) -> None:
     """It is found before any record is read, and says what differs."""
     old(tmp_path, PEOPLE, MENUS)
     new = of_today(tmp_path, [PEOPLE, MENUS], step(_removing))
-    archive = archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), ROWS)
+    archive = archive_of(FIRST, ROWS)
     with pytest.raises(SchemaError) as caught:
         restored(new, archive)
     assert "the migration 1 to 2 (_removing) does not make version 2" in str(caught.value)
@@ -705,7 +754,7 @@ def test_keys_that_are_not_unique_any_more(tmp_path: Path) -> None:
 def test_modes(tmp_path: Path, make: Make) -> None:
     """Merge and add tell records apart by the keys they have today."""
     new = after(tmp_path, step(lambda m: m.rename_field("people", "id", "no")))
-    archive = io.BytesIO(archive_of(Schema(app="club", collections=[PEOPLE, MENUS]), ROWS))
+    archive = io.BytesIO(archive_of(FIRST, ROWS))
     there = {"people": [(2, "Old", "X"), (9, "Own", None)]}
     merged, added = make(new, there), make(new, there)
     report = import_all(merged, archive, mode="merge")

@@ -52,16 +52,19 @@ NEW = (
 
 
 def split(record: dict[str, Any]) -> dict[str, Any]:
+    """A name in two parts."""
     record["first"], _, record["last"] = record["name"].partition(" ")
     return record
 
 
 def join(record: dict[str, Any]) -> dict[str, Any]:
+    """Two parts in one name."""
     return record | {"name": f"{record['first']} {record['last']}"}
 
 
 @migration(1, 2)
 def names(m: Recorder) -> None:
+    """The name in two parts, and what has it with another name."""
     m.rename_collection("people", "cooks")
     m.add_field("cooks", "first", str, default="")
     m.add_field("cooks", "last", str, default="")
@@ -71,12 +74,13 @@ def names(m: Recorder) -> None:
 
 @migration(2, 3)
 def mails(m: Recorder) -> None:
+    """Addresses apart, and other fields of menus."""
     m.split_collection("cooks", "mails", fields=["mail"])
     m.remove_field("menus", "code")
     m.add_field("menus", "price", int, default=5)
 
 
-ROWS = {
+ROWS: dict[str, list[Any]] = {
     "cooks": [(1, "Ana", "Ark"), (2, "Bo", "")],
     "mails": [(1, "a@x"), (3, "lost")],
     "menus": [(1, "soup", 7, 1), (2, "pie", 5, 2)],
@@ -197,7 +201,7 @@ def test_no_inverse(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "said"), [(2, "version 2 was never frozen"), (9, "upgrade the app")]
+    "version,said", [(2, "version 2 was never frozen"), (9, "upgrade the app")]
 )
 def test_versions_that_are_not_there(today: Schema, version: int, said: str) -> None:
     """Neither one that nobody has frozen, nor one of tomorrow."""

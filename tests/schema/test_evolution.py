@@ -16,6 +16,17 @@ from databackup.schema.versions import differences
 
 Record = Callable[[Recorder], None]
 
+
+def doing(*records: Record) -> Record:
+    """Several functions as one."""
+
+    def all_of_them(m: Recorder) -> None:
+        for record in records:
+            record(m)
+
+    return all_of_them
+
+
 PEOPLE = Collection("people", key="id", fields={"id": int, "name": str, "mail": str | None})
 MENUS = Collection(
     "menus",
@@ -184,7 +195,7 @@ REFUSED: dict[str, tuple[Record, str]] = {
         "menus.cook is of the reference of menus to people: remove_reference first",
     ),
     "remove of what is referred to": (
-        lambda m: [m.change_key("people", "name"), m.remove_field("people", "id")] and None,
+        doing(lambda m: m.change_key("people", "name"), lambda m: m.remove_field("people", "id")),
         "people.id is of the reference of menus to people: remove_reference first",
     ),
     "default of a removed field": (
@@ -231,13 +242,10 @@ REFUSED: dict[str, tuple[Record, str]] = {
         "there is no such reference",
     ),
     "several such references": (
-        lambda m: (
-            [
-                m.add_reference("menus", "dish", "people", "name"),
-                m.add_reference("menus", "dish", "people", "mail"),
-                m.remove_reference("menus", "dish", "people"),
-            ]
-            and None
+        doing(
+            lambda m: m.add_reference("menus", "dish", "people", "name"),
+            lambda m: m.add_reference("menus", "dish", "people", "mail"),
+            lambda m: m.remove_reference("menus", "dish", "people"),
         ),
         "there are several such references: say to_fields",
     ),
@@ -270,24 +278,18 @@ REFUSED: dict[str, tuple[Record, str]] = {
         "there is a field people.mail already",
     ),
     "moved by one of several": (
-        lambda m: (
-            [
-                m.add_field("people", "cook", int | None),
-                m.change_key("menus", "nr"),
-                m.add_reference("people", "cook", "menus"),
-                m.move_field("people", "mail", "menus", via="cook"),
-            ]
-            and None
+        doing(
+            lambda m: m.add_field("people", "cook", int | None),
+            lambda m: m.change_key("menus", "nr"),
+            lambda m: m.add_reference("people", "cook", "menus"),
+            lambda m: m.move_field("people", "mail", "menus", via="cook"),
         ),
         "several references lead by cook between people and menus",
     ),
     "moved between other kinds": (
-        lambda m: (
-            [
-                m.change_kind("people", "id", str, using=str),
-                m.move_field("people", "mail", "menus", via="cook"),
-            ]
-            and None
+        doing(
+            lambda m: m.change_kind("people", "id", str, using=str),
+            lambda m: m.move_field("people", "mail", "menus", via="cook"),
         ),
         "menus.cook is of the kind int, people.id of the kind str",
     ),
@@ -457,7 +459,7 @@ CHAINS: list[tuple[list[tuple[int, int]], int, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("pairs", "version", "expected"), CHAINS)
+@pytest.mark.parametrize("pairs,version,expected", CHAINS)
 def test_chains(pairs: list[tuple[int, int]], version: int, expected: list[str]) -> None:
     """Gaps, doubles and cycles are refused when a schema is built."""
     try:

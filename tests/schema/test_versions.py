@@ -1,7 +1,6 @@
 """Frozen versions: what their files hold, what is refused, and how differences are told."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,7 +55,7 @@ def test_freeze(tmp_path: Path) -> None:
         "key": ["id"],
         "references": [{"collection": "people", "fields": ["boss"], "to": ["id"]}],
     } == found["collections"]["people"]
-    assert ["v1.json"] == os.listdir(folder)
+    assert [path] == list(folder.iterdir())
     stamp = path.stat().st_mtime_ns
     assert path == freeze(schema(folder))
     assert stamp == path.stat().st_mtime_ns
@@ -156,7 +155,7 @@ def test_broken_files(name: str, tmp_path: Path) -> None:
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     """Also these are a typed error."""
     freeze(schema(tmp_path)).write_bytes(b'{"app": "\xff"}')
-    with pytest.raises(SchemaError, match="cannot be read|can't decode"):
+    with pytest.raises(SchemaError, match="can't decode"):
         Versions(tmp_path)[1]
 
 
@@ -188,7 +187,7 @@ def test_folders_that_cannot_be_read(tmp_path: Path) -> None:
         Versions(file).numbers  # noqa: B018 - it is read
     with pytest.raises(FileError, match="Not a directory"):
         Versions(file)[1]
-    with pytest.raises(FileError, match="cannot be written|cannot be read"):
+    with pytest.raises(FileError, match="cannot be"):
         freeze(schema(file))
     (tmp_path / "v1.json").mkdir()
     with pytest.raises(FileError, match="Is a directory"):
@@ -205,7 +204,7 @@ def test_writing_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(FileError, match="No space left") as caught:
         freeze(schema(tmp_path))
     assert str(tmp_path / "v1.json") == caught.value.path
-    assert [] == os.listdir(tmp_path)
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_a_file_is_read_as_it_is_now(tmp_path: Path) -> None:
@@ -264,8 +263,10 @@ def test_changed(tmp_path: Path) -> None:
             "the reference of people (boss) to people (id) is gone",
             "the reference of people (nick) to people (id) is new",
             "the collection 'teams' is new",
-            "to change it: make it version 2, write a migration from 1 to 2, and freeze that "
-            "(databackup schema freeze --app package.module:schema)",
+            (
+                "to change it: make it version 2, write a migration from 1 to 2, and freeze that "
+                "(databackup schema freeze --app package.module:schema)"
+            ),
         ) == tuple(caught.value.problems)
     assert text == path.read_text(encoding="utf-8")
 

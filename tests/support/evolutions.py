@@ -63,7 +63,7 @@ def _fresh(draw: st.DrawFn, taken: Any) -> str:
 
 def _rename_collection(draw: st.DrawFn, state: Collections) -> Operation | None:
     found = _some(draw, state)
-    return found and evolution.RenameCollection(found.name, _fresh(draw, state))
+    return None if found is None else evolution.RenameCollection(found.name, _fresh(draw, state))
 
 
 def _rename_field(draw: st.DrawFn, state: Collections) -> Operation | None:
@@ -164,7 +164,7 @@ def _add_collection(draw: st.DrawFn, state: Collections) -> Operation:
 
 def _remove_collection(draw: st.DrawFn, state: Collections) -> Operation | None:
     found = _some(draw, state)
-    return found and evolution.RemoveCollection(found.name)
+    return None if found is None else evolution.RemoveCollection(found.name)
 
 
 def _change_key(draw: st.DrawFn, state: Collections) -> Operation | None:

@@ -48,9 +48,7 @@ class FrozenVersion:
     def from_text(cls, text: str | bytes) -> FrozenVersion:
         """Read what `to_text` has written. Raises `SchemaError`."""
         try:
-            found = json.loads(text)
-            if type(found) is not dict or type(found.get("collections", {})) is not dict:
-                raise TypeError("expected a JSON object, and one of collections in it")
+            found = _members(text)
             app, version = found.pop("app"), found.pop("version")
             digest, collections = found.pop("digest"), found.pop("collections")
             read = cls(app, version, {"collections": collections})
@@ -95,6 +93,13 @@ class FrozenVersion:
             version=self.version,
             collections=[described_collection(*item) for item in collections.items()],
         )
+
+
+def _members(text: str | bytes) -> dict[str, Any]:
+    found = json.loads(text)
+    if type(found) is not dict or type(found.get("collections", {})) is not dict:
+        raise TypeError("expected a JSON object, and one of collections in it")
+    return found
 
 
 class Versions:

@@ -1,8 +1,9 @@
 """Old archives into databases, and databases as old archives, through SQLAlchemy."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -31,7 +32,7 @@ MENUS = Collection(
     references=[Reference("cook", "people")],
 )
 SIZE = 2500
-ROWS = {
+ROWS: dict[str, list[Any]] = {
     "people": [(n, f"Ana {n}", f"C{n % 7}") for n in range(1, SIZE + 1)],
     "menus": [(n, f"d{n}", n) for n in range(1, SIZE + 1)],
 }
@@ -55,13 +56,14 @@ sa.Table(
 
 @migration(1, 2)
 def moves(m: Recorder) -> None:
+    """A collection gets another name, and a field another place."""
     m.rename_collection("people", "cooks")
     m.move_field("cooks", "city", "menus", via="cook")
     m.change_kind("cooks", "name", str, using=str.upper, inverse=str.title)
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mysql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path):  # type: ignore[no-untyped-def]
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
     """An engine of each sort, with the tables of today."""
     if request.param == "sqlite":
         made = sa.create_engine(f"sqlite:///{tmp_path / 'x.db'}")
@@ -79,7 +81,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path):  # type: ignore[no-u
 
 
 def test_old_archives(engine: sa.Engine, tmp_path: Path) -> None:
-    """from_metadata takes migrations and versions; records come in in bulk, and out as they were."""
+    """from_metadata takes migrations and versions; records come in, and out as they were."""
     first = old(tmp_path, PEOPLE, MENUS)
     repository = SQLAlchemyRepository.from_metadata(
         engine, METADATA, app="club", version=2, migrations=[moves], versions=tmp_path
@@ -90,7 +92,7 @@ def test_old_archives(engine: sa.Engine, tmp_path: Path) -> None:
     assert 2 * SIZE == report.added
     found = rows_in(repository)
     assert [(1, "ANA 1"), (2, "ANA 2")] == sorted(found["cooks"])[:2]
-    assert (1, 1, "d1", "C1") == sorted(found["menus"])[0]
+    assert (1, 1, "d1", "C1") == min(found["menus"])
     assert 2 * SIZE == import_all(repository, io.BytesIO(archive)).unchanged
     back = io.BytesIO()
     export_all(repository, back, version=1)
@@ -108,7 +110,7 @@ def test_refused(engine: sa.Engine, tmp_path: Path) -> None:
     archive = archive_of(
         first, {**ROWS, "menus": [*ROWS["menus"], (SIZE + 1, "x", 1), (0, "x" * 5, -1)]}
     )
-    with pytest.raises(InvalidRecords, match="dangling|not there"):
+    with pytest.raises(InvalidRecords, match="not there"):
         import_all(repository, io.BytesIO(archive))
     assert {"cooks": [], "menus": []} == rows_in(repository)
 
@@ -133,13 +135,11 @@ def test_tables_are_made(tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     path.touch()
     other.touch()
-    makes: list[Callable[[], object]] = [
-        lambda: SQLiteRepository(path, today),
-        lambda: SQLAlchemyRepository(sa.create_engine(f"sqlite:///{other}"), today),
-    ]
-    for make in makes:
-        repository = make()
-        report = import_all(repository, io.BytesIO(archive_of(first, ROWS)), create=True)  # type: ignore[arg-type]
+    for repository in (
+        SQLiteRepository(path, today),
+        SQLAlchemyRepository(sa.create_engine(f"sqlite:///{other}"), today),
+    ):
+        report = import_all(repository, io.BytesIO(archive_of(first, ROWS)), create=True)
         assert {"cooks", "menus"} == set(report.created)
-        assert (1, 1, "d1", "C1") == rows_in(repository)["menus"][0]  # type: ignore[arg-type]
+        assert (1, 1, "d1", "C1") == rows_in(repository)["menus"][0]
         assert report.migrated is not None
