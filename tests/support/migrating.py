@@ -1,12 +1,27 @@
 """Schemas with a past: versions frozen in a folder, and migrations between them."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from databackup import Collection, ImportReport, Schema, export_all, import_all
+import pytest
+
+from databackup import (
+    Collection,
+    ImportReport,
+    Recorder,
+    Reference,
+    Schema,
+    export_all,
+    import_all,
+    migrate_archive,
+    migration,
+    verify_archive,
+)
+from databackup.errors import InvalidRecords
 from databackup.repository import Repository, Row
+from databackup.schema.evolution import described
 from databackup.schema.recording import Migration
 from databackup.schema.versions import FrozenVersion
 from tests.support.club import memory
@@ -72,3 +87,51 @@ def restored(schema: Schema, archive: bytes, **options: Any) -> dict[str, list[R
 def imported(schema: Schema, archive: bytes, **options: Any) -> ImportReport:
     """The report of an import into an empty store in memory."""
     return import_all(memory({}, schema), io.BytesIO(archive), **options)
+
+
+# -- an example ------------------------------------------------------------------------------------
+
+PEOPLE = Collection("people", key="id", fields={"id": int, "name": str, "city": str | None})
+MENUS = Collection(
+    "menus",
+    key="id",
+    fields={"id": int, "dish": str, "cook_id": int | None},
+    references=[Reference("cook_id", "people")],
+)
+FIRST = Schema(app="club", collections=[PEOPLE, MENUS])
+ROWS: dict[str, list[Any]] = {
+    "people": [(1, "Ana", "Rom"), (2, "Bo", None), (3, "Cy", "Bern")],
+    "menus": [(1, "soup", 1), (2, "cake", 1), (3, "pie", 3), (4, "ice", None)],
+}
+
+
+def step(record: Callable[[Recorder], None]) -> Migration:
+    """The migration from 1 to 2 that a function records."""
+    return migration(1, 2, record)
+
+
+def after(folder: Path, *migrations: Migration, first: Schema | None = None) -> Schema:
+    """Today's schema as migrations make it of the first version."""
+    first = old(folder, PEOPLE, MENUS) if first is None else first
+    state = described(first.collections)
+    for one in migrations:
+        state = one.apply(state)
+    return of_today(folder, state.values(), *migrations)
+
+
+def failing(
+    new: Schema, archive: bytes, rows: dict[str, list[Any]] | None = None
+) -> InvalidRecords:
+    """The error of an import, which changes nothing."""
+    repository: Repository = memory(rows or {}, new)
+    before = rows_in(repository)
+    with pytest.raises(InvalidRecords) as caught:
+        import_all(repository, io.BytesIO(archive))
+    assert before == rows_in(repository)
+    with pytest.raises(InvalidRecords) as verified:
+        verify_archive(io.BytesIO(archive), new)
+    assert caught.value.problems == verified.value.problems
+    written = io.BytesIO()
+    with pytest.raises(InvalidRecords):
+        migrate_archive(io.BytesIO(archive), written, new)
+    return caught.value
