@@ -11,6 +11,7 @@ from databackup import (
     Collection,
     Json,
     Recorder,
+    Reference,
     Schema,
     import_all,
     migrate_archive,
@@ -211,6 +212,28 @@ def test_what_fails_in_a_lookup_is_told_once(tmp_path: Path) -> None:
     error = failing(after(tmp_path, step(broken)), archive)
     assert [("people", 1)] == [(p.collection, p.record) for p in error.problems]
     assert 1 == error.total
+
+
+def test_what_is_referred_to_is_unique(tmp_path: Path) -> None:
+    """Where two records have what a field is looked up by, neither is taken."""
+    people = Collection("people", key="id", fields={"id": int, "code": str, "city": str})
+    menus = Collection(
+        "menus",
+        key="id",
+        fields={"id": int, "cook": str},
+        references=[Reference("cook", "people", "code")],
+    )
+    first = old(tmp_path, people, menus)
+    new = after(
+        tmp_path, step(lambda m: m.move_field("people", "city", "menus", via="cook")), first=first
+    )
+    rows: dict[str, list[Any]] = {
+        "people": [(1, "a", "Rom"), (2, "a", "Rom")],
+        "menus": [(1, "a")],
+    }
+    (problem,) = failing(new, archive_of(first, rows)).problems
+    assert ("people", 2) == (problem.collection, problem.record)
+    assert problem.message.endswith("by cook: another record has the same key")
 
 
 def test_many_failures(tmp_path: Path) -> None:
