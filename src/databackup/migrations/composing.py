@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -18,17 +18,23 @@ from databackup.migrations.flows import (
     Origin,
     Project,
     Stage,
+    depth,
     root,
 )
 from databackup.schema import evolution
 from databackup.schema.across import JoinCollection, MoveField, SplitCollection
-from databackup.schema.evolution import NO_DEFAULT, Collections, Operation
+from databackup.schema.composite import Dict, Json, List, Nested
+from databackup.schema.evolution import NO_DEFAULT, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from databackup.schema import Collection, Field
+    from databackup.schema.compiled import Row
     from databackup.schema.recording import Migration
+    from databackup.schema.requirements import Collections
+
+_DEPTH: Final = 20  # conversions in one expression: Python nests brackets only so deep
 
 
 @attrs.define
@@ -50,10 +56,7 @@ class _Course:
 
     def copy(self) -> _Course:
         """The same course once more, which counts nothing a second time."""
-        stages = [
-            Project(stage.expressions) if isinstance(stage, Project) else stage
-            for stage in self.stages
-        ]
+        stages = [stage if isinstance(stage, Map) else stage.uncounted() for stage in self.stages]
         return _Course(self.source, stages, dict(self.fields))
 
     def settle(self) -> None:
@@ -70,32 +73,47 @@ class _Course:
         return self._width == len(expressions)
 
     @property
-    def _width(self) -> int | None:
-        """How many values a row has where the fields take theirs; None where it is not known."""
+    def _width(self) -> int:
+        """How many values a row has where the fields take theirs."""
         if not self.stages:
             return 0 if self.source is None else len(self.source.fields)
         last = self.stages[-1]
         if isinstance(last, Project):
             return len(last.expressions)
-        return len(last.names) if isinstance(last, Map) else None
+        return len(last.names) if isinstance(last, Map) else last.start + len(last.fields)
 
     def look_up(
         self,
         other: Flow,
-        names: Sequence[str],
-        key: tuple[Field, ...],
-        label: str,
-        origin: Origin,
+        key: Sequence[Field],
+        taken: Sequence[Field],
         *,
+        nothing: Row,
+        dropped: str,
+        filled: str,
+        origin: Origin,
         agree: bool = False,
+        is_end: bool = False,
     ) -> None:
-        """Take over fields from another flow, whose rows have a key and then these fields."""
+        """Take over fields of another flow, whose rows have the key before them: see `LookUp`."""
         self.settle()
         places = {name: position for position, name in enumerate(self.fields)}
-        positions = tuple(places[field.name] for field in key)
-        self.stages.append(LookUp(other, len(names), positions, key, agree, label, origin))
-        for position, name in enumerate(names, len(self.fields)):
-            self.fields[name] = Given(position)
+        start = len(self.fields)
+        self.fields |= {field.name: Given(place) for place, field in enumerate(taken, start)}
+        looking = LookUp(
+            other=other,
+            fields=tuple(taken),
+            nothing=nothing,
+            start=start,
+            key=tuple(places[field.name] for field in key),
+            key_fields=tuple(key),
+            agree=agree,
+            is_end=is_end,
+            dropped=dropped,
+            filled=filled,
+            origin=origin,
+        )
+        self.stages.append(looking)
 
     def flow(self, names: Iterable[str]) -> Flow:
         """The flow, its rows with the fields of these names in this order."""
@@ -107,27 +125,46 @@ class _Course:
 
 @attrs.frozen
 class _Place:
-    """Where an operation is carried out: on which courses, and what the collections were before."""
+    """Where an operation is carried out: on which courses, and what the collections were before.
+
+    Of collections that are removed it is noted what their records were made of.
+    """
 
     courses: dict[str, _Course]
+    removed: dict[str, str]
     before: Collections
     origin: Origin
 
 
+@attrs.frozen
+class Composition:
+    """The flows to the collections after the last step, and what was removed on the way.
+
+    `removed` has the names of removed collections, each with the collection that its records were.
+    """
+
+    flows: Mapping[str, Flow]
+    removed: Mapping[str, str]
+
+
 def composed(
     before: Collections, steps: Iterable[Migration], after: Mapping[str, Iterable[str]]
-) -> dict[str, Flow]:
+) -> Composition:
     """The flows to the collections of `after`, each with the names of its fields in order.
 
     Raises `SchemaError` where a step does not fit what is before it.
     """
     courses = {name: _Course.starting_at(collection) for name, collection in before.items()}
+    removed: dict[str, str] = {}
     for step in steps:
         states = [before, *step.states(before)]
         for operation, state in zip(step.operations, states, strict=False):
-            _carry_out(operation, _Place(courses, state, Origin(str(step), str(operation))))
+            origin = Origin(str(step), str(operation))
+            _carry_out(operation, _Place(courses, removed, state, origin))
         before = states[-1]
-    return {name: courses[name].flow(fields) for name, fields in after.items()}
+    return Composition(
+        {name: courses[name].flow(fields) for name, fields in after.items()}, removed
+    )
 
 
 @functools.singledispatch
@@ -167,10 +204,16 @@ def _(operation: evolution.RemoveField, place: _Place) -> None:
 @_carry_out.register
 def _(operation: evolution.ChangeKind, place: _Place) -> None:
     course = place.courses[operation.collection]
-    for_null = None if operation.default is NO_DEFAULT else operation.default
+    has_default = operation.default is not NO_DEFAULT
     value = course.fields[operation.field]
+    if (has_default and isinstance(value, Converted)) or depth(value) >= _DEPTH:
+        course.settle()  # nulls are counted as they come out of what was done before
+        value = course.fields[operation.field]
+    for_null = operation.default if has_default else None
     if operation.using is not None or for_null is not None:
-        course.fields[operation.field] = Converted(value, operation.using, for_null, place.origin)
+        old = place.before[operation.collection].field(operation.field)
+        converted = Converted(value, operation.using, for_null, _can_change(old), place.origin)
+        course.fields[operation.field] = converted
     if for_null is not None and isinstance(filled := root(value), Given):
         course.filled.append((f"{operation.collection}.{operation.field}", filled.position))
 
@@ -179,7 +222,9 @@ def _(operation: evolution.ChangeKind, place: _Place) -> None:
 def _(operation: evolution.MapRecords, place: _Place) -> None:
     course = place.courses[operation.collection]
     course.settle()
-    course.stages.append(Map(tuple(course.fields), operation.function, place.origin))
+    fields = map(place.before[operation.collection].field, course.fields)
+    copied = tuple(position for position, field in enumerate(fields) if _can_change(field))
+    course.stages.append(Map(tuple(course.fields), copied, operation.function, place.origin))
 
 
 @_carry_out.register
@@ -190,7 +235,9 @@ def _(operation: evolution.AddCollection, place: _Place) -> None:
 
 @_carry_out.register
 def _(operation: evolution.RemoveCollection, place: _Place) -> None:
-    del place.courses[operation.collection]
+    course = place.courses.pop(operation.collection)
+    if course.source is not None:
+        place.removed[operation.collection] = course.source.name
 
 
 @_carry_out.register
@@ -207,28 +254,50 @@ def _(operation: SplitCollection, place: _Place) -> None:
 @_carry_out.register
 def _(operation: JoinCollection, place: _Place) -> None:
     source, target = place.before[operation.collection], place.before[operation.into]
-    names = [name for name in source.field_names if name not in source.key]
+    taken = [field for field in source.fields if field.name not in source.key]
+    names = [field.name for field in taken]
     other = place.courses.pop(operation.collection).flow((*source.key, *names))
-    label = f"{source}.{', '.join(names)}"
     course = place.courses[operation.into]
-    course.look_up(other, names, _key(target, target.key), label, place.origin)
+    course.look_up(
+        other,
+        _fields(target, target.key),
+        taken,
+        nothing=(None,) * len(taken),
+        is_end=True,
+        dropped=f"{source}.{', '.join(names)}",
+        filled=f"{target}.{', '.join(names)}",
+        origin=place.origin,
+    )
 
 
 @_carry_out.register
 def _(operation: MoveField, place: _Place) -> None:
     reference = operation.reference(place.before)
-    source, target = place.courses[operation.source], place.before[operation.target]
+    source, target = place.before[operation.source], place.before[operation.target]
     points_back = reference.collection == operation.target
     theirs, ours = reference.fields, reference.to
     if not points_back:
         theirs, ours = ours, theirs
-    other = source.flow((*theirs, operation.field))
-    label = f"{operation.source}.{operation.field}"
+    left = place.courses[operation.source]
+    other = left.flow((*theirs, operation.field))
     course = place.courses[operation.target]
-    key = _key(target, ours)
-    course.look_up(other, [operation.field], key, label, place.origin, agree=points_back)
-    del source.fields[operation.field]
+    course.look_up(
+        other,
+        _fields(target, ours),
+        [source.field(operation.field)],
+        nothing=(operation.value,),
+        agree=points_back,
+        dropped=f"{source}.{operation.field}",
+        filled=f"{target}.{operation.field}",
+        origin=place.origin,
+    )
+    del left.fields[operation.field]
 
 
-def _key(collection: Collection, names: Iterable[str]) -> tuple[Field, ...]:
-    return tuple(map(collection.field, names))
+def _fields(collection: Collection, names: Iterable[str]) -> list[Field]:
+    return [collection.field(name) for name in names]
+
+
+def _can_change(field: Field) -> bool:
+    """Whether a function could change a value of a field in its place."""
+    return isinstance(field.value_kind, Json | List | Dict | Nested)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from databackup.schema import Collection, Field
+    from databackup.schema.compiled import Row
 
 
 @attrs.frozen
@@ -44,11 +45,15 @@ class Constant:
 
 @attrs.frozen
 class Converted:
-    """What a function makes of a value, and something else of null; None hands on as it is."""
+    """What a function makes of a value, and something else of null; None hands on as it is.
+
+    With `copied` the function gets a copy, which it may change.
+    """
 
     value: Expression
     function: Callable[[Any], Any] | None
     for_null: Any
+    copied: bool
     origin: Origin
 
 
@@ -67,32 +72,51 @@ class Project:
     dropped: tuple[tuple[str, int], ...] = ()
     filled: tuple[tuple[str, int | None], ...] = ()
 
+    def uncounted(self) -> Project:
+        """The same for records that are counted elsewhere."""
+        return Project(self.expressions)
+
 
 @attrs.frozen
 class Map:
-    """Makes each record anew, as a dict of names."""
+    """Makes each record anew, as a dict of names.
+
+    The function gets copies of the values at the positions `copied`, which it may change.
+    """
 
     names: tuple[str, ...]
+    copied: tuple[int, ...]
     function: Callable[[dict[str, Any]], dict[str, Any]]
     origin: Origin
 
 
 @attrs.frozen
 class LookUp:
-    """Puts values behind a row: those of the other flow's row with the same key, or nulls.
+    """Puts values behind a row: those of the other flow's row with the same key, or `nothing`.
 
-    The other flow's rows have the key first, and then `width` values. Several rows of one key, which
-    only `agree` allows, must have the same values. Values that no row has the key of are counted as
-    dropped under the `label`.
+    The rows before have `start` values. The other flow's rows have the key first, and then a value
+    for each of the `fields`. Several rows of one key, which only `agree` allows, must have the same
+    values. `is_end` says that the other flow ends here: what is lost on it is counted here as well.
+
+    Values that no row has the key of are counted as `dropped`, rows without a partner as `filled`.
     """
 
     other: Flow
-    width: int
+    fields: tuple[Field, ...]
+    nothing: Row
+    start: int
     key: tuple[int, ...]
     key_fields: tuple[Field, ...]
     agree: bool
-    label: str
+    is_end: bool
+    dropped: str
+    filled: str
     origin: Origin
+    is_counted: bool = True
+
+    def uncounted(self) -> LookUp:
+        """The same for records that are counted elsewhere."""
+        return attrs.evolve(self, is_counted=False)
 
 
 Stage = Project | Map | LookUp
@@ -110,6 +134,15 @@ class Flow:
         """The names of the collections that its records take values from."""
         own = frozenset() if self.source is None else frozenset([self.source.name])
         return own.union(*(s.other.made_of for s in self.stages if isinstance(s, LookUp)))
+
+
+def depth(expression: Expression) -> int:
+    """How many conversions an expression is made of."""
+    found = 0
+    while isinstance(expression, Converted):
+        expression = expression.value
+        found += 1
+    return found
 
 
 def root(expression: Expression) -> Given | Constant:

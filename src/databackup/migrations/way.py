@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from databackup.errors import NoInverse, SchemaError, SchemaMismatch, VersionMismatch
-from databackup.migrations.composing import composed
-from databackup.schema.evolution import Operation, described
+from databackup.migrations.composing import Composition, composed
+from databackup.schema import Schema
+from databackup.schema.across import SplitCollection
+from databackup.schema.evolution import Operation, RenameCollection, described
 from databackup.schema.versions import (
     Versions,
     check_frozen,
@@ -20,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from databackup.migrations.flows import Flow
-    from databackup.schema import Collection, Schema
-    from databackup.schema.evolution import Collections
+    from databackup.schema import Collection
     from databackup.schema.recording import Migration
+    from databackup.schema.requirements import Collections
 
 
 @attrs.frozen(slots=False)
@@ -56,9 +58,25 @@ class Way:
 
         Their fields are in the order that those of `collections` have.
         """
+        return dict(self.composition(collections).flows)
+
+    def composition(self, collections: Iterable[Collection] | None = None) -> Composition:
+        """The flows, and the collections that the steps remove."""
         ends = self.after.values() if collections is None else collections
         fields = {collection.name: collection.field_names for collection in ends}
         return composed(self.before, self.steps, fields)
+
+    def names_of(self, name: str) -> tuple[str, ...]:
+        """What the collection of a name at the end was, or was part of, after each step."""
+        found = []
+        for step in reversed(self.steps):
+            found.append(name)
+            for operation in reversed(step.operations):
+                if isinstance(operation, RenameCollection) and operation.new == name:
+                    name = operation.old
+                elif isinstance(operation, SplitCollection) and operation.into == name:
+                    name = operation.collection
+        return tuple(reversed(found))
 
     def up_to(self, count: int) -> Way:
         """Its first steps alone."""
@@ -75,8 +93,7 @@ def way_of(
     where a step does not make the next version, and `NoInverse`.
     """
     before = _version(schema, source)
-    if target > schema.version:
-        raise _no_way(target, schema, "it is newer")
+    _require_known(schema, target)
     if given is not None:
         embedded = described(given)
         found = tuple(differences(before, embedded))
@@ -88,8 +105,11 @@ def way_of(
         before = embedded  # whose fields are in the order of its records
     if target >= source:
         return Way.of(before, _checked_steps(schema, source, target))
-    up = Way.of(_version(schema, target), _checked_steps(schema, target, source))
-    return Way.of(before, reversed(list(map(_undone, up.steps, up.states))))
+    end = _version(schema, target)
+    up = Way.of(end, _checked_steps(schema, target, source))
+    way = Way.of(before, reversed(list(map(_undone, up.steps, up.states))))
+    _require_same(f"what undoes the migrations does not make version {target}", end, way.after)
+    return way
 
 
 def _undone(step: Migration, before: Collections) -> Migration:
@@ -120,29 +140,51 @@ def _checked_steps(schema: Schema, source: int, target: int) -> list[Migration]:
             raise _no_way(source, schema, f"no migration leads from version {number}")
         step = by_source[number]
         state = step.apply(state)
+        what = f"the migration {step} does not make version {number + 1}"
         try:
-            found = list(differences(_version(schema, number + 1), state))
+            expected = _version(schema, number + 1)
         except VersionMismatch:
-            found = []  # nobody has an archive of a version that was never frozen
-        if found:
-            what = f"the migration {step} does not make version {number + 1}"
-            raise SchemaError.of(what, (f"after it, {difference}" for difference in found))
+            _require_sound(what, state)  # it was never frozen
+        else:
+            _require_same(what, expected, state)
         steps.append(step)
     return steps
+
+
+def _require_same(what: str, expected: Collections, found: Collections) -> None:
+    differing = [f"after it, {difference}" for difference in differences(expected, found)]
+    if differing:
+        raise SchemaError.of(what, differing)
+
+
+def _require_sound(what: str, found: Collections) -> None:
+    try:
+        Schema(collections=list(found.values()))
+    except SchemaError as error:
+        raise SchemaError.of(what, (f"after it, {p}" for p in error.problems)) from error
 
 
 def _version(schema: Schema, number: int) -> Collections:
     """The collections of a version: today's, or one that was frozen."""
     if number == schema.version:
         return collections_of(schema)
-    if number > schema.version:
-        raise _no_way(number, schema, "it is newer")
+    _require_known(schema, number)
     if schema.versions is None:
         raise _no_way(number, schema, "the schema has no folder of frozen versions")
     try:
         return collections_of(Versions(schema.versions)[number].schema)
     except KeyError:
         raise _no_way(number, schema, f"version {number} was never frozen") from None
+
+
+def _require_known(schema: Schema, number: int) -> None:
+    if number > schema.version:
+        raise VersionMismatch(
+            f"version {number} is newer than this app's {schema.version}: upgrade the app",
+            None,
+            number,
+            schema.version,
+        )
 
 
 def _no_way(version: int, schema: Schema, why: str) -> VersionMismatch:

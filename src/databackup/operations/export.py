@@ -11,11 +11,13 @@ from databackup.archive import compression as packed
 from databackup.archive import files
 from databackup.archive.format import Header, utc_now
 from databackup.archive.limits import needed
+from databackup.archive.records import Batch
 from databackup.archive.writer import ArchiveWriter
 from databackup.errors import PROBLEM_LIMIT, InvalidRecords, StoreFailed
-from databackup.migrations.running import Numbered, Runner
+from databackup.migrations.running import Findings, Numbered, Runner
 from databackup.migrations.way import way_of
-from databackup.operations.migrating import migrated_header, migration_report
+from databackup.operations.keys import UniqueKeys
+from databackup.operations.migrating import keeps_key, migrated_header, migration_report
 from databackup.operations.options import require_choice
 from databackup.operations.reports import ExportReport, MigrationReport, Progress
 from databackup.repository import forms_of
@@ -25,7 +27,7 @@ from databackup.schema.document import describe, description_digest
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from databackup.errors import Problem
+    from databackup.migrations.flows import Flow
     from databackup.operations.reports import ProgressCallback
     from databackup.repository import Repository, Row, Snapshot
     from databackup.schema import Collection
@@ -93,13 +95,13 @@ def _export(
 class _Export:
     """One export: its chunks, and then its report."""
 
-    def migrated(self) -> MigrationReport | None:
-        """What became of the records on their way to another version."""
-        return None
-
     def __init__(self, repository: Repository, progress: ProgressCallback | None) -> None:
         self._repository = repository
         self._progress = progress
+
+    def migrated(self) -> MigrationReport | None:
+        """What became of the records on their way to another version."""
+        return None
 
     def chunks(self) -> Generator[bytes]:
         with self._repository.snapshot() as snapshot:
@@ -123,8 +125,7 @@ class _Export:
             if self._progress is not None:
                 name = collection.name
                 self._progress(Progress(stage="exporting", collection=name, done=done, total=total))
-        if done != total:
-            raise StoreFailed(f"the store counts {total} records of {collection}, but gave {done}")
+        _require_all(collection.name, total, done)
 
     def report(self, written: files.Written) -> ExportReport:
         counts = {name: end.count for name, end in self._writer.ends.items()}
@@ -156,13 +157,14 @@ class _OlderExport(_Export):
             collections=list(self._way.after.values()),
             exclude={exclusion.name: exclusion.reason for exclusion in repository.schema.excluded},
         )
-        self._flows = self._way.flows()
+        self._composition = self._way.composition()
+        self._flows = self._composition.flows
         self._counts: dict[str, int] = {}
         self._runners: dict[str, Runner] = {}
 
     def migrated(self) -> MigrationReport:
         versions = (self._repository.schema.version, self._older.version)
-        return migration_report(self._way, self._flows, versions, self._counts, self._runners)
+        return migration_report(self._way, self._composition, versions, self._counts, self._runners)
 
     def _header_of(self, snapshot: Snapshot) -> Header:
         return migrated_header(super()._header_of(snapshot), self._older, self._flows)
@@ -177,31 +179,55 @@ class _OlderExport(_Export):
         flow = self._flows[collection.name]
         if flow.source is None:
             return
-        problems: list[Problem] = []
+        findings = Findings()
 
         def read(name: str) -> Iterator[Numbered]:
-            done = 0
-            for rows in snapshot.rows(self._repository.schema[name]):
-                yield Numbered(rows, range(done + 1, done + len(rows) + 1))
-                done += len(rows)
+            return _numbered(snapshot, self._repository.schema[name])
 
-        with Runner(flow, read, problems.append) as runner:
+        with _unique(collection, flow) as keys, Runner(flow, read, findings) as runner:
             for batch in self._told(flow.source.name, read(flow.source.name)):
-                rows = list(runner.run(batch).rows)
-                if problems:
+                made = runner.run(batch)
+                rows = list(made.rows)
+                found = findings.taken()
+                if keys is not None:
+                    found += keys.check(Batch(rows, made.numbers))
+                if found:
                     what = f"records cannot be migrated back to version {self._older.version}"
-                    raise InvalidRecords.of(what, problems[:PROBLEM_LIMIT], len(problems))
+                    raise InvalidRecords.of(what, found[:PROBLEM_LIMIT], len(found))
                 yield rows
             runner.finish()
             self._runners[collection.name] = runner
 
     def _told(self, name: str, batches: Iterator[Numbered]) -> Iterator[Numbered]:
         total = self._counts[name]
+        done = 0
         for batch in batches:
             yield batch
+            done += len(batch.rows)
             if self._progress is not None:
-                done = batch.numbers[-1]
                 self._progress(Progress(stage="exporting", collection=name, done=done, total=total))
+        _require_all(name, total, done)
+
+
+def _unique(
+    collection: Collection, flow: Flow
+) -> contextlib.AbstractContextManager[UniqueKeys | None]:
+    """What sees that keys are unique where they are others than the store has seen."""
+    if keeps_key(collection, flow):
+        return contextlib.nullcontext()
+    return UniqueKeys(collection, collection.codec, in_order=False)
+
+
+def _numbered(snapshot: Snapshot, collection: Collection) -> Iterator[Numbered]:
+    done = 0
+    for rows in snapshot.rows(collection):
+        yield Numbered(rows, range(done + 1, done + len(rows) + 1))
+        done += len(rows)
+
+
+def _require_all(collection: str, total: int, done: int) -> None:
+    if done != total:
+        raise StoreFailed(f"the store counts {total} records of {collection}, but gave {done}")
 
 
 def _header(repository: Repository, snapshot: Snapshot) -> Header:

@@ -11,10 +11,13 @@ import attrs
 from databackup.archive.digest import Digest
 from databackup.archive.format import CollectionEnd, described_schema
 from databackup.archive.records import Batch, RecordCodec
-from databackup.errors import InvalidRecords, Problem
-from databackup.migrations.flows import Flow, Given, Project
-from databackup.migrations.running import Numbered, Runner
+from databackup.errors import InvalidRecords
+from databackup.migrations.flows import Flow, Given, LookUp, Project
+from databackup.migrations.running import Enough, Findings, Numbered, Runner
 from databackup.migrations.way import Way, way_of
+from databackup.operations.blame import Blame
+from databackup.operations.fit import in_key_order
+from databackup.operations.keys import UniqueKeys
 from databackup.operations.locate import ProblemList
 from databackup.operations.reports import MigrationReport
 from databackup.schema.document import describe, description_digest
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from databackup.archive.format import Header
     from databackup.archive.reader import Archive
+    from databackup.migrations.composing import Composition
     from databackup.operations.readable import Readable, ReadRecords
     from databackup.schema import Collection, Row, Schema
 
@@ -58,19 +62,19 @@ class MigratedArchive:
         self._archive = archive
         self._schema = schema
         self._way = way
-        self._flows = way.flows(schema.collections)
+        self._composition = way.composition(schema.collections)
+        self._flows = self._composition.flows
         self.header = migrated_header(archive.header, schema, self._flows)
         self.seal = archive.seal
         self.ends: dict[str, End] = {c.name: End(self, c.name) for c in schema.collections}
-        self.losses: dict[str, Runner] = {}
+        self._losses: dict[str, Runner] = {}
 
     def report(self) -> MigrationReport:
         """What was done to the records that were read."""
         counts = {name: end.count for name, end in self._archive.ends.items()}
         source = self._archive.header.schema_version
-        return migration_report(
-            self._way, self._flows, (source, self._schema.version), counts, self.losses
-        )
+        versions = (source, self._schema.version)
+        return migration_report(self._way, self._composition, versions, counts, self._losses)
 
     def collections(self) -> Iterator[tuple[str, ReadRecords]]:
         """Each collection's name, and a function that reads its records: see `Archive`."""
@@ -103,64 +107,66 @@ class MigratedArchive:
         flow = self._flows[name]
         if flow.source is None:
             return
-        problems: list[Problem] = []
-        digest = Digest(name)
+        findings = reading.findings
 
         def apart(source: str) -> Iterator[Numbered]:
             for batch in _Reading(self._archive).batches(self._way.before[source]):
+                for problem in batch.problems:
+                    findings(problem)
                 yield Numbered(batch.rows, batch.numbers)
 
-        was_read = flow.source.name in reading.done  # where several are made of one
-        with Runner(flow, apart, problems.append) as runner:
-            for batch in reading.batches(flow.source):
-                problems += () if was_read else batch.problems
-                made = runner.run(Numbered(batch.rows, batch.numbers))
-                sound = self._sound(made, batch, name, codec, problems)
-                digest.add(sound.canonical)
-                yield attrs.evolve(sound, problems=problems.copy())
-                problems.clear()
-            runner.finish()
-            self.losses[name] = runner
+        digest = Digest(name)
+        try:
+            with Runner(flow, apart, findings) as runner, Blame(self._way, name, apart) as blame:
+                for batch in self._with_own_keys(reading, name):
+                    for problem in batch.problems:
+                        findings(problem)
+                    made = runner.run(Numbered(batch.rows, batch.numbers))
+                    sound = _sound(made, batch, codec, blame, findings)
+                    digest.add(sound.canonical)
+                    yield attrs.evolve(sound, problems=findings.taken())
+                runner.finish()
+                self._losses[name] = runner
+        except Enough:
+            yield Batch([], [], findings.taken())
         if digest.count == self.count_of(name):
             self.ends[name].note(digest.hex)
 
-    def _sound(
-        self, made: Numbered, batch: Batch, name: str, codec: RecordCodec, problems: list[Problem]
-    ) -> Batch:
-        """The records that are as today's schema wants them; what is wrong with others is noted."""
-        rows = list(made.rows)
-        try:
-            canonical = codec.canonical(rows)
-        except InvalidRecords:
-            kept: list[tuple[Row, int]] = []
-            starts = dict(zip(batch.numbers, batch.rows, strict=True))
-            for row, number in zip(rows, made.numbers, strict=True):
-                found = codec.codec.explain_rows([row], number)
-                if found:
-                    blamed = self._blamed(name, starts[number], number)
-                    problems += [
-                        attrs.evolve(p, message=f"after {blamed}: {p.message}") for p in found
-                    ]
-                else:
-                    kept.append((row, number))
-            rows = [row for row, _ in kept]
-            numbers = [number for _, number in kept]
-            return Batch(rows, numbers, make_canonical=lambda: codec.canonical(rows))
-        return Batch(rows, made.numbers, make_canonical=lambda: canonical)
+    def _with_own_keys(self, reading: _Reading, name: str) -> Iterator[Batch]:
+        """The records that a collection is made of.
 
-    def _blamed(self, name: str, start: Row, number: int) -> str:
-        """The first step whose outcome is not valid, as far as it can be told."""
-        source = self._flows[name].source
-        for count, step in enumerate(self._way.steps, 1):
-            part = self._way.up_to(count)
-            for other, flow in part.flows().items():
-                if flow.source is not source:
-                    continue
-                with Runner(flow, lambda _name: (), lambda _problem: None) as runner:
-                    made = runner.run(Numbered([start], [number]))
-                if made.rows and part.after[other].codec.explain_rows(made.rows):
-                    return f"the migration {step}"
-        return f"the migration {self._way.steps[-1]}"
+        Where it has another key than they had, nobody else sees that theirs were unique.
+        """
+        flow = self._flows[name]
+        if flow.source is None:
+            return
+        batches = reading.batches(flow.source)
+        keeps = keeps_key(self._schema[name], flow)
+        yield from batches if keeps else reading.unique(flow.source, batches)
+
+
+def _sound(
+    made: Numbered, batch: Batch, codec: RecordCodec, blame: Blame, findings: Findings
+) -> Batch:
+    """The records that are as today's schema wants them; what is wrong with others is noted."""
+    rows = list(made.rows)
+    try:
+        canonical = codec.canonical(rows)
+    except InvalidRecords:
+        starts = dict(zip(batch.numbers, batch.rows, strict=True))
+        kept: list[tuple[Row, int]] = []
+        for row, number in zip(rows, made.numbers, strict=True):
+            found = codec.codec.explain_rows([row], number)
+            if not found:
+                kept.append((row, number))
+                continue
+            step = blame.step(starts[number], number)
+            for problem in found:
+                findings(attrs.evolve(problem, message=f"after {step}: {problem.message}"))
+        rows = [row for row, _ in kept]
+        numbers = [number for _, number in kept]
+        return Batch(rows, numbers, make_canonical=lambda: codec.canonical(rows))
+    return Batch(rows, made.numbers, make_canonical=lambda: canonical)
 
 
 @attrs.define(eq=False)
@@ -202,11 +208,19 @@ class _Reading:
         self._archive = archive
         self._pass = archive.collections()
         self.done: set[str] = set()
+        self.findings = Findings()
 
     def batches(self, collection: Collection) -> Iterator[Batch]:
         """The records of one collection, by the kinds of its own version."""
         yield from self._reader(collection.name)(RecordCodec(collection))
         self.done.add(collection.name)
+
+    def unique(self, collection: Collection, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Batches, with what is wrong with the keys of their records."""
+        in_order = in_key_order(self._archive.header, collection)
+        with UniqueKeys(collection, collection.codec, in_order=in_order) as keys:
+            for batch in batches:
+                yield attrs.evolve(batch, problems=[*batch.problems, *keys.check(batch)])
 
     def _reader(self, wanted: str) -> ReadRecords:
         while True:
@@ -219,7 +233,7 @@ class _Reading:
         """See that collections that nothing is made of are sound. Raises `InvalidRecords`."""
         problems = ProblemList()
         for collection in collections:
-            for batch in self.batches(collection):
+            for batch in self.unique(collection, self.batches(collection)):
                 problems.add(batch.problems)
                 if problems.are_enough:
                     break
@@ -235,7 +249,7 @@ class _Reading:
 
 def migration_report(
     way: Way,
-    flows: Mapping[str, Flow],
+    composition: Composition,
     versions: tuple[int, int],
     counts: Mapping[str, int],
     runners: Mapping[str, Runner],
@@ -245,8 +259,9 @@ def migration_report(
     for runner in runners.values():
         dropped += runner.dropped
         filled += runner.filled
-    used = frozenset[str]().union(*(flow.made_of for flow in flows.values()))
-    dropped += Counter({name: counts[name] for name in way.before if name not in used})
+    for name, source in composition.removed.items():
+        dropped[name] += counts[source]
+    dropped = +dropped
     return MigrationReport(
         source=versions[0],
         target=versions[1],
@@ -280,10 +295,15 @@ def migrated_header(header: Header, schema: Schema, flows: Mapping[str, Flow]) -
 
 def _keeps_order(header: Header, collection: Collection, flow: Flow) -> bool:
     """Whether records that were in the order of their keys still are."""
+    if flow.source is None:
+        return bool(collection.key)
+    return header.in_key_order(flow.source.name) and keeps_key(collection, flow)
+
+
+def keeps_key(collection: Collection, flow: Flow) -> bool:
+    """Whether the records of a collection have the keys of those that they are made of."""
     source = flow.source
     if source is None:
-        return bool(collection.key)
-    if not header.in_key_order(source.name) or len(source.key) != len(collection.key):
         return False
     positions = [_origin(flow, position) for position in collection.key_positions]
     if positions != list(source.key_positions):
@@ -297,12 +317,15 @@ def _keeps_order(header: Header, collection: Collection, flow: Flow) -> bool:
 
 def _origin(flow: Flow, position: int) -> int | None:
     """Where in the source a value at the flow's end stands, None where something was done to it."""
-    found: int | None = position
     for stage in reversed(flow.stages):
-        if not isinstance(stage, Project):
+        if isinstance(stage, LookUp):
+            if position >= stage.start:
+                return None
+        elif isinstance(stage, Project):
+            expression = stage.expressions[position]
+            if not isinstance(expression, Given):
+                return None
+            position = expression.position
+        else:
             return None
-        expression = stage.expressions[position]
-        if not isinstance(expression, Given):
-            return None
-        position = found = expression.position
-    return found
+    return position

@@ -15,6 +15,7 @@ from databackup.archive.records import RecordCodec
 from databackup.archive.writer import ArchiveWriter
 from databackup.errors import InvalidRecords, WrongApp
 from databackup.migrations.way import way_of
+from databackup.operations.keys import UniqueKeys
 from databackup.operations.locate import ProblemList
 from databackup.operations.migrating import MigratedArchive
 from databackup.operations.reports import ExportReport, Progress, reported
@@ -48,7 +49,9 @@ def migrate_archive(
     `NoInverse`, `InvalidRecords` with up to 100 problems, and whatever `progress` raises.
     """
     with open_archive(source, limits) as archive:
-        rewriting = _Rewriting(archive, schema, version or schema.version, progress)
+        rewriting = _Rewriting(
+            archive, schema, schema.version if version is None else version, progress
+        )
         return rewriting.report(files.write_archive(destination, rewriting.chunks()))
 
 
@@ -87,14 +90,16 @@ class _Rewriting:
             batches = read(RecordCodec(collection))
             end = self._archive.ends[name]
             told = reported(batches, "migrating", name, end, self._progress)
-            yield collection, self._sound(told)
+            yield collection, self._sound(collection, told)
 
-    def _sound(self, batches: Iterator[Batch]) -> Iterator[list[Row]]:
-        for batch in batches:
-            self._problems.add(batch.problems)
-            if self._problems.are_enough:
-                self._raise_problems()
-            yield batch.rows
+    def _sound(self, collection: Collection, batches: Iterator[Batch]) -> Iterator[list[Row]]:
+        in_order = self._header.in_key_order(collection.name)
+        with UniqueKeys(collection, collection.codec, in_order=in_order) as keys:
+            for batch in batches:
+                self._problems.add([*batch.problems, *keys.check(batch)])
+                if self._problems.are_enough:
+                    self._raise_problems()
+                yield batch.rows
 
     def _raise_problems(self) -> None:
         if self._problems:

@@ -13,16 +13,25 @@ import attrs
 from databackup.schema.composite import Optional
 from databackup.schema.kind import Kind, shown
 from databackup.schema.model import Collection, Field, Reference
+from databackup.schema.requirements import CannotApply as CannotApply  # noqa: PLC0414 - for others
+from databackup.schema.requirements import Collections as Collections  # noqa: PLC0414 - the same
+from databackup.schema.requirements import (
+    evolved,
+    named,
+    require,
+    require_field,
+    require_free,
+    require_no_field,
+    require_of_kind,
+    require_reference,
+    require_unused,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     Value = Callable[[Any], Any]
     Record = dict[str, Any]
-
-
-Collections = dict[str, Collection]
-"""Collections by name, as operations are applied to them: see `described`."""
 
 
 class _NoDefault:
@@ -33,10 +42,6 @@ class _NoDefault:
 
 
 NO_DEFAULT: Final = _NoDefault()
-
-
-class CannotApply(Exception):
-    """An operation does not fit the collections it is applied to; the message says why."""
 
 
 @attrs.frozen
@@ -160,6 +165,7 @@ class AddField(Operation):
     def apply(self, before: Collections) -> Collections:
         collection = require(before, self.collection)
         require_no_field(collection, self.field.name)
+        require_of_kind(self.collection, self.field, self.value)
         fields = list(collection.fields)
         fields.insert(len(fields) if self.position is None else self.position, self.field)
         return {**before, self.collection: evolved(collection, fields=fields)}
@@ -189,10 +195,12 @@ class RemoveField(Operation):
 
     def apply(self, before: Collections) -> Collections:
         collection = require(before, self.collection)
-        require_field(collection, self.field)
+        field = require_field(collection, self.field)
         require_unused(before, collection, self.field)
-        fields = (field for field in collection.fields if field.name != self.field)
-        return {**before, self.collection: evolved(collection, fields=fields)}
+        if self.default is not NO_DEFAULT:
+            require_of_kind(self.collection, field, self.default)
+        left = (found for found in collection.fields if found is not field)
+        return {**before, self.collection: evolved(collection, fields=left)}
 
     def inverse(self, before: Collections) -> Operation | None:
         collection = require(before, self.collection)
@@ -227,6 +235,8 @@ class ChangeKind(Operation):
         collection = require(before, self.collection)
         old = require_field(collection, self.field)
         new = attrs.evolve(old, kind=self.kind)
+        if self.default is not NO_DEFAULT:
+            require_of_kind(self.collection, new, self.default)
         fields = (new if field is old else field for field in collection.fields)
         return {**before, self.collection: evolved(collection, fields=fields)}
 
@@ -234,13 +244,12 @@ class ChangeKind(Operation):
         if self.using is not None and self.undo is None:
             return None
         old = require(before, self.collection).field(self.field)
-        default = NO_DEFAULT
         if not old.nullable and isinstance(self.kind, Optional):
             return None  # what it made null cannot be told from what it found
-        return ChangeKind(self.collection, self.field, old.kind, self.undo, self.using, default)
+        return ChangeKind(self.collection, self.field, old.kind, self.undo, self.using)
 
     def describe(self) -> str:
-        using = f" using {_named(self.using)}" if self.using else ""
+        using = f" using {named(self.using)}" if self.using else ""
         kind = self.kind.inner if isinstance(self.kind, Optional) else self.kind
         null = " or null" if isinstance(self.kind, Optional) else ""
         return f"change_kind {self.collection}.{self.field} to {kind.name}{null}{using}"
@@ -266,7 +275,7 @@ class MapRecords(Operation):
         return MapRecords(self.collection, self.undo, self.function)
 
     def describe(self) -> str:
-        return f"map_records {self.collection} using {_named(self.function)}"
+        return f"map_records {self.collection} using {named(self.function)}"
 
 
 @attrs.frozen
@@ -279,7 +288,13 @@ class AddCollection(Operation):
 
     def apply(self, before: Collections) -> Collections:
         require_free(before, self.collection.name)
-        return {**before, self.collection.name: evolved(self.collection)}
+        after = {**before, self.collection.name: self.collection}
+        for reference in self.collection.references:
+            require(after, reference.collection)
+        added = evolved(self.collection, references=_explicit(after, self.collection))
+        for reference in added.references:
+            require_reference(after, added, reference)
+        return {**before, added.name: added}
 
     def inverse(self, before: Collections) -> Operation:  # noqa: ARG002 - whatever was before
         return RemoveCollection(self.collection.name)
@@ -325,20 +340,8 @@ class ChangeKey(Operation):
         collection = require(before, self.collection)
         for part in self.key:
             require_field(collection, part)
-        after = {**before, self.collection: evolved(collection, key=self.key)}
-        # References to the old key name its fields from now on.
-        return {
-            name: evolved(
-                c,
-                references=(
-                    attrs.evolve(r, to=collection.key)
-                    if r.collection == self.collection and not r.to
-                    else r
-                    for r in c.references
-                ),
-            )
-            for name, c in after.items()
-        }
+        # References to the old key go on naming its fields.
+        return {**before, self.collection: evolved(collection, key=self.key)}
 
     def inverse(self, before: Collections) -> Operation:
         return ChangeKey(self.collection, before[self.collection].key)
@@ -358,18 +361,21 @@ class AddReference(Operation):
 
     def apply(self, before: Collections) -> Collections:
         collection = require(before, self.collection)
-        target = require(before, self.reference.collection)
-        for part in self.reference.fields:
-            require_field(collection, part)
-        reference = attrs.evolve(self.reference, to=self.reference.to or target.key)
-        if reference in _explicit(before, collection):
-            raise CannotApply(f"{self.describe()}: it is there already")
+        reference = self._named(before)
+        require_reference(before, collection, reference)
+        if reference in collection.references:
+            raise CannotApply("there is such a reference already")
         references = (*collection.references, reference)
         return {**before, self.collection: evolved(collection, references=references)}
 
-    def inverse(self, before: Collections) -> Operation:  # noqa: ARG002 - whatever was before
-        reference = self.reference
-        return RemoveReference(self.collection, reference.fields, reference.collection)
+    def _named(self, before: Collections) -> Reference:
+        """The reference, whose end is named."""
+        target = require(before, self.reference.collection)
+        return attrs.evolve(self.reference, to=self.reference.to or target.key)
+
+    def inverse(self, before: Collections) -> Operation:
+        found = self._named(before)
+        return RemoveReference(self.collection, found.fields, found.collection, found.to)
 
     def describe(self) -> str:
         fields = ", ".join(self.reference.fields)
@@ -378,37 +384,39 @@ class AddReference(Operation):
 
 @attrs.frozen
 class RemoveReference(Operation):
-    """Fields of a collection refer to another no more."""
+    """Fields of a collection refer to another no more; `to_fields` may say by which of its own."""
 
     name: ClassVar[str] = "remove_reference"
 
     collection: str
     fields: tuple[str, ...]
     to: str
+    to_fields: tuple[str, ...] = ()
 
     def apply(self, before: Collections) -> Collections:
         collection = require(before, self.collection)
-        self._found(collection)
-        left = (r for r in collection.references if not self._is_it(r))
+        found = self._found(collection)
+        left = (reference for reference in collection.references if reference != found)
         return {**before, self.collection: evolved(collection, references=left)}
 
     def inverse(self, before: Collections) -> Operation:
         return AddReference(self.collection, self._found(before[self.collection]))
 
     def _found(self, collection: Collection) -> Reference:
-        for reference in collection.references:
-            if self._is_it(reference):
-                return reference
-        raise CannotApply(f"{self.describe()}: there is no such reference")
-
-    def _is_it(self, reference: Reference) -> bool:
-        return reference.fields == self.fields and reference.collection == self.to
+        found = [
+            reference
+            for reference in collection.references
+            if (reference.fields, reference.collection) == (self.fields, self.to)
+            and self.to_fields in ((), reference.to)
+        ]
+        if not found:
+            raise CannotApply("there is no such reference")
+        if len(found) > 1:
+            raise CannotApply("there are several such references: say to_fields")
+        return found[0]
 
     def describe(self) -> str:
         return f"remove_reference {self.collection} ({', '.join(self.fields)}) to {self.to}"
-
-
-# -- what operations share ---------------------------------------------------------------------
 
 
 def described(collections: Iterable[Collection]) -> Collections:
@@ -424,64 +432,3 @@ def _explicit(collections: Collections, collection: Collection) -> list[Referenc
     return [
         attrs.evolve(r, to=r.to or collections[r.collection].key) for r in collection.references
     ]
-
-
-def evolved(
-    collection: Collection,
-    *,
-    name: str | None = None,
-    fields: Iterable[Field] | None = None,
-    key: Iterable[str] | None = None,
-    references: Iterable[Reference] | None = None,
-) -> Collection:
-    """A collection with parts of it changed, and no model."""
-    return Collection(
-        collection.name if name is None else name,
-        fields=collection.fields if fields is None else fields,
-        key=collection.key if key is None else key,
-        references=collection.references if references is None else references,
-    )
-
-
-def require(collections: Collections, name: str) -> Collection:
-    """The collection of a name. Raises `CannotApply`."""
-    if name not in collections:
-        raise CannotApply(f"there is no collection {name!r}")
-    return collections[name]
-
-
-def require_free(collections: Collections, name: str) -> None:
-    """See that a collection can have a name. Raises `CannotApply`."""
-    if name in collections:
-        raise CannotApply(f"there is a collection {name!r} already")
-
-
-def require_field(collection: Collection, name: str) -> Field:
-    """The field of a name. Raises `CannotApply`."""
-    if not collection.has_field(name):
-        raise CannotApply(f"there is no field {collection}.{name}")
-    return collection.field(name)
-
-
-def require_no_field(collection: Collection, name: str) -> None:
-    """See that a field can have a name. Raises `CannotApply`."""
-    if collection.has_field(name):
-        raise CannotApply(f"there is a field {collection}.{name} already")
-
-
-def require_unused(collections: Collections, owner: Collection, field: str) -> None:
-    """See that a field is neither of its collection's key nor of a reference."""
-    if field in owner.key:
-        raise CannotApply(f"{owner}.{field} is of the key: change_key first")
-    for collection in collections.values():
-        for reference in collection.references:
-            points = collection.name == owner.name and field in reference.fields
-            if points or (reference.collection == owner.name and field in reference.to):
-                raise CannotApply(
-                    f"{owner}.{field} is of the reference of {collection} to "
-                    f"{reference.collection}: remove_reference first"
-                )
-
-
-def _named(function: Callable[..., Any] | None) -> str:
-    return str(getattr(function, "__qualname__", None) or shown(function))

@@ -322,7 +322,7 @@ def _schema_problems(schema: Schema) -> Iterable[str]:
 
 
 def _migration_problems(schema: Schema) -> Iterable[str]:
-    if not schema.migrations:
+    if not schema.migrations or type(schema.version) is not int:
         return ()
     from databackup.schema.recording import chain_problems  # noqa: PLC0415 - it needs this module
 

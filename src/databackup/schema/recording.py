@@ -25,7 +25,9 @@ from databackup.schema.evolution import (
     RenameCollection,
     RenameField,
 )
+from databackup.schema.kind import shown
 from databackup.schema.model import Collection, Field, Reference
+from databackup.schema.requirements import require_of_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -112,6 +114,7 @@ class Recorder:
                 f"add_field {collection}.{name}",
                 ["a field that may not be null needs a default"],
             )
+        _require_default("add_field", collection, field, default)
         self.operations.append(AddField(collection, field, default, position))
 
     def remove_field(self, collection: str, name: str, *, default: Any = NO_DEFAULT) -> None:
@@ -137,8 +140,9 @@ class Recorder:
         `using` makes the new value of the old one, `inverse` the old of the new; without `using`
         values stay as they are. Nulls are not handed to them: they stay null, or become `default`.
         """
-        found = _field(collection, name, kind).kind
-        self.operations.append(ChangeKind(collection, name, found, using, inverse, default))
+        field = _field(collection, name, kind)
+        _require_default("change_kind", collection, field, default)
+        self.operations.append(ChangeKind(collection, name, field.kind, using, inverse, default))
 
     def map_records(
         self,
@@ -168,8 +172,7 @@ class Recorder:
 
     def change_key(self, collection: str, key: str | Iterable[str]) -> None:
         """Make other fields the key; references to the collection go on naming the old ones."""
-        key = (key,) if isinstance(key, str) else tuple(key)
-        self.operations.append(ChangeKey(collection, key))
+        self.operations.append(ChangeKey(collection, _names(key)))
 
     def add_reference(
         self,
@@ -181,25 +184,43 @@ class Recorder:
         """Let fields refer to the key of another collection, or to fields of it that are unique."""
         self.operations.append(AddReference(collection, Reference(fields, to, to_fields)))
 
-    def remove_reference(self, collection: str, fields: str | Iterable[str], to: str) -> None:
-        """Let fields refer to another collection no more."""
-        fields = (fields,) if isinstance(fields, str) else tuple(fields)
-        self.operations.append(RemoveReference(collection, fields, to))
+    def remove_reference(
+        self,
+        collection: str,
+        fields: str | Iterable[str],
+        to: str,
+        to_fields: str | Iterable[str] = (),
+    ) -> None:
+        """Let fields refer to another collection no more.
 
-    def split_collection(self, collection: str, into: str, *, fields: Iterable[str]) -> None:
+        `to_fields` says which reference is meant where several lead there.
+        """
+        removed = RemoveReference(collection, _names(fields), to, _names(to_fields))
+        self.operations.append(removed)
+
+    def split_collection(self, collection: str, into: str, *, fields: str | Iterable[str]) -> None:
         """Move fields to a new collection of the same key, a record for each record."""
-        self.operations.append(SplitCollection(collection, into, tuple(fields)))
+        self.operations.append(SplitCollection(collection, into, _names(fields)))
 
-    def move_field(self, source: str, field: str, target: str, *, via: str | Iterable[str]) -> None:
+    def move_field(
+        self,
+        source: str,
+        field: str,
+        target: str,
+        *,
+        via: str | Iterable[str],
+        default: Any = NO_DEFAULT,
+    ) -> None:
         """Move a field to another collection, along a reference between the two.
 
         `via` are the fields of the reference, which either collection may have. Where the target
         refers to the source, each of its records gets the value of the one it refers to. Where the
         source refers to the target, the records that refer to one must agree on the value.
-        A record without a partner gets null.
+        A record without a partner gets `default`, or null, on the way back as well; a field that
+        may not be null has no way back without one.
         """
-        via = (via,) if isinstance(via, str) else tuple(via)
-        self.operations.append(MoveField(source, field, target, via))
+        moved = MoveField(source, field, target, _names(via), default=default)
+        self.operations.append(moved)
 
 
 @overload
@@ -215,13 +236,19 @@ def migration(
 ) -> Any:
     """Make a function the migration from one version of the schema to the next.
 
-    The function gets a recorder and calls the operations on it. It is run once, here.
+    The function gets a recorder and calls the operations on it. It is run once, here. Raises
+    `SchemaError`.
     """
+    if type(source) is not int or type(target) is not int:
+        raise SchemaError.of(
+            "a migration", [f"versions are integers, not {source!r} and {target!r}"]
+        )
 
     def record(recorded: Callable[[Recorder], None]) -> Migration:
         recorder = Recorder()
         recorded(recorder)
-        return Migration(source, target, recorded.__name__, tuple(recorder.operations))
+        name = str(getattr(recorded, "__name__", None) or type(recorded).__name__)
+        return Migration(source, target, name, tuple(recorder.operations))
 
     return record if function is None else record(function)
 
@@ -229,9 +256,15 @@ def migration(
 _OLDEST: Final = 1
 
 
-def chain_problems(migrations: Sequence[Migration], version: int) -> list[str]:
+def chain_problems(migrations: Sequence[Any], version: int) -> list[str]:
     """What is wrong with the steps that lead to a version: gaps, doubles, cycles."""
-    problems = []
+    problems = [
+        f"{shown(step)} is no migration: make it one with @migration(1, 2)"
+        for step in migrations
+        if not isinstance(step, Migration)
+    ]
+    if problems:
+        return problems
     for step in migrations:
         if step.target <= step.source:
             problems.append(f"the migration {step} leads back: each leads to the next version")
@@ -258,3 +291,16 @@ def chain_problems(migrations: Sequence[Migration], version: int) -> list[str]:
 def _field(collection: str, name: str, kind: Any) -> Field:
     kinds = classes.kinds_of_mapping(collection, {name: kind})
     return Field(name, kinds[name])
+
+
+def _names(given: str | Iterable[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _require_default(operation: str, collection: str, field: Field, default: Any) -> None:
+    if default is NO_DEFAULT:
+        return
+    try:
+        require_of_kind(collection, field, default)
+    except CannotApply as error:
+        raise SchemaError.of(f"{operation} {collection}.{field.name}", [str(error)]) from None

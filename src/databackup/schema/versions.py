@@ -48,17 +48,21 @@ class FrozenVersion:
     def from_text(cls, text: str | bytes) -> FrozenVersion:
         """Read what `to_text` has written. Raises `SchemaError`."""
         try:
-            found = json.loads(text)
+            found = _members(text)
             app, version = found.pop("app"), found.pop("version")
-            read = cls(app, version, {"collections": found["collections"]})
+            digest, collections = found.pop("digest"), found.pop("collections")
+            read = cls(app, version, {"collections": collections})
             _ = read.schema  # which must be one
-            is_whole = found.keys() == {"digest", "collections"}
-        except (ValueError, TypeError, AttributeError, KeyError, SchemaError) as error:
+            is_as_written = read.digest == digest
+        except (
+            ValueError, TypeError, AttributeError, KeyError, RecursionError, SchemaError,
+        ) as error:  # fmt: skip
             reason = f"no member {error}" if isinstance(error, KeyError) else str(error)
             raise SchemaError.of("a frozen version cannot be read", [reason]) from error
-        if not is_whole:
-            raise SchemaError.of("a frozen version cannot be read", ["it has unknown members"])
-        if read.digest != found["digest"]:
+        if found:
+            unknown = [f"the unknown member {name!r}" for name in found]
+            raise SchemaError.of("a frozen version cannot be read", unknown)
+        if not is_as_written:
             raise SchemaError.of(
                 "a frozen version is not as it was written",
                 ["its digest is another one: it was edited, or merged from two"],
@@ -91,6 +95,13 @@ class FrozenVersion:
         )
 
 
+def _members(text: str | bytes) -> dict[str, Any]:
+    found = json.loads(text)
+    if type(found) is not dict or type(found.get("collections", {})) is not dict:
+        raise TypeError("expected a JSON object, and one of collections in it")
+    return found
+
+
 class Versions:
     """The frozen versions in a folder, which need not be there as long as there are none."""
 
@@ -118,10 +129,6 @@ class Versions:
 
     def __getitem__(self, number: int) -> FrozenVersion:
         """A version. Raises KeyError, `FileError`, `SchemaError` for a file that holds another."""
-        return self._read(number)
-
-    @functools.cache  # noqa: B019 - as long-lived as the schema it is of
-    def _read(self, number: int) -> FrozenVersion:
         path = self.path(number)
         try:
             text = path.read_bytes()
@@ -152,13 +159,20 @@ def freeze(schema: Schema) -> Path:
     try:
         versions.folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            # Nobody sees half of it.
-            temporary = path.with_name(f".{path.name}.new")
-            temporary.write_text(FrozenVersion.of(schema).to_text(), encoding="utf-8")
-            temporary.replace(path)
+            _write_whole(path, FrozenVersion.of(schema).to_text())
     except OSError as error:
         raise FileError(f"{path} cannot be written: {reason_of(error)}", str(path)) from error
     return path
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file so that nobody sees half of it."""
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def check_frozen(schema: Schema, *, may_be_new: bool = False) -> None:

@@ -83,8 +83,8 @@ class SQLAlchemyRepository:
         Values are read and written as they are stored: neither the defaults of columns nor type
         decorators play a part. `exclude` has tables ("name") and columns ("table.column") that are
         not backed up, with the reason. A table of the database that is in neither is refused when
-        the repository is used. `migrations` and `versions` are as for `Schema`. The database is
-        asked about types of an engine's own.
+        the repository is used. The database is asked about types of an engine's own. `migrations`
+        and `versions` are those of the `Schema`.
 
         Raises `SchemaError` for all columns whose type has no sure kind; `StoreError`.
         """
@@ -96,9 +96,9 @@ class SQLAlchemyRepository:
             app=app,
             version=version,
             exclude=exclude or {},
-            kind_in_store=catalogue.kind,
             migrations=migrations,
             versions=versions,
+            kind_in_store=catalogue.kind,
         )
         more = dict.fromkeys([*result.schemas, *schemas])
         return cls(found, result.schema, tables=result.tables, schemas=tuple(more), wait=wait)

@@ -41,9 +41,9 @@ def described(
     app: str | None,
     version: int,
     exclude: Mapping[str, str],
-    kind_in_store: KindInStore,
     migrations: Iterable[Migration] = (),
     versions: str | os.PathLike[str] | None = None,
+    kind_in_store: KindInStore,
 ) -> Described:
     """What a `MetaData` describes.
 
