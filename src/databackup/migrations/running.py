@@ -236,10 +236,10 @@ def _value(expression: Expression, row: Row) -> Any:
     if isinstance(expression, Given):
         return row[expression.position]
     if isinstance(expression, Constant):
-        return _copied(expression.value)
+        return expression.value
     value = _value(expression.value, row)
     if value is None:
-        return _copied(expression.for_null)
+        return expression.for_null
     if expression.function is None:
         return value
     with _failing_as(expression.origin):
@@ -247,7 +247,7 @@ def _value(expression: Expression, row: Row) -> Any:
 
 
 def _copied(value: Any) -> Any:
-    """A value of its own, where it is one that could be changed."""
+    """A value that a function may change: what it was made of may be that of other records, too."""
     if type(value) is dict:
         return {name: _copied(item) for name, item in value.items()}
     if type(value) is list:
@@ -282,7 +282,7 @@ def _source(expression: Expression, scope: dict[str, Any]) -> str:
 def _constant(value: Any, scope: dict[str, Any]) -> str:
     name = f"x{len(scope)}"
     scope[name] = value
-    return f"copied({name})" if type(value) in (dict, list) else name
+    return name
 
 
 class _Mapping(_Running):
@@ -377,7 +377,7 @@ class _LookingUp(_Running):
             raise _LeftOut
         if self._stage.is_counted:
             counts.filled[self._stage.filled] += 1
-        return (*row, *map(_copied, self._stage.nothing))
+        return (*row, *self._stage.nothing)
 
     def finish(self, dropped: Counter[str], filled: Counter[str]) -> None:
         stage = self._stage
