@@ -15,8 +15,10 @@ from databackup import (
     Migration,
     Recorder,
     Reference,
+    Schema,
     export_all,
     import_all,
+    inspect_archive,
     migrate_archive,
     migration,
 )
@@ -448,3 +450,35 @@ def test_export_of_nothing(tmp_path: Path) -> None:
         migrate_archive(io.BytesIO(archive), io.BytesIO(), new, version=0)
     with pytest.raises(VersionMismatch):
         export_all(memory({}, new), io.BytesIO(), version=0)
+
+
+def test_the_order_of_keys_is_kept(tmp_path: Path) -> None:
+    """Where nothing is done to a key, an archive goes on saying that it is in its order."""
+
+    def kept(m: Recorder) -> None:
+        m.rename_field("menus", "id", "no")
+        m.move_field("people", "city", "menus", via="cook_id")
+        m.map_records("people", dict)
+        m.add_collection("notes", fields={"id": int}, key="id")
+        m.add_collection("log", fields={"line": str})
+
+    new = after(tmp_path, step(kept))
+    archive = archive_of(FIRST, ROWS)
+    if b'"order":"key"' not in archive:
+        archive = resealed(archive.replace(b'"order":"none"', b'"order":"key"'))
+    written = io.BytesIO()
+    migrate_archive(io.BytesIO(archive), written, new)
+    found = inspect_archive(io.BytesIO(written.getvalue())).collections
+    orders = {name: collection.order for name, collection in found.items()}
+    assert {"people": "none", "menus": "key", "notes": "key", "log": "none"} == orders
+
+
+def test_what_is_not_migrated(tmp_path: Path) -> None:
+    """An archive of another app, of whatever version, and one for a schema without a past."""
+    new = after(tmp_path, step(lambda m: m.remove_collection("menus")))
+    other = Schema(app="other", version=1, collections=new.collections)
+    report = imported(new, archive_of(other, {}), wrong_app="allow")
+    assert None is report.migrated
+    without = Schema(app="club", version=2, collections=FIRST.collections)
+    with pytest.raises(VersionMismatch, match="has schema version 1, older than this app's 2"):
+        imported(without, archive_of(FIRST, ROWS))
