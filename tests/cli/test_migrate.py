@@ -58,7 +58,13 @@ def test_export_of_todays_version(workshop: Workshop, catering: Catering) -> Non
     assert data_of(Path("plain.json").read_bytes()) == data_of(Path("new.json").read_bytes())
 
 
-@pytest.mark.parametrize("number, reason", [("2", "was never frozen"), ("4", "it is newer")])
+@pytest.mark.parametrize(
+    "number, reason",
+    [
+        ("2", "no way leads between schema version 2 and this app's 3: version 2 was never frozen"),
+        ("4", "version 4 is newer than this app's 3: upgrade the app"),
+    ],
+)
 @pytest.mark.parametrize("command", ["export", "migrate"])
 def test_versions_that_are_not_there(
     workshop: Workshop, catering: Catering, command: str, number: str, reason: str
@@ -72,8 +78,7 @@ def test_versions_that_are_not_there(
     result = workshop.run(command, *arguments)
     assert 1 == result.exit_code
     place = "today.json: " if command == "migrate" else ""
-    assert f"error: {place}no way leads between schema version {number} and" in result.stderr
-    assert reason in result.stderr
+    assert f"error: {place}{reason}" in result.stderr
     assert not Path("new.json").exists()
 
 

@@ -452,13 +452,14 @@ def test_export_of_nothing(tmp_path: Path) -> None:
         export_all(memory({}, new), io.BytesIO(), version=0)
 
 
-def test_the_order_of_keys_is_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("changes_key, order", [(False, "key"), (True, "none")])
+def test_the_order_of_keys_is_kept(tmp_path: Path, changes_key: bool, order: str) -> None:
     """Where nothing is done to a key, an archive goes on saying that it is in its order."""
 
     def kept(m: Recorder) -> None:
         m.rename_field("menus", "id", "no")
         m.move_field("people", "city", "menus", via="cook_id")
-        m.map_records("people", dict)
+        m.map_records("people", dict, changes_key=changes_key)
         m.add_collection("notes", fields={"id": int}, key="id")
         m.add_collection("log", fields={"line": str})
 
@@ -470,7 +471,29 @@ def test_the_order_of_keys_is_kept(tmp_path: Path) -> None:
     migrate_archive(io.BytesIO(archive), written, new)
     found = inspect_archive(io.BytesIO(written.getvalue())).collections
     orders = {name: collection.order for name, collection in found.items()}
-    assert {"people": "none", "menus": "key", "notes": "key", "log": "none"} == orders
+    assert {"people": order, "menus": "key", "notes": "key", "log": "none"} == orders
+
+
+def test_a_key_that_a_function_changes(tmp_path: Path) -> None:
+    """It is a problem of its record, unless the migration says that keys change."""
+
+    def next_number(record: dict[str, Any]) -> dict[str, Any]:
+        return record | {"id": record["id"] + (100 if record["id"] == 2 else 0)}
+
+    archive = archive_of(FIRST, ROWS)
+    new = after(tmp_path / "kept", step(lambda m: m.map_records("people", next_number)))
+    with pytest.raises(InvalidRecords) as caught:
+        imported(new, archive)
+    (problem,) = caught.value.problems
+    assert ("migration-failed", "people", (2,)) == (
+        problem.code,
+        problem.collection,
+        problem.key,
+    )
+    assert "it changed id, of the key, to int 102: say changes_key=True" in problem.message
+    changing = step(lambda m: m.map_records("people", next_number, changes_key=True))
+    report = imported(after(tmp_path / "changed", changing), archive)
+    assert len(ROWS["people"]) == report.collections["people"].added
 
 
 def test_what_is_not_migrated(tmp_path: Path) -> None:

@@ -224,7 +224,10 @@ def _(operation: evolution.MapRecords, place: _Place) -> None:
     course.settle()
     fields = map(place.before[operation.collection].field, course.fields)
     copied = tuple(position for position, field in enumerate(fields) if _can_change(field))
-    course.stages.append(Map(tuple(course.fields), copied, operation.function, place.origin))
+    names = tuple(course.fields)
+    key = () if operation.changes_key else place.before[operation.collection].key
+    kept = tuple(map(names.index, key))
+    course.stages.append(Map(names, copied, kept, operation.function, place.origin))
 
 
 @_carry_out.register

@@ -81,11 +81,13 @@ class Project:
 class Map:
     """Makes each record anew, as a dict of names.
 
-    The function gets copies of the values at the positions `copied`, which it may change.
+    The function gets copies of the values at the positions `copied`, which it may change. It has to
+    leave the values at the positions `kept` as they are.
     """
 
     names: tuple[str, ...]
     copied: tuple[int, ...]
+    kept: tuple[int, ...]
     function: Callable[[dict[str, Any]], dict[str, Any]]
     origin: Origin
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -291,35 +292,60 @@ class _Mapping(_Running):
         self._names = stage.names
         self._known = frozenset(stage.names)
         self._copied = [stage.names[position] for position in stage.copied]
+        self._record = _record_maker(stage.names)
+        self._values = _values_getter(stage.names)
 
     def all(self, rows: Rows, counts: _Counts) -> Rows:  # noqa: ARG002 - it loses nothing
-        function, names, known = self._stage.function, self._names, self._known
+        function, values, known = self._stage.function, self._values, self._known
         made = []
         for row in rows:
-            record: object = function(self._record(row))
+            record: object = function(self._record_of(row))
             if not isinstance(record, dict) or record.keys() != known:
                 raise ValueError("other fields")
-            made.append(tuple(map(record.__getitem__, names)))
+            made.append(values(record))
+        for position in self._stage.kept:
+            if [row[position] for row in made] != [row[position] for row in rows]:
+                raise ValueError("another key")
         return made
 
-    def _record(self, row: Row) -> dict[str, Any]:
+    def _record_of(self, row: Row) -> dict[str, Any]:
         """A record that the function may change."""
-        record = dict(zip(self._names, row, strict=True))
+        record = self._record(row)
         for name in self._copied:
             record[name] = _copied(record[name])
         return record
 
     def one(self, row: Row, counts: _Counts) -> Row:  # noqa: ARG002 - the same
-        with _failing_as(self._stage.origin):
-            record: object = self._stage.function(self._record(row))
+        origin = self._stage.origin
+        with _failing_as(origin):
+            record: object = self._stage.function(self._record_of(row))
         if not isinstance(record, dict):
-            raise _Failed(self._stage.origin, f"it returned {shown(record)}, which is no dict")
+            raise _Failed(origin, f"it returned {shown(record)}, which is no dict")
         missing = [name for name in self._names if name not in record]
         unknown = [str(name) for name in record if name not in self._known]
         if missing or unknown:
             listed = [*(f"no {name}" for name in missing), *(f"unknown {name}" for name in unknown)]
-            raise _Failed(self._stage.origin, f"it returned other fields: {', '.join(listed)}")
-        return tuple(map(record.__getitem__, self._names))
+            raise _Failed(origin, f"it returned other fields: {', '.join(listed)}")
+        made = self._values(record)
+        for position in self._stage.kept:
+            if made[position] != row[position]:
+                said = f"it changed {self._names[position]}, of the key, to {shown(made[position])}"
+                raise _Failed(origin, f"{said}: say changes_key=True if that is meant")
+        return made
+
+
+def _record_maker(names: Sequence[str]) -> Callable[[Row], dict[str, Any]]:
+    """A function that makes a dict of a row, in half the time of `zip`."""
+    members = "".join(f"{name!r}: r[{position}], " for position, name in enumerate(names))
+    return compile_function(f"def convert(r):\n    return {{{members}}}\n", {})
+
+
+def _values_getter(names: Sequence[str]) -> Callable[[dict[str, Any]], Row]:
+    """A function that takes the values out of a dict, as a row."""
+    if len(names) == 1:
+        (name,) = names
+        return lambda record: (record[name],)
+    return operator.itemgetter(*names)
 
 
 class _LeftOut(Exception):

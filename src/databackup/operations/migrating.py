@@ -326,6 +326,6 @@ def _origin(flow: Flow, position: int) -> int | None:
             if not isinstance(expression, Given):
                 return None
             position = expression.position
-        else:
+        elif position not in stage.kept:
             return None
     return position

@@ -257,13 +257,17 @@ class ChangeKind(Operation):
 
 @attrs.frozen
 class MapRecords(Operation):
-    """A function makes each record of a collection anew: a dict of all of its fields of one."""
+    """A function makes each record of a collection anew: a dict of all of its fields of one.
+
+    It has to leave the key as it is unless `changes_key` says otherwise.
+    """
 
     name: ClassVar[str] = "map_records"
 
     collection: str
     function: Callable[[Record], Record]
     undo: Callable[[Record], Record] | None = None
+    changes_key: bool = False
 
     def apply(self, before: Collections) -> Collections:
         require(before, self.collection)
@@ -272,7 +276,7 @@ class MapRecords(Operation):
     def inverse(self, before: Collections) -> Operation | None:  # noqa: ARG002 - the same
         if self.undo is None:
             return None
-        return MapRecords(self.collection, self.undo, self.function)
+        return MapRecords(self.collection, self.undo, self.function, self.changes_key)
 
     def describe(self) -> str:
         return f"map_records {self.collection} using {named(self.function)}"

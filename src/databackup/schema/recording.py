@@ -150,9 +150,14 @@ class Recorder:
         function: Callable[[dict[str, Any]], dict[str, Any]],
         *,
         inverse: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        changes_key: bool = False,
     ) -> None:
-        """Make each record anew: `function` takes a dict of all fields, and returns one."""
-        self.operations.append(MapRecords(collection, function, inverse))
+        """Make each record anew: `function` takes a dict of all fields, and returns one.
+
+        It leaves the key as it is, so that records stay in its order; a record whose key it changes
+        is a Problem. With `changes_key` it may, and keys go through an index on disk.
+        """
+        self.operations.append(MapRecords(collection, function, inverse, changes_key))
 
     def add_collection(
         self,
