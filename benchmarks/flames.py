@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         data = Dataset(Path(folder) / "data", chosen.rows)
         data.make()
+        data.make_versions()
         for step in _steps(data):
             graph = chosen.output / (re.sub(r"\W+", "-", step.title) + ".svg")
             stacks = Path(folder) / "stacks.txt"
@@ -51,6 +52,7 @@ def _steps(data: Dataset) -> Iterator[Step]:
     for step in (*plan.databackup(data, "reflected"), *plan.databackup(data, "models")):
         if step.name in ("export", "import with read-back"):
             yield step
+    yield from (step for step in plan.migrations(data) if step.name == "import of version 1")
 
 
 def profiler() -> str:

@@ -43,9 +43,10 @@ def parts(folder: Path, rows: int, groups: Collection[Group]) -> Iterator[Parts]
     """The parts that some groups need; their databases are there until the block ends."""
     made, notes = [], []
     with contextlib.ExitStack() as stack:
-        if not set(groups).isdisjoint({*PARTS["sqlite"], *PARTS["django"]}):
+        if not set(groups).isdisjoint({*PARTS["sqlite"], *PARTS["migrations"], *PARTS["django"]}):
             say(f"making {rows:,} rows in SQLite")
-            made.append(stack.enter_context(_in_files(folder, rows)))
+            versions = "migrations" in groups
+            made.append(stack.enter_context(_in_files(folder, rows, versions=versions)))
         for name, engine in ENGINES.items():
             if set(groups).isdisjoint(PARTS[name]):
                 continue
@@ -65,21 +66,28 @@ def say(text: str) -> None:
 
 
 @contextlib.contextmanager
-def _in_files(folder: Path, rows: int) -> Iterator[Part]:
-    """SQLite, and Django on a tenth of the rows."""
+def _in_files(folder: Path, rows: int, *, versions: bool) -> Iterator[Part]:
+    """SQLite, with `versions` of the shop or without, and Django on a tenth of the rows."""
     everything = Dataset(folder / "all", rows)
     tenth = Dataset(folder / "tenth", _tenth(rows))
     for data in (everything, tenth):
         data.make()
+        if versions:
+            data.make_versions()
     yield Part(
         steps=(
             *plan.sqlite3(everything),
             *plan.databackup(everything, "reflected"),
             *plan.databackup(everything, "models"),
             *plan.compressed(everything),
+            *plan.migrations(everything),
             *plan.django(tenth),
         ),
-        tenth=(*plan.databackup(tenth, "reflected"), *plan.databackup(tenth, "models")),
+        tenth=(
+            *plan.databackup(tenth, "reflected"),
+            *plan.databackup(tenth, "models"),
+            *plan.migrations(tenth),
+        ),
     )
 
 

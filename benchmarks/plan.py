@@ -16,6 +16,7 @@ Group = Literal[
     "reflected",
     "models",
     "sqlite3",
+    "migrations",
     "django",
     "postgresql-reflected",
     "postgresql-models",
@@ -28,6 +29,7 @@ Id = tuple[Group, str]
 GROUPS: Final[tuple[Group, ...]] = get_args(Group)
 PARTS: Final[Mapping[str, tuple[Group, ...]]] = {
     "sqlite": ("reflected", "models", "sqlite3"),
+    "migrations": ("migrations",),
     "django": ("django",),
     "postgresql": ("postgresql-reflected", "postgresql-models", "pg_dump"),
     "mariadb": ("mariadb-reflected", "mariadb-models", "mariadb-dump"),
@@ -36,6 +38,7 @@ _TITLES: Final[Mapping[Group, str]] = {
     "reflected": "reflected schema: ",
     "models": "attrs models: ",
     "sqlite3": "sqlite3 ",
+    "migrations": "migrations: ",
     "django": "Django ",
     "postgresql-reflected": "PostgreSQL, reflected schema: ",
     "postgresql-models": "PostgreSQL, attrs models: ",
@@ -63,11 +66,31 @@ class Dataset:
         """Its tables without a row."""
         return self.folder / "empty.db"
 
+    @property
+    def old(self) -> Path:
+        """An archive of version 1 of the shop."""
+        return self.folder / "version-1.json"
+
+    @property
+    def new(self) -> Path:
+        """An archive of version 6, of the same orders."""
+        return self.folder / "version-6.json"
+
+    @property
+    def empty_new(self) -> Path:
+        """The tables of version 6 without a row."""
+        return self.folder / "empty-6.db"
+
     def make(self) -> None:
         """Make both databases, in processes whose memory does not count."""
         self.folder.mkdir()
         for path, rows in ((self.orders, self.rows), (self.empty, 0)):
             measure((sys.executable, "-m", "benchmarks.data", path, "--rows", str(rows)))
+
+    def make_versions(self) -> None:
+        """Make the archives of both versions, and the tables of the later one."""
+        files = (self.orders, self.old, self.new, self.empty_new)
+        measure((sys.executable, "-m", "benchmarks.history", *files))
 
 
 @attrs.frozen(kw_only=True)
@@ -141,6 +164,22 @@ def databackup(data: Dataset, group: Literal["reflected", "models"]) -> Iterator
     name = "diff of equal data"
     command = _child(name, group, data.orders, archive)
     yield Step(group=group, name=name, rows=data.rows, command=command)
+
+
+def migrations(data: Dataset) -> Iterator[Step]:
+    """Imports into version 6: of an archive of that version, and of one five steps older."""
+    target = data.folder / "migrated.db"
+    for step in ("import", "import with read-back"):
+        for version, archive in ((6, data.new), (1, data.old)):
+            yield Step(
+                group="migrations",
+                name=f"{step} of version {version}",
+                rows=data.rows,
+                command=_child(step, "migrations", target, archive),
+                is_import=True,
+                makes=target,
+                begins_as=data.empty_new,
+            )
 
 
 def compressed(data: Dataset) -> Iterator[Step]:

@@ -95,6 +95,13 @@ def _targets() -> Iterator[Target]:
         yield Target(("django", "loaddata"), load_and_read, at_least=35 / allowance)
 
 
+def _targets_of_migrations() -> Iterator[Target]:
+    for step in ("import", "import with read-back"):
+        old: Id = ("migrations", f"{step} of version 1")
+        new: Id = ("migrations", f"{step} of version 6")
+        yield Target(old, new, at_most=1.6)
+
+
 def _targets_on_servers() -> Iterator[Target]:
     dump: Id = ("pg_dump", "pg_dump -Fc")
     restore: Id = ("pg_dump", "pg_restore")
@@ -110,4 +117,4 @@ def _targets_on_servers() -> Iterator[Target]:
         yield Target((group, "import with read-back"), replay)
 
 
-TARGETS: Final = (*_targets(), *_targets_on_servers())
+TARGETS: Final = (*_targets(), *_targets_of_migrations(), *_targets_on_servers())

@@ -15,13 +15,17 @@ from databackup.repository import Repository
 
 
 def repository(schema: str, database: str | Path) -> Repository:
-    """The database as reflected, or seen through the app's models."""
+    """The database as reflected, or seen through the app's models, or through the later ones."""
     if "://" in str(database):
         return _on_a_server(schema, str(database))
     from databackup.adapters.sqlite import SQLiteRepository  # noqa: PLC0415 - only what it needs
 
     if schema == "reflected":
         return SQLiteRepository.reflect(database)
+    if schema == "migrations":
+        from benchmarks.history import SCHEMA as LATEST  # noqa: PLC0415 - the others have no steps
+
+        return SQLiteRepository(database, LATEST)
     from benchmarks.models import SCHEMA  # noqa: PLC0415 - what is reflected needs no models
 
     return SQLiteRepository(database, SCHEMA)

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
         ExportReport,
         ImportReport,
         ImportStatus,
+        MigrationReport,
         Progress,
         SealReport,
         VerifyReport,
     )
+    from databackup.operations.rewriting import migrate_archive
     from databackup.operations.seal import seal_archive
     from databackup.operations.status import import_status, marked_imports
     from databackup.operations.verify import inspect_archive, verify_archive
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
         Reference,
         Schema,
     )
+    from databackup.schema.recording import Migration, Recorder, migration
 
 _HOMES = {
     "archive.limits": ("Limits",),
@@ -63,10 +66,12 @@ _HOMES = {
         "ExportReport",
         "ImportReport",
         "ImportStatus",
+        "MigrationReport",
         "Progress",
         "SealReport",
         "VerifyReport",
     ),
+    "operations.rewriting": ("migrate_archive",),
     "operations.seal": ("seal_archive",),
     "operations.status": ("import_status", "marked_imports"),
     "operations.verify": ("inspect_archive", "verify_archive"),
@@ -82,6 +87,7 @@ _HOMES = {
         "Reference",
         "Schema",
     ),
+    "schema.recording": ("Migration", "Recorder", "migration"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -104,10 +110,13 @@ __all__ = [
     "Interval",
     "Json",
     "Limits",
+    "Migration",
+    "MigrationReport",
     "Problem",
     "Progress",
     "RawText",
     "RecordDiff",
+    "Recorder",
     "Reference",
     "Schema",
     "SealReport",
@@ -122,6 +131,8 @@ __all__ = [
     "inspect_archive",
     "iter_export",
     "marked_imports",
+    "migrate_archive",
+    "migration",
     "seal_archive",
     "verify_archive",
 ]

@@ -64,6 +64,13 @@ class KeyIndex:
         found = self._execute("SELECT 1 FROM entries WHERE key = ?", (key,))
         return found.fetchone() is not None
 
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a key, None where it is not there."""
+        if self._opened is None:
+            return None
+        row = self._execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
+        return None if row is None else bytes(row[0])
+
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Keys and values, in the order of the keys."""
         if self._opened is None:

@@ -81,11 +81,12 @@ def test_graphs(
         "reflected-schema-import-with-read-back.svg",
         "attrs-models-export.svg",
         "attrs-models-import-with-read-back.svg",
+        "migrations-import-of-version-1.svg",
     } == {path.name for path in graphs.iterdir()}
     printed = capsys.readouterr().out
-    assert printed.count("| 100 % | f        | spill.py |") == 4
+    assert printed.count("| 100 % | f        | spill.py |") == 5
     assert "reflected schema: export, 20 rows:\n" in printed
-    assert readme.read_text("utf-8").count("| 100 % | f        | spill.py |") == 4
+    assert readme.read_text("utf-8").count("| 100 % | f        | spill.py |") == 5
     assert f"\n{graphs}/reflected-schema-export.svg\n" in printed
 
 

@@ -72,6 +72,8 @@ def test_targets() -> None:
         ("models", "import with read-back", "≤ 3 ×"),
         ("django", "dumpdata", "≥ 7 ×"),
         ("django", "loaddata", "≥ 17.5 ×"),
+        ("migrations", "import of version 1", "≤ 1.6 ×"),
+        ("migrations", "import with read-back of version 1", "≤ 1.6 ×"),
         *(
             (f"{engine}-{schema}", name, words)
             for schema in ("reflected", "models")

@@ -19,7 +19,7 @@ import pytest
 
 import databackup
 from benchmarks import __main__ as command
-from benchmarks import plan, steps, table
+from benchmarks import history, models, plan, steps, table
 from benchmarks.child import ROOT, CommandFailed, measure
 from benchmarks.data import make_orders
 from benchmarks.machine import facts
@@ -27,6 +27,8 @@ from benchmarks.plan import GROUPS, PARTS, Dataset, Group, Step
 from benchmarks.report import Report
 from benchmarks.results import TARGETS
 from databackup.adapters.sqlite import SQLiteRepository
+from databackup.migrations.way import check_chain
+from databackup.schema.versions import FrozenVersion, Versions
 
 pytestmark = pytest.mark.unmeasured
 
@@ -92,6 +94,38 @@ def test_every_step(tmp_path: Path) -> None:
     names |= {"django.db"} if have_django else set()
     assert names == {path.name for path in imported}
     assert {} == {p: _contents(p) for p, name in imported.items() if _contents(p) != expected[name]}
+
+
+def test_migrations(tmp_path: Path) -> None:
+    """An archive of version 1 gives, after its steps, the database that one of version 6 gives."""
+    report = command.measured(tmp_path, ROWS, 1, PARTS["migrations"])
+    data = Dataset(tmp_path / "all", ROWS)
+    imports = [
+        f"{step} of version {version}"
+        for step in ("import", "import with read-back")
+        for version in (6, 1)
+    ]
+    assert imports == [name for _, name in report.results]
+    assert 2 == report.as_markdown().count("≤ 1.6 ×")
+
+    def orders(step: str) -> list[Any]:
+        (found,) = (s for s in plan.migrations(data) if s.name == step)
+        found.run()
+        with contextlib.closing(sqlite3.connect(data.folder / "migrated.db")) as connection:
+            return connection.execute("SELECT * FROM orders ORDER BY id").fetchall()
+
+    with contextlib.closing(sqlite3.connect(data.orders)) as connection:
+        expected = connection.execute(
+            "SELECT id, customer_id, total, ordered_at, note,"
+            " CAST(round(weight * 1000) AS INTEGER), details, 'EUR' FROM orders ORDER BY id"
+        ).fetchall()
+    assert expected == orders("import of version 6") == orders("import of version 1")
+
+
+def test_versions() -> None:
+    """The shop's frozen versions are what they were, and its steps lead from one to the other."""
+    check_chain(history.SCHEMA)
+    assert Versions(history.VERSIONS)[1].digest == FrozenVersion.of(models.SCHEMA).digest
 
 
 def test_command(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 from databackup import inspect_archive
 from databackup.errors import FileError
 from tests.cli.conftest import Workshop
+from tests.cli.versions import Catering
 from tests.support.sqlite import run
 
 pty = pytest.importorskip("pty", reason="no pseudo-terminals here")
@@ -140,6 +141,19 @@ def test_question_says_what_the_mode_does(
     child.answer("y\n")
     assert 0 == child.end()
     assert 3 == len(changed.dump()["orders"])
+
+
+def test_question_tells_what_migrations_do(workshop: Workshop, terminal: Any) -> None:
+    """What will be dropped is counted, and stands out, before anybody has to answer."""
+    catering = Catering.of(workshop).frozen(workshop)
+    workshop.ok("export", f"{catering.one}:repository", "old.json")
+    child = terminal("import", "old.json", f"{catering.three}:repository")
+    asked = child.read("? [y/N] ")
+    assert "It will be migrated from schema version 1 to 3\n  1 to 2 (prices)\n" in asked
+    assert f"  menus.code           {ESCAPE}[33m      1{ESCAPE}[0m          0\n" in asked
+    child.answer("y\n")
+    assert 0 == child.end()
+    assert "imported 4 records of 2 collections" in child.text
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", "yess\n", "\x04"], ids=repr)

@@ -190,6 +190,16 @@ def test_datasets_of_any_schema_are_sound(portable: bool, data: st.DataObject) -
     assert [] == _unsound(schema, dataset)
 
 
+@given(datasets(CLUB, values={"people.name": st.just("Ana")}, min_records=3, max_records=3))
+@FEW
+def test_datasets_of_given_values(dataset: dict[str, list[Row]]) -> None:
+    """A field has the values that are given for it, and data are sound nevertheless."""
+    name = PEOPLE.field_names.index("name")
+
+    assert {"Ana"} == {row[name] for row in dataset["people"]}
+    assert [] == _unsound(CLUB, dataset)
+
+
 def _seen(strategy: st.SearchStrategy[Any], wanted: dict[str, Any], examples: int) -> set[str]:
     """Which of the wanted sorts come among so many examples."""
     seen: set[str] = set()

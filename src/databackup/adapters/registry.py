@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import importlib.metadata
 import inspect
+import operator
 import os
 import re
 import sys
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.adapters.sqlite.newfile import new_file
-from databackup.errors import DatabackupError, FileError, MissingExtra, TargetError
+from databackup.errors import AppError, DatabackupError, FileError, MissingExtra, TargetError
 from databackup.repository import Repository
+from databackup.schema import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -84,6 +86,26 @@ def open_repository(
             )
         return _open_attribute(target, attribute["module"], attribute["path"])
     return _open_sqlite(target, types, exclude or {}, wait, create=create)
+
+
+def open_schema(app: str) -> Schema:
+    """The schema that `package.module:attribute` names.
+
+    It is a `Schema`, a repository, whose schema it is then, or a function without arguments that
+    returns one of the two. Raises `AppError`, and what the host's code raises of this library.
+    """
+    attribute = _ATTRIBUTE.fullmatch(app)
+    if attribute is None:
+        raise AppError(f"{without_password(app)} is not of the form package.module:attribute")
+    try:
+        found = _found(app, attribute["module"], attribute["path"], Schema | Repository)
+        if not isinstance(found, type) and _is_a(app, found, Repository):
+            found = _call(app, "reading its schema", operator.attrgetter("schema"), found)
+    except TargetError as error:
+        raise AppError(error.message) from error
+    if not isinstance(found, Schema):
+        raise AppError(f"{app} is {_described(found)}, neither a schema nor a repository")
+    return found
 
 
 def notation_of(target: str) -> Literal["url", "attribute", "path"]:
@@ -240,16 +262,21 @@ def _installed(scheme: str, target: str) -> Callable[..., Any]:
 
 
 def _open_attribute(target: str, module_name: str, path: str) -> Repository:
+    return _require_repository(target, _found(target, module_name, path, Repository))
+
+
+def _found(target: str, module_name: str, path: str, wanted: Any) -> Any:
+    """The attribute of a module, or what it returns where it is a function and not `wanted`."""
     found: Any = _import(target, module_name)
     for name in path.split("."):
         try:
             found = getattr(found, name)
         except AttributeError as error:
             raise TargetError(f"{target}: {_described(found)} has no attribute {name!r}") from error
-    if not isinstance(found, Repository) and callable(found):
+    if not _is_a(target, found, wanted) and callable(found):
         _require_no_arguments(target, found)
         found = _call(target, f"calling {path}", found)
-    return _require_repository(target, found)
+    return found
 
 
 def _import(target: str, name: str) -> Any:
@@ -298,9 +325,15 @@ def _failed(target: str, what: str, error: BaseException) -> TargetError:
 
 
 def _require_repository(target: str, found: Any) -> Repository:
-    if isinstance(found, type) or not isinstance(found, Repository):
+    if isinstance(found, type) or not _is_a(target, found, Repository):
         raise TargetError(f"{target} is {_described(found)}, not a repository")
-    return found
+    repository: Repository = found
+    return repository
+
+
+def _is_a(target: str, found: Any, wanted: Any) -> bool:
+    # Before Python 3.12 this reads the properties of a protocol, which are the host's code.
+    return bool(_call(target, "reading its schema", isinstance, found, wanted))
 
 
 def _described(found: Any) -> str:

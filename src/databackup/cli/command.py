@@ -21,7 +21,7 @@ from databackup.errors import ArchiveError, CommitUnknown, DatabackupError, File
 from databackup.operations.options import LONGEST_WAIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from databackup.archive.limits import Limits
 
@@ -29,8 +29,16 @@ FAILED: Final = 1
 TROUBLE: Final = 2
 OUTCOME_UNKNOWN: Final = 3
 INTERRUPTED: Final = 130
-_WRITTEN: Final = {"export": "file", "seal": "sealed"}
+_WRITTEN: Final = {"export": "file", "seal": "sealed", "migrate": "new"}
 """The argument that names the archive that a command writes."""
+_READ: Final = {
+    "import": "file",
+    "inspect": "file",
+    "verify": "file",
+    "seal": "edited",
+    "migrate": "old",
+}
+"""The argument that names the archive that a command reads, and that its errors are of."""
 
 
 @attrs.frozen
@@ -58,7 +66,7 @@ class Command(click.Command):
             try:
                 return super().invoke(ctx)
             except DatabackupError as error:
-                code = self._answer(output, error, ctx.params)
+                code = self._answer(output, error, ctx)
             except KeyboardInterrupt:
                 cancelled = {"code": "cancelled", "message": "cancelled; nothing was changed"}
                 output.failure(render.cancelled(), cancelled)
@@ -68,14 +76,14 @@ class Command(click.Command):
                 code = self.failed
         return ctx.exit(code)
 
-    def _answer(self, output: Output, error: DatabackupError, given: Mapping[str, Any]) -> int:
+    def _answer(self, output: Output, error: DatabackupError, ctx: click.Context) -> int:
         """Tell of an error, and say which exit code stands for it."""
         if isinstance(error.__cause__, BrokenPipeError):
             abandon_stdout()  # whoever read the archive has gone, and knows why
             return self.failed
-        place = None
+        place, given = None, ctx.params
         if isinstance(error, ArchiveError):
-            read = given.get("edited", given.get("file"))
+            read = given.get(_READ.get(ctx.command.name or "", ""))
             place = "standard input" if read == "-" else read
         elif isinstance(error, StoreError):
             names = [without_password(given[n]) for n in ("source", "target") if given.get(n)]
@@ -112,6 +120,15 @@ def opened_archive(file: str, limits: Limits) -> Iterator[IO[bytes]]:
     else:
         with open_source(file, limits.size) as source:
             yield source
+
+
+def written_archive(file: str) -> str | IO[bytes]:
+    """Where an archive is written: a path, or standard output. Raises `FileError`."""
+    if file != "-":
+        return file
+    if sys.stdout is None:
+        raise FileError("standard output is closed", "-")
+    return sys.stdout.buffer
 
 
 # -- options -----------------------------------------------------------------------------------

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sys
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from databackup import __version__
-from databackup.adapters.registry import new_target, open_repository, without_password
+from databackup.adapters.registry import (
+    new_target,
+    open_repository,
+    open_schema,
+    without_password,
+)
 from databackup.adapters.sqlite.reflect import Types
 from databackup.cli import confirm, render
+from databackup.cli.apps import app_option
 from databackup.cli.command import (
     INTERRUPTED,
     Command,
@@ -21,14 +26,16 @@ from databackup.cli.command import (
     opened_archive,
     target_options,
     wait_option,
+    written_archive,
 )
 from databackup.cli.copy import copy
 from databackup.cli.diff import diff
 from databackup.cli.imports import Import, dangling_option, import_options
 from databackup.cli.limits import limit_option
+from databackup.cli.migrate import migrate
 from databackup.cli.progress import progress_bar
 from databackup.cli.status import status
-from databackup.errors import FileError
+from databackup.cli.versions import check, freeze, history
 from databackup.operations.export import export_all
 from databackup.operations.seal import seal_archive
 from databackup.operations.verify import inspect_archive, verify_archive
@@ -80,18 +87,33 @@ def cli() -> None:
 
 cli.add_command(copy)
 cli.add_command(diff)
+cli.add_command(migrate)
 cli.add_command(status)
 
 
 @cli.command(name="export")
 @click.argument("target")
 @click.argument("file")
+@click.option(
+    "--version",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Write an archive that the app of schema version N can read, by undoing migrations.",
+)
 @wait_option
 @target_options
 @as_json
 @click.pass_obj
 def export_command(
-    run: Run, /, target: str, file: str, *, wait: float, types: Types, exclude: dict[str, str]
+    run: Run,
+    /,
+    target: str,
+    file: str,
+    *,
+    version: int | None,
+    wait: float,
+    types: Types,
+    exclude: dict[str, str],
 ) -> None:
     """Write everything TARGET holds to the archive FILE.
 
@@ -108,7 +130,7 @@ def export_command(
     with progress_bar(
         f"opening {without_password(target)}", wanted=run.output.wants_progress
     ) as progress:
-        report = export_all(repository, _stdout() if file == "-" else file, progress=progress)
+        report = export_all(repository, written_archive(file), version=version, progress=progress)
     run.output.done(render.exported(report), report.as_json())
 
 
@@ -164,26 +186,36 @@ def import_command(
 
 @cli.command()
 @click.argument("file")
+@app_option()
 @limit_option
 @as_json
 @click.pass_obj
-def inspect(run: Run, /, file: str, limits: Limits) -> None:
-    """Show what the archive FILE says of itself, once its seal is found sound."""
+def inspect(run: Run, /, file: str, *, app: str | None, limits: Limits) -> None:
+    """Show what the archive FILE says of itself, once its seal is found sound.
+
+    With --app also which migrations an import into that app would run.
+    """
+    schema = None if app is None else open_schema(app)
     with opened_archive(file, limits) as source, progress_bar(f"reading {file}"):
-        info = inspect_archive(source, limits=limits)
+        info = inspect_archive(source, schema, limits=limits)
     run.output.result(render.inspected(info), info.as_json())
 
 
 @cli.command()
 @click.argument("file")
+@app_option()
 @dangling_option
 @limit_option
 @as_json
 @click.pass_obj
-def verify(run: Run, /, file: str, dangling: Dangling, limits: Limits) -> None:
-    """Read every record of the archive FILE: seal, values, counts, digests, keys, references."""
+def verify(run: Run, /, file: str, *, app: str | None, dangling: Dangling, limits: Limits) -> None:
+    """Read every record of the archive FILE: seal, values, counts, digests, keys, references.
+
+    With --app against that app's schema, to which an older archive is migrated.
+    """
+    schema = None if app is None else open_schema(app)
     with opened_archive(file, limits) as source, progress_bar(f"checking {file}") as progress:
-        report = verify_archive(source, dangling=dangling, limits=limits, progress=progress)
+        report = verify_archive(source, schema, dangling=dangling, limits=limits, progress=progress)
     run.output.result(render.verified(report, file), report.as_json())
 
 
@@ -207,7 +239,7 @@ def seal(run: Run, /, edited: str, sealed: str, limits: Limits) -> None:
     ):
         report = seal_archive(
             source,
-            _stdout() if sealed == "-" else sealed,
+            written_archive(sealed),
             limits=limits,
             progress=run.guard.progress(progress),
         )
@@ -216,7 +248,7 @@ def seal(run: Run, /, edited: str, sealed: str, limits: Limits) -> None:
 
 @cli.group()
 def schema() -> None:
-    """What is backed up of a TARGET."""
+    """What is backed up of a TARGET, and the versions of an app's schema."""
 
 
 @schema.command()
@@ -238,7 +270,6 @@ def show(run: Run, /, target: str, types: Types, exclude: dict[str, str]) -> Non
     run.output.result(render.schema(found), report)
 
 
-def _stdout() -> IO[bytes]:
-    if sys.stdout is None:
-        raise FileError("standard output is closed", "-")
-    return sys.stdout.buffer
+schema.add_command(freeze)
+schema.add_command(check)
+schema.add_command(history)

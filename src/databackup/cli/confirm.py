@@ -20,9 +20,11 @@ from databackup.cli.text import visible
 from databackup.errors import ArchiveError, DatabackupError, FileError
 from databackup.operations.creating import creates_tables, joined_schema
 from databackup.operations.fit import require_fit, require_keys
+from databackup.operations.migrating import as_of_today, migration_of
+from databackup.operations.verify import verify_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import IO
 
     from rich.console import RenderableType
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from databackup.archive.limits import Limits
     from databackup.cli.output import Output
     from databackup.operations.options import Mode, WrongAppChoice
+    from databackup.operations.reports import ProgressCallback
     from databackup.repository import Repository
+    from databackup.schema import Schema
 
 
 @attrs.frozen
@@ -122,14 +126,18 @@ def overview(
     wrong_app: WrongAppChoice,
     create: bool,
     limits: Limits,
+    progress: ProgressCallback,
 ) -> Overview:
     """What the archive holds, and what it will do to the target.
 
     Raises what is wrong with the archive, or with archive and store together, before anybody is
-    asked: `ArchiveError`, `WrongApp`, `SchemaMismatch`, `KeyRequired`, `StoreError`.
+    asked: `ArchiveError`, `WrongApp`, `SchemaMismatch`, `KeyRequired`, `StoreError`; of an archive
+    that is migrated, every record is read, and `InvalidRecords` raised.
     """
-    with open_archive(file, limits) as archive:
-        header = archive.header
+    start = file.tell()
+    with open_archive(file, limits) as opened:
+        archive = as_of_today(opened, repository.schema)
+        header, version = archive.header, opened.header.schema_version
         schema = repository.schema
         missing = set(creates_tables(repository).missing()) if create else set[str]()
         if create:
@@ -142,17 +150,31 @@ def overview(
     app = "an app that is not named" if header.app is None else f"the app {header.app}"
     made = (
         f"The archive was made {visible(header.created_at)} from {visible(app)}, "
-        f"schema version {header.schema_version}."
+        f"schema version {version}."
     )
     if header.edited is not None:
         made += f" It was edited, and sealed anew {visible(header.edited.sealed_at)}."
     is_new = missing >= there.keys()
     columns = {"records now": {name: here.get(name, 0) for name in there}} if here else {}
-    parts = [Text(made), Text((_NEW if is_new else _WORDS[mode]).does.format(visible(target)))]
+    parts: list[RenderableType] = [Text(made)]
+    if migration_of(archive) is not None:
+        file.seek(start)
+        parts += _migration(file, repository.schema, limits, progress)
+    parts.append(Text((_NEW if is_new else _WORDS[mode]).does.format(visible(target))))
     if missing and not is_new:
         parts.append(Text(f"New tables will be made: {', '.join(map(visible, sorted(missing)))}."))
     table = render.counts({**columns, "in the archive": there})
     return Overview(Group(*parts, Padding(table, (0, 0, 0, 2))), is_new)
+
+
+def _migration(
+    file: IO[bytes], schema: Schema, limits: Limits, progress: ProgressCallback
+) -> Iterator[RenderableType]:
+    """What the migrations will do to the records, known from doing it."""
+    # References may lead to records that the target has, and the archive does not.
+    report = verify_archive(file, schema, dangling="keep", limits=limits, progress=progress)
+    if report.migrated is not None:
+        yield from render.migration(report.migrated, "It will be migrated")
 
 
 def _counts(repository: Repository, missing: set[str]) -> Mapping[str, int]:

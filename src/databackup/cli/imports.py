@@ -97,7 +97,7 @@ class Import:
         Raises what is wrong with archive and target, and `NotConfirmed`.
         """
         start = self.source.tell()
-        with progress_bar(f"reading {self.shown}"):
+        with progress_bar(f"reading {self.shown}") as progress:
             overview = confirm.overview(
                 self.source,
                 self.repository,
@@ -106,6 +106,7 @@ class Import:
                 wrong_app=options["wrong_app"],
                 create=options["create"],
                 limits=self.limits,
+                progress=progress,
             )
         self.run.output.say(overview.text)
         confirm.require_consent(self.run.output, self.target, options["mode"], new=overview.is_new)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         ExportReport,
         ImportReport,
         ImportStatus,
+        MigrationReport,
+        Outlook,
         SealReport,
         VerifyReport,
     )
@@ -110,13 +112,14 @@ def unprinted(reason: OSError) -> RenderableType:
 # -- reports -----------------------------------------------------------------------------------
 
 
-def exported(report: ExportReport) -> RenderableType:
+def exported(report: ExportReport, done: str = "exported") -> RenderableType:
     """What an export wrote."""
     place = "standard output" if report.path is None else report.path
     records = counted(report.records, "record")
     collections = counted(len(report.collections), "collection")
     return Group(
-        Text(f"exported {records} of {collections} to {visible(place)}, {size(report.size)}"),
+        *_migrated(report.migrated),
+        Text(f"{done} {records} of {collections} to {visible(place)}, {size(report.size)}"),
         _indented(counts({"records": report.collections})),
         _indented(_facts([("seal", f"sha256:{report.seal}"), *_left_out(report.excluded)])),
         *_warnings(report.warnings),
@@ -152,6 +155,7 @@ def imported(report: ImportReport, source: str, target: str) -> RenderableType:
     )
     marked = [_indented(Text(f"import id {report.import_id}"))] if report.import_id else []
     return Group(
+        *_migrated(report.migrated),
         Text(
             f"{_DONE[report.mode]} {given}{counted(len(changes), 'collection')} "
             f"from {visible(source)} into {visible(target)}"
@@ -215,6 +219,7 @@ def inspected(info: ArchiveInfo) -> RenderableType:
         *([] if info.edited is None else [("edited", _edited(info.edited))]),
         ("seal", f"sha256:{info.seal}, sound"),
         *_left_out(info.excluded),
+        *([] if info.outlook is None else _outlook(info.outlook)),
     ]
     table = _table("collection", "records", "digest", "key", "fields")
     for name, collection in info.collections.items():
@@ -224,6 +229,33 @@ def inspected(info: ArchiveInfo) -> RenderableType:
     records = counted(info.records, "record")
     total = Text(f"{records} of {counted(len(info.collections), 'collection')}")
     return Group(_facts(facts), Text(""), total, _indented(table))
+
+
+def _outlook(outlook: Outlook) -> list[tuple[str, str]]:
+    app = f"{outlook.app or 'the app'}, schema version {outlook.version}"
+    if outlook.refused is not None:
+        return [("import", f"would be refused by {app}: {outlook.refused}")]
+    if not outlook.steps:
+        return [("import", f"into {app}, needs no migration")]
+    return [("import", f"into {app}, runs the migrations"), *(("", s) for s in outlook.steps)]
+
+
+def migration(report: MigrationReport, headline: str) -> Iterator[RenderableType]:
+    """The steps of a migration, and the values that were lost or filled in."""
+    yield Text(f"{headline} from schema version {report.source} to {report.target}")
+    yield from (_indented(Text(visible(step))) for step in report.steps)
+    columns = {"dropped": report.dropped, "defaulted": report.defaulted}
+    names = sorted({*report.dropped, *report.defaulted})
+    if names:
+        numbers = {what: {n: found.get(n, 0) for n in names} for what, found in columns.items()}
+        yield _indented(counts(numbers, {"dropped": "yellow"}, of="field or collection"))
+    else:
+        yield _indented(Text("nothing was dropped, nothing was filled in"))
+
+
+def _migrated(report: MigrationReport | None) -> Iterator[RenderableType]:
+    if report is not None:
+        yield from migration(report, "migrated")
 
 
 def _edited(edited: Provenance) -> str:
@@ -241,6 +273,7 @@ def verified(report: VerifyReport, source: str) -> RenderableType:
     records = counted(report.records, "record")
     collections = counted(len(report.collections), "collection")
     return Group(
+        *_migrated(report.migrated),
         Text(f"{visible(source)} is sound: {records} of {collections}"),
         _indented(counts({"records": report.collections})),
         _indented(Text("seal, values, counts, digests, keys and references are right")),
@@ -334,11 +367,13 @@ def _table(first: str, *others: str) -> Table:
 
 
 def counts(
-    columns: Mapping[str, Mapping[str, int]], styles: Mapping[str, str] | None = None
+    columns: Mapping[str, Mapping[str, int]],
+    styles: Mapping[str, str] | None = None,
+    of: str = "collection",
 ) -> Table:
     """A row for each collection, with its number in each column, in that column's style."""
     styles = styles or {}
-    table = _table("collection", *columns)
+    table = _table(of, *columns)
     for name in next(iter(columns.values())):
         numbers = [
             Text(f"{column[name]:,}", styles.get(what, "") if column[name] else "")

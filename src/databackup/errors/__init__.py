@@ -44,14 +44,17 @@ from databackup.errors.stores import (
     StoreUnreachable,
 )
 from databackup.errors.usage import (
+    AppError,
     FileError,
     MissingExtra,
+    NoInverse,
     SchemaError,
     TargetError,
 )
 
 __all__ = [
     "PROBLEM_LIMIT",
+    "AppError",
     "ArchiveError",
     "ArchiveInvalid",
     "ArchiveSwapped",
@@ -67,6 +70,7 @@ __all__ = [
     "LimitExceeded",
     "MissingExtra",
     "NewerFormat",
+    "NoInverse",
     "NotAnArchive",
     "NotSealable",
     "NotUtf8",

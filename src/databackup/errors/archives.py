@@ -34,7 +34,7 @@ class NotAnArchive(ArchiveError):
 class NotUtf8(NotAnArchive):
     """The edited file is in another encoding."""
 
-    code: ClassVar[str] = "not-utf-8"
+    code: ClassVar[str] = "wrong-encoding"
     remedy: ClassVar[str] = "Save it as UTF-8 and seal it again"
 
 

@@ -37,6 +37,16 @@ class TargetError(DatabackupError):
     )
 
 
+class AppError(TargetError):
+    """What should name the schema of an app names something else."""
+
+    code: ClassVar[str] = "app"
+    remedy: ClassVar[str] = (
+        "Name a Schema, a function without arguments that returns one, or a repository, as "
+        "package.module:attribute"
+    )
+
+
 @attrs.define(slots=False, eq=False)
 class MissingExtra(DatabackupError):
     """An optional package is not installed; `extra` brings it."""
@@ -64,3 +74,17 @@ class FileError(DatabackupError):
     )
 
     path: str = ""
+
+
+@attrs.define(slots=False, eq=False)
+class NoInverse(DatabackupError):
+    """An operation of a migration cannot be undone, so that no older app can read its outcome."""
+
+    code: ClassVar[str] = "no-inverse"
+    remedy: ClassVar[str] = (
+        "Give the operation an inverse: inverse= for change_kind and map_records, default= for "
+        "remove_field and move_field"
+    )
+
+    migration: str = ""
+    operation: str = ""

@@ -30,6 +30,7 @@ async def export_all_async(
     repository: Repository,
     destination: PathOrFile,
     *,
+    version: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """As `export_all`, in a thread. `progress` is called there.
@@ -38,7 +39,8 @@ async def export_all_async(
     it has ended.
     """
     return await _in_thread(
-        lambda watched: export_all(repository, destination, progress=watched), progress
+        lambda watched: export_all(repository, destination, version=version, progress=watched),
+        progress,
     )
 
 

@@ -23,12 +23,11 @@ from databackup.spill import RowQueue
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from databackup.archive.format import CollectionEnd
-    from databackup.archive.reader import Archive
     from databackup.archive.records import Batch
     from databackup.operations.compare import Difference, Side
     from databackup.operations.locate import ProblemList, Unlocated
     from databackup.operations.options import Mode
+    from databackup.operations.readable import Readable, Total
     from databackup.repository import Transaction
     from databackup.schema import Collection, Schema
 
@@ -38,7 +37,7 @@ class Outcome:
     """What was written to a collection, and the count and digest that it must have from then on."""
 
     changes: Changes
-    end: CollectionEnd
+    end: Total
 
 
 class CollectionImport:
@@ -52,7 +51,7 @@ class CollectionImport:
 
     def __init__(
         self,
-        archive: Archive,
+        archive: Readable,
         collection: Collection,
         transaction: Transaction,
         problems: ProblemList,

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator
 
     from databackup.archive.format import Header
-    from databackup.archive.reader import Archive
     from databackup.operations.options import ImportOptions, WrongAppChoice
+    from databackup.operations.readable import Readable
     from databackup.operations.reports import ProgressCallback
     from databackup.repository import Repository, Row, TableMaker
     from databackup.schema import Collection, Field, Kind, Reference
@@ -57,7 +57,7 @@ class Creating:
 
 def creating(
     repository: Repository,
-    archive: Archive,
+    archive: Readable,
     options: ImportOptions,
     progress: ProgressCallback | None,
 ) -> Creating:
@@ -138,7 +138,7 @@ def _native_types(kind: Kind) -> Iterator[str]:
 
 
 def _dangling(
-    archive: Archive, schema: Schema, progress: ProgressCallback | None
+    archive: Readable, schema: Schema, progress: ProgressCallback | None
 ) -> frozenset[tuple[str, Reference]]:
     """The references of which a value points at no record of the archive."""
     with References(schema) as references:
@@ -154,7 +154,7 @@ def _dangling(
 
 
 def _extents(
-    archive: Archive, wanted: Iterable[Collection], progress: ProgressCallback | None
+    archive: Readable, wanted: Iterable[Collection], progress: ProgressCallback | None
 ) -> dict[str, dict[str, Extent]]:
     """The extents of the fields for which a type is chosen by them."""
     found = {c.name: seen for c in wanted if (seen := _measured(c))}

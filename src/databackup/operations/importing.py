@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from databackup.archive.files import PathOrFile
 from databackup.archive.limits import Limits
-from databackup.archive.reader import Archive, open_archive
+from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords, Problem, RecordsNotTaken, StoreError
 from databackup.operations import readback, status
@@ -14,11 +14,13 @@ from databackup.operations.collection import CollectionImport, Outcome
 from databackup.operations.creating import Creating, creating
 from databackup.operations.fit import has_identity, require_fit, require_keys
 from databackup.operations.locate import ProblemList
+from databackup.operations.migrating import as_of_today, migration_of
 from databackup.operations.options import Dangling, ImportOptions, Mode, WrongAppChoice
 from databackup.operations.reports import ImportReport, reported
 from databackup.repository import BulkTransaction, FiresTriggers
 
 if TYPE_CHECKING:
+    from databackup.operations.readable import Readable
     from databackup.operations.reports import ProgressCallback
     from databackup.repository import Mark, Repository, Transaction
     from databackup.schema import Collection, Schema
@@ -72,7 +74,8 @@ def import_all(
         raise StoreError(
             f"a store of the adapter {repository.capabilities.name!r} cannot undo a failed import"
         )
-    with open_archive(source, chosen.limits) as archive:
+    with open_archive(source, chosen.limits) as opened:
+        archive = as_of_today(opened, repository.schema)
         new = creating(repository, archive, chosen, progress) if chosen.create else None
         repository = new.maker if new else repository
         require_fit(archive.header, repository.schema, chosen.wrong_app)
@@ -92,7 +95,7 @@ class _Import:
 
     def __init__(
         self,
-        archive: Archive,
+        archive: Readable,
         repository: Repository,
         transaction: Transaction,
         options: ImportOptions,
@@ -224,6 +227,7 @@ class _Import:
             read_back=self._options.read_back,
             seal=self._archive.seal,
             created=new.maker.made if new else (),
+            migrated=migration_of(self._archive),
             warnings=(*self._warnings, *(new.warnings() if new else ())),
             import_id=None if mark is None else mark.import_id,
         )

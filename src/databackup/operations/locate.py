@@ -17,7 +17,7 @@ from databackup.schema.compiled import json_pointer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from databackup.archive.reader import Archive
+    from databackup.operations.readable import Readable
     from databackup.schema import Collection, Schema
 
 
@@ -65,7 +65,7 @@ class ProblemList:
             self._unlocated.append(found)
         self.total += 1
 
-    def locate(self, archive: Archive, schema: Schema) -> list[Problem]:
+    def locate(self, archive: Readable, schema: Schema) -> list[Problem]:
         """The problems kept, each with the number of its record in the archive."""
         room = PROBLEM_LIMIT - len(self.located)
         if self._unlocated and room:
@@ -74,7 +74,7 @@ class ProblemList:
         return self.located
 
 
-def _locate(archive: Archive, schema: Schema, found: Sequence[Unlocated]) -> list[Problem]:
+def _locate(archive: Readable, schema: Schema, found: Sequence[Unlocated]) -> list[Problem]:
     """The problems, with number, key and pointer of their records, by reading the archive again."""
     wanted: dict[str, _Wanted] = defaultdict(lambda: defaultdict(dict))
     for position, item in enumerate(found):

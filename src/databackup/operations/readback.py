@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from databackup.archive.format import CollectionEnd
-    from databackup.archive.reader import Archive
     from databackup.archive.records import Batch
     from databackup.operations.options import Mode
+    from databackup.operations.readable import Readable
     from databackup.operations.reports import Changes, ProgressCallback
     from databackup.repository import Transaction
     from databackup.schema import Collection, Schema
@@ -57,7 +57,7 @@ def digest_of(
     return tally.end
 
 
-def written_alike(archive: Archive, collection: Collection, transaction: Transaction) -> bool:
+def written_alike(archive: Readable, collection: Collection, transaction: Transaction) -> bool:
     """Whether records that have one digest also have decimals of the same scales."""
     forms = Forms(collection)
     if forms.are_canonical:
@@ -72,14 +72,14 @@ def written_alike(archive: Archive, collection: Collection, transaction: Transac
     return ours.hex == theirs.hex
 
 
-def problems_of_totals(archive: Archive, collection: Collection) -> list[Problem]:
+def problems_of_totals(archive: Readable, collection: Collection) -> list[Problem]:
     """What is wrong with the totals an archive has of one collection."""
     batches = records_of(archive, collection, digests=True)
     return [problem for batch in batches for problem in batch.problems]
 
 
 def records_of(
-    archive: Archive, collection: Collection, *, digests: bool = False
+    archive: Readable, collection: Collection, *, digests: bool = False
 ) -> Iterator[Batch]:
     """The records that an archive has of one collection."""
     for name, read in archive.collections():
@@ -89,7 +89,11 @@ def records_of(
 
 
 def differences(
-    archive: Archive, collection: Collection, transaction: Transaction, mode: Mode, changes: Changes
+    archive: Readable,
+    collection: Collection,
+    transaction: Transaction,
+    mode: Mode,
+    changes: Changes,
 ) -> Iterator[Unlocated]:
     """What the store gives back otherwise than it was given, as far as the archive tells.
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import attrs
 
-from databackup.archive.format import CollectionEnd, Provenance
+from databackup.archive.format import Provenance
 from databackup.archive.records import Batch
+from databackup.operations.readable import Total
 from databackup.schema import Exclusion
 
 
@@ -29,7 +30,7 @@ def reported(
     batches: Iterable[Batch],
     stage: str,
     collection: str,
-    end: CollectionEnd,
+    end: Total,
     progress: ProgressCallback | None,
 ) -> Iterator[Batch]:
     """The batches of one collection, each told of once it is dealt with."""
@@ -54,8 +55,26 @@ def _serialize(_instance: Any, _field: Any, value: Any) -> Any:
 
 
 @attrs.frozen(kw_only=True)
+class MigrationReport(_Report):
+    """The steps by which records came from one version to another, and what was lost on the way.
+
+    `dropped` counts values by their field and records by their collection; `defaulted` the values
+    that were filled in.
+    """
+
+    source: int
+    target: int
+    steps: tuple[str, ...]
+    dropped: Mapping[str, int]
+    defaulted: Mapping[str, int]
+
+
+@attrs.frozen(kw_only=True)
 class ExportReport(_Report):
-    """What an export wrote: records by collection, size of the file in bytes, its seal."""
+    """What an export wrote: records by collection, size of the file in bytes, its seal.
+
+    `migrated` is for an archive of another version than today's: what became of its records.
+    """
 
     path: str | None
     archive_id: str
@@ -65,6 +84,7 @@ class ExportReport(_Report):
     size: int
     seal: str
     excluded: tuple[Exclusion, ...]
+    migrated: MigrationReport | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -94,7 +114,8 @@ class ImportReport(_Report):
     """What an import did, taken from what was committed: the sums of all `Changes`.
 
     `records` is how many there are afterwards, `created` are the collections whose tables were
-    made, `import_id` what the mark of an import has that leaves one.
+    made, `import_id` what the mark of an import has that leaves one, `migrated` what became of an
+    archive of an older version.
     """
 
     archive_id: str
@@ -110,6 +131,7 @@ class ImportReport(_Report):
     read_back: bool
     seal: str
     created: tuple[str, ...] = ()
+    migrated: MigrationReport | None = None
     warnings: tuple[str, ...] = ()
     import_id: str | None = None
 
@@ -147,11 +169,25 @@ class CollectionInfo:
 
 
 @attrs.frozen(kw_only=True)
+class Outlook(_Report):
+    """What an import into an app would do first: the migrations that it runs.
+
+    `version` is that of the app's schema, `refused` the reason why nothing can be imported.
+    """
+
+    app: str | None
+    version: int
+    steps: tuple[str, ...] = ()
+    refused: str | None = None
+
+
+@attrs.frozen(kw_only=True)
 class ArchiveInfo(_Report):
     """What an archive says of itself. Its seal has been checked, its records have not.
 
     `size` is the bytes of the archive, `file_size` those of the file, compressed or not. `edited`
-    says where it comes from if it was edited and sealed anew.
+    says where it comes from if it was edited and sealed anew. `outlook` is there where an app was
+    named, into which it might be imported.
     """
 
     format_version: int
@@ -172,6 +208,14 @@ class ArchiveInfo(_Report):
     file_size: int
     seal: str
     edited: Provenance | None = None
+    outlook: Outlook | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as a JSON object; without an outlook it has no such member."""
+        members = super().as_json()
+        if self.outlook is None:
+            del members["outlook"]
+        return members
 
 
 @attrs.frozen(kw_only=True)
@@ -193,7 +237,10 @@ class SealReport(_Report):
 
 @attrs.frozen(kw_only=True)
 class VerifyReport(_Report):
-    """What a verification saw: every record read, counts, digests, keys and references right."""
+    """What a verification saw: every record read, counts, digests, keys and references right.
+
+    `migrated` is for an archive of an older version: what became of it before it was looked at.
+    """
 
     archive_id: str
     app: str | None
@@ -201,4 +248,55 @@ class VerifyReport(_Report):
     collections: Mapping[str, int]
     records: int
     seal: str
+    migrated: MigrationReport | None = None
     warnings: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class SchemaVersion:
+    """One version of a schema.
+
+    `digest` and `collections` are None where they cannot be known; `changed` says that today's
+    schema is another than the one that was frozen under its number.
+    """
+
+    version: int
+    digest: str | None
+    collections: tuple[str, ...] | None
+    frozen: bool
+    today: bool
+    changed: bool
+
+
+@attrs.frozen(kw_only=True)
+class SchemaOperation:
+    """One operation of a migration, and what undoes it.
+
+    `has_inverse` is None where that cannot be known: what it is applied to was never frozen, or
+    does not fit.
+    """
+
+    operation: str
+    has_inverse: bool | None = None
+    inverse: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SchemaStep:
+    """One migration: from which version to which, its name and its operations."""
+
+    source: int
+    target: int
+    name: str
+    operations: tuple[SchemaOperation, ...]
+
+
+@attrs.frozen(kw_only=True)
+class SchemaHistory(_Report):
+    """The versions of a schema, the oldest first, and the steps between them."""
+
+    app: str | None
+    version: int
+    folder: str | None
+    versions: tuple[SchemaVersion, ...]
+    steps: tuple[SchemaStep, ...]

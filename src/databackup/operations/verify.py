@@ -11,27 +11,45 @@ from databackup.archive.format import described_schema
 from databackup.archive.limits import Limits
 from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
-from databackup.errors import InvalidRecords
+from databackup.errors import (
+    InvalidRecords,
+    SchemaError,
+    SchemaMismatch,
+    VersionMismatch,
+    WrongApp,
+)
 from databackup.operations.fit import in_key_order, require_fit
 from databackup.operations.keys import References, UniqueKeys
 from databackup.operations.locate import ProblemList
+from databackup.operations.migrating import as_of_today, migration_of
 from databackup.operations.options import Dangling, require_choice
-from databackup.operations.reports import ArchiveInfo, CollectionInfo, VerifyReport, reported
+from databackup.operations.reports import (
+    ArchiveInfo,
+    CollectionInfo,
+    Outlook,
+    VerifyReport,
+    reported,
+)
 from databackup.schema import Schema
 from databackup.schema.compiled import Codec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from databackup.archive.reader import Archive
     from databackup.archive.records import Batch
+    from databackup.operations.readable import Readable
     from databackup.operations.reports import ProgressCallback
     from databackup.schema import Collection
 
 
-def inspect_archive(source: PathOrFile, *, limits: Limits | None = None) -> ArchiveInfo:
+def inspect_archive(
+    source: PathOrFile, schema: Schema | None = None, *, limits: Limits | None = None
+) -> ArchiveInfo:
     """What an archive says of itself, once its seal has been checked.
 
-    Raises `FileError` and the `ArchiveError`s of an archive that is not sound.
+    With a `schema` also which migrations an import into an app of that schema would run, or why it
+    would be refused. Raises `FileError` and the `ArchiveError`s of an archive that is not sound.
     """
     with open_archive(source, limits) as archive:
         header = archive.header
@@ -64,7 +82,20 @@ def inspect_archive(source: PathOrFile, *, limits: Limits | None = None) -> Arch
             file_size=archive.file_size,
             seal=archive.seal,
             edited=header.edited,
+            outlook=None if schema is None else _outlook(archive, schema),
         )
+
+
+def _outlook(archive: Archive, schema: Schema) -> Outlook:
+    """What an import into an app of this schema would make of an archive, as far as can be told."""
+    try:
+        read = as_of_today(archive, schema)
+        require_fit(read.header, schema, "refuse")
+    except (SchemaError, SchemaMismatch, VersionMismatch, WrongApp) as error:
+        return Outlook(app=schema.app, version=schema.version, refused=error.message)
+    done = migration_of(read)
+    steps = () if done is None else done.steps
+    return Outlook(app=schema.app, version=schema.version, steps=steps)
 
 
 def verify_archive(
@@ -77,17 +108,20 @@ def verify_archive(
 ) -> VerifyReport:
     """Read every record of an archive: seal, format, values, counts, digests, keys, references.
 
-    Against `schema`, or without one against what the archive says its kinds are. `dangling="keep"`
+    Against `schema`, to which an older archive is migrated, or without one against what the archive
+    says its kinds are. `dangling="keep"`
     makes references that point nowhere a warning. Raises `FileError`, the `ArchiveError`s,
     `SchemaMismatch`, `InvalidRecords` with up to 100 problems; ValueError for another `dangling`.
     """
     require_choice("dangling", dangling, Dangling)
     codec_of: Callable[[Collection], Codec]
-    with open_archive(source, limits) as archive:
+    with open_archive(source, limits) as opened:
+        archive: Readable = opened
         if schema is None:
             schema = described_schema(archive.header)
             codec_of = functools.partial(Codec, validated=False)
         else:
+            archive = as_of_today(opened, schema)
             require_fit(archive.header, schema, "allow")
             codec_of = operator.attrgetter("codec")
         problems, warnings = ProblemList(), ProblemList()
@@ -117,6 +151,7 @@ def verify_archive(
             collections=counts,
             records=sum(counts.values()),
             seal=archive.seal,
+            migrated=migration_of(archive),
             warnings=tuple(map(str, warnings.located)),
         )
 

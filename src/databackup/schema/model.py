@@ -16,9 +16,12 @@ from databackup.schema.kind import Kind
 from databackup.schema.offkind import Keep
 
 if TYPE_CHECKING:
+    import os
+
     import cattrs
 
     from databackup.schema import structuring
+    from databackup.schema.recording import Migration
 
 OffKind = Literal["refuse", "keep"]
 _LISTED: Final = 20  # names in a message
@@ -210,12 +213,18 @@ class Collection:
 
 @attrs.frozen(init=False, slots=False)
 class Schema:
-    """What an app backs up. Built whole or refused whole: `SchemaError` lists all that is wrong."""
+    """What an app backs up. Built whole or refused whole: `SchemaError` lists all that is wrong.
+
+    `migrations` are the steps from older versions, each made by `migration`; `versions` is the
+    folder of the versions that were frozen, without which no older archive is read.
+    """
 
     collections: tuple[Collection, ...]
     app: str | None
     version: int
     excluded: tuple[Exclusion, ...]
+    migrations: tuple[Migration, ...]
+    versions: str | os.PathLike[str] | None = attrs.field(eq=False)
 
     def __init__(
         self,
@@ -224,6 +233,8 @@ class Schema:
         app: str | None = None,
         version: int = 1,
         exclude: Mapping[str, str] | None = None,
+        migrations: Iterable[Migration] = (),
+        versions: str | os.PathLike[str] | None = None,
     ) -> None:
         _require(Collection, collections, "the schema's collections")
         stated = {n: Exclusion(n, why) for n, why in (exclude or {}).items()}
@@ -233,8 +244,10 @@ class Schema:
             app=app,
             version=version,
             excluded=tuple(stated.values()),
+            migrations=tuple(migrations),
+            versions=versions,
         )
-        problems = list(_schema_problems(self))
+        problems = [*_schema_problems(self), *_migration_problems(self)]
         if problems:
             raise SchemaError.of("the schema is not sound", problems)
 
@@ -255,6 +268,8 @@ class Schema:
             app=self.app,
             version=self.version,
             exclude={**more, **known},
+            migrations=self.migrations,
+            versions=self.versions,
         )
 
     @functools.cached_property
@@ -304,6 +319,14 @@ def _schema_problems(schema: Schema) -> Iterable[str]:
         yield from _collection_problems(collection)
         for reference in collection.references:
             yield from _reference_problems(schema, collection, reference)
+
+
+def _migration_problems(schema: Schema) -> Iterable[str]:
+    if not schema.migrations or type(schema.version) is not int:
+        return ()
+    from databackup.schema.recording import chain_problems  # noqa: PLC0415 - it needs this module
+
+    return chain_problems(schema.migrations, schema.version)
 
 
 def _collection_problems(collection: Collection) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""For those who write adapters and apps: the contract of an adapter, and Hypothesis strategies.
+"""For those who write adapters and apps: contracts of both as tests, and Hypothesis strategies.
 
 ```python
 from databackup.testing import AdapterContract
@@ -8,8 +8,19 @@ class TestMyRepository(AdapterContract):
         return MyRepository.empty(schema)
 ```
 
-`check_adapter(factory)` does the same without a class. This package needs Hypothesis; nothing else
-of databackup imports it.
+`check_adapter(factory)` does the same without a class. An app's own suite checks its migrations:
+
+```python
+from databackup.testing import check_migrations, check_schema
+
+def test_the_schema_is_as_it_was_frozen():
+    check_schema(schema)
+
+def test_old_archives_can_be_imported():
+    check_migrations(schema)
+```
+
+This package needs Hypothesis; nothing else of databackup imports it.
 """
 
 from importlib.util import find_spec
@@ -22,6 +33,7 @@ if find_spec("hypothesis") is None:
 from databackup.testing.contract import PROMISES, AdapterContract, check_adapter
 from databackup.testing.exact import exact_row, exact_rows, exact_value
 from databackup.testing.machine import AdapterMachine, adapter_state_machine
+from databackup.testing.migrations import check_migrations, check_schema
 from databackup.testing.oracle import Oracle
 from databackup.testing.strategies import datasets, field_values, rows, schemas, values
 
@@ -32,6 +44,8 @@ __all__ = [
     "Oracle",
     "adapter_state_machine",
     "check_adapter",
+    "check_migrations",
+    "check_schema",
     "datasets",
     "exact_row",
     "exact_rows",

@@ -10,12 +10,13 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
-from databackup import Reference, export_all, import_all
+from databackup import Migration, Reference, export_all, import_all, migration
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
 from databackup.adapters.sqlalchemy.types import kind_of
 from databackup.errors import InvalidRecords, RecordsRefused, SchemaError, StoreMismatch
 from databackup.schema import Kind, composite, kinds
 from databackup.schema.interval import IntervalKind
+from databackup.schema.versions import freeze
 from tests.adapters.sqlalchemy.models import Base, Person, Shelf, Team, Thing, thing
 from tests.support import sqlite
 
@@ -71,6 +72,33 @@ def test_foreign_keys_are_references(engine: sa.Engine) -> None:
         Reference("team_id", "teams"),
         Reference("person_id", "people"),
     }
+
+
+def test_migrations_and_versions(tmp_path: Path) -> None:
+    """An archive of an older version of the models goes into today's."""
+    engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+    old, new = sa.MetaData(), sa.MetaData()
+    sa.Table("a", old, sa.Column("id", sa.Integer, primary_key=True), sa.Column("x", sa.String))
+    sa.Table("a", new, sa.Column("id", sa.Integer, primary_key=True), sa.Column("y", sa.String))
+
+    def repository(metadata: sa.MetaData, version: int, *steps: Migration) -> SQLAlchemyRepository:
+        return SQLAlchemyRepository.from_metadata(
+            engine, metadata, app="a", version=version, migrations=steps, versions=tmp_path / "v"
+        )
+
+    old.create_all(engine)
+    with engine.begin() as connection:
+        connection.execute(sa.text("INSERT INTO a VALUES (1, 'one')"))
+    freeze(repository(old, 1).schema)
+    export_all(repository(old, 1), tmp_path / "old.json")
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE a RENAME COLUMN x TO y"))
+        connection.execute(sa.text("DELETE FROM a"))
+    renamed = migration(1, 2, lambda m: m.rename_field("a", "x", "y"))
+    report = import_all(repository(new, 2, renamed), tmp_path / "old.json")
+    assert report.added == 1
+    with engine.connect() as connection:
+        assert [(1, "one")] == connection.execute(sa.text("SELECT id, y FROM a")).all()
 
 
 def test_a_foreign_key_between_other_kinds_is_no_reference(engine: sa.Engine) -> None:

@@ -16,7 +16,8 @@ from databackup.adapters.sqlite import SQLiteRepository
 from databackup.errors import SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    import os
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     import sqlalchemy
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from databackup.adapters._sql import Table
     from databackup.repository import Capabilities, Mark, Needs, Snapshot, Transaction
     from databackup.schema import Schema
+    from databackup.schema.recording import Migration
 
     Bind = sqlalchemy.Engine | sqlalchemy.Connection | AsyncEngine
     _Store = ServerRepository | SQLiteRepository
@@ -71,6 +73,8 @@ class SQLAlchemyRepository:
         app: str | None = None,
         version: int = 1,
         exclude: Mapping[str, str] | None = None,
+        migrations: Iterable[Migration] = (),
+        versions: str | os.PathLike[str] | None = None,
         schemas: Sequence[str] = (),
         wait: float = DEFAULT_WAIT,
     ) -> Self:
@@ -79,7 +83,8 @@ class SQLAlchemyRepository:
         Values are read and written as they are stored: neither the defaults of columns nor type
         decorators play a part. `exclude` has tables ("name") and columns ("table.column") that are
         not backed up, with the reason. A table of the database that is in neither is refused when
-        the repository is used. The database is asked about types of an engine's own.
+        the repository is used. The database is asked about types of an engine's own. `migrations`
+        and `versions` are those of the `Schema`.
 
         Raises `SchemaError` for all columns whose type has no sure kind; `StoreError`.
         """
@@ -91,6 +96,8 @@ class SQLAlchemyRepository:
             app=app,
             version=version,
             exclude=exclude or {},
+            migrations=migrations,
+            versions=versions,
             kind_in_store=catalogue.kind,
         )
         more = dict.fromkeys([*result.schemas, *schemas])

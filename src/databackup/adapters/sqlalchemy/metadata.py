@@ -16,9 +16,11 @@ from databackup.schema import Collection, Field, Reference, Schema
 from databackup.schema.composite import Optional
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    import os
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from databackup.schema import Kind
+    from databackup.schema.recording import Migration
 
     KindInStore = Callable[[str, str, Sequence[str]], Kind | None]
 
@@ -39,6 +41,8 @@ def described(
     app: str | None,
     version: int,
     exclude: Mapping[str, str],
+    migrations: Iterable[Migration] = (),
+    versions: str | os.PathLike[str] | None = None,
     kind_in_store: KindInStore,
 ) -> Described:
     """What a `MetaData` describes.
@@ -70,6 +74,8 @@ def described(
         app=app,
         version=version,
         exclude=exclude,
+        migrations=migrations,
+        versions=versions,
     )
     return Described(schema, {t.name: Table(t.name_in_store) for t in found}, schemas)
 

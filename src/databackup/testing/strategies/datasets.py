@@ -12,33 +12,50 @@ from databackup.schema import KindError
 from databackup.testing.strategies.values import field_values, key_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from databackup.repository import Key, Row
     from databackup.schema import Collection, Field, Reference, Schema
 
     Dataset = dict[str, list[Row]]
+    Values = Mapping[str, st.SearchStrategy[Any]]
 
 
-def rows(collection: Collection, *, portable: bool = True) -> st.SearchStrategy[Row]:
-    """Rows of a collection; their references point anywhere."""
-    return st.tuples(
-        *(
-            (key_values if field.name in collection.key else field_values)(field, portable=portable)
-            for field in collection.fields
-        )
-    )
+def rows(
+    collection: Collection, *, portable: bool = True, values: Values | None = None
+) -> st.SearchStrategy[Row]:
+    """Rows of a collection; their references point anywhere.
+
+    `values` are strategies to use instead, by `collection.field`.
+    """
+    own = values or {}
+
+    def of(field: Field) -> st.SearchStrategy[Any]:
+        if (name := f"{collection.name}.{field.name}") in own:
+            return own[name]
+        if field.name in collection.key:
+            return key_values(field, portable=portable)
+        return field_values(field, portable=portable)
+
+    return st.tuples(*map(of, collection.fields))
 
 
 def datasets(
-    schema: Schema, *, portable: bool = True, max_records: int = 6
+    schema: Schema,
+    *,
+    portable: bool = True,
+    min_records: int = 0,
+    max_records: int = 6,
+    values: Values | None = None,
 ) -> st.SearchStrategy[dict[str, list[Row]]]:
     """Lists of rows by the names of a schema's collections.
 
     Keys are unique, and so are the fields that references name in `to`. References hold: to other
-    collections, to the same, in circles; nullable ones are null at times.
+    collections, to the same, in circles; nullable ones are null at times. `values` are strategies
+    to use instead, by `collection.field`. `min_records` are drawn at least, of which some are left
+    out where their keys or references ask for it.
     """
-    return _datasets(schema, portable, max_records)
+    return _datasets(schema, portable, (min_records, max_records), values or {})
 
 
 @st.composite
@@ -46,10 +63,16 @@ def _datasets(
     draw: st.DrawFn,
     schema: Schema,
     portable: bool,  # noqa: FBT001 - Hypothesis passes it on
-    max_records: int,
+    sizes: tuple[int, int],
+    values: Values,
 ) -> dict[str, list[Row]]:
+    least, most = sizes
     dataset = {
-        collection.name: draw(st.lists(rows(collection, portable=portable), max_size=max_records))
+        collection.name: draw(
+            st.lists(
+                rows(collection, portable=portable, values=values), min_size=least, max_size=most
+            )
+        )
         for collection in schema.collections
     }
     for collection in schema.ordered:

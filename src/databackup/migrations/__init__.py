@@ -1,0 +1,1 @@
+"""Carries recorded migrations out on rows: composed into one pass over each collection."""

@@ -1,0 +1,306 @@
+"""Recorded steps, composed into a flow for each collection that there is after the last one."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from databackup.migrations.flows import (
+    Constant,
+    Converted,
+    Expression,
+    Flow,
+    Given,
+    LookUp,
+    Map,
+    Origin,
+    Project,
+    Stage,
+    depth,
+    root,
+)
+from databackup.schema import evolution
+from databackup.schema.across import JoinCollection, MoveField, SplitCollection
+from databackup.schema.composite import Dict, Json, List, Nested
+from databackup.schema.evolution import NO_DEFAULT, Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from databackup.schema import Collection, Field
+    from databackup.schema.compiled import Row
+    from databackup.schema.recording import Migration
+    from databackup.schema.requirements import Collections
+
+_DEPTH: Final = 20  # conversions in one expression: Python nests brackets only so deep
+
+
+@attrs.define
+class _Course:
+    """A flow in the making: its stages, and the fields made of what comes out of the last."""
+
+    source: Collection | None
+    stages: list[Stage]
+    fields: dict[str, Expression]
+    dropped: list[tuple[str, int]] = attrs.field(factory=list)
+    filled: list[tuple[str, int | None]] = attrs.field(factory=list)
+
+    @classmethod
+    def starting_at(cls, collection: Collection) -> _Course:
+        fields: dict[str, Expression] = {
+            name: Given(position) for position, name in enumerate(collection.field_names)
+        }
+        return cls(collection, [], fields)
+
+    def copy(self) -> _Course:
+        """The same course once more, which counts nothing a second time."""
+        stages = [stage if isinstance(stage, Map) else stage.uncounted() for stage in self.stages]
+        return _Course(self.source, stages, dict(self.fields))
+
+    def settle(self) -> None:
+        """Make a stage of what is done to the fields, so that another can follow."""
+        expressions = tuple(self.fields.values())
+        if self.dropped or self.filled or not self._is_as_before(expressions):
+            self.stages.append(Project(expressions, tuple(self.dropped), tuple(self.filled)))
+        self.dropped, self.filled = [], []
+        self.fields = {name: Given(position) for position, name in enumerate(self.fields)}
+
+    def _is_as_before(self, expressions: tuple[Expression, ...]) -> bool:
+        if expressions != tuple(map(Given, range(len(expressions)))):
+            return False
+        return self._width == len(expressions)
+
+    @property
+    def _width(self) -> int:
+        """How many values a row has where the fields take theirs."""
+        if not self.stages:
+            return 0 if self.source is None else len(self.source.fields)
+        last = self.stages[-1]
+        if isinstance(last, Project):
+            return len(last.expressions)
+        return len(last.names) if isinstance(last, Map) else last.start + len(last.fields)
+
+    def look_up(
+        self,
+        other: Flow,
+        key: Sequence[Field],
+        taken: Sequence[Field],
+        *,
+        nothing: Row,
+        dropped: str,
+        filled: str,
+        origin: Origin,
+        agree: bool = False,
+        is_end: bool = False,
+    ) -> None:
+        """Take over fields of another flow, whose rows have the key before them: see `LookUp`."""
+        self.settle()
+        places = {name: position for position, name in enumerate(self.fields)}
+        start = len(self.fields)
+        self.fields |= {field.name: Given(place) for place, field in enumerate(taken, start)}
+        looking = LookUp(
+            other=other,
+            fields=tuple(taken),
+            nothing=nothing,
+            start=start,
+            key=tuple(places[field.name] for field in key),
+            key_fields=tuple(key),
+            agree=agree,
+            is_end=is_end,
+            dropped=dropped,
+            filled=filled,
+            origin=origin,
+        )
+        self.stages.append(looking)
+
+    def flow(self, names: Iterable[str]) -> Flow:
+        """The flow, its rows with the fields of these names in this order."""
+        end = attrs.evolve(self, stages=list(self.stages))
+        end.fields = {name: self.fields[name] for name in names}
+        end.settle()
+        return Flow(self.source, tuple(end.stages))
+
+
+@attrs.frozen
+class _Place:
+    """Where an operation is carried out: on which courses, and what the collections were before.
+
+    Of collections that are removed it is noted what their records were made of.
+    """
+
+    courses: dict[str, _Course]
+    removed: dict[str, str]
+    before: Collections
+    origin: Origin
+
+
+@attrs.frozen
+class Composition:
+    """The flows to the collections after the last step, and what was removed on the way.
+
+    `removed` has the names of removed collections, each with the collection that its records were.
+    """
+
+    flows: Mapping[str, Flow]
+    removed: Mapping[str, str]
+
+
+def composed(
+    before: Collections, steps: Iterable[Migration], after: Mapping[str, Iterable[str]]
+) -> Composition:
+    """The flows to the collections of `after`, each with the names of its fields in order.
+
+    Raises `SchemaError` where a step does not fit what is before it.
+    """
+    courses = {name: _Course.starting_at(collection) for name, collection in before.items()}
+    removed: dict[str, str] = {}
+    for step in steps:
+        states = [before, *step.states(before)]
+        for operation, state in zip(step.operations, states, strict=False):
+            origin = Origin(str(step), str(operation))
+            _carry_out(operation, _Place(courses, removed, state, origin))
+        before = states[-1]
+    return Composition(
+        {name: courses[name].flow(fields) for name, fields in after.items()}, removed
+    )
+
+
+@functools.singledispatch
+def _carry_out(operation: Operation, place: _Place) -> None:
+    """What an operation does to the courses; most leave records as they are."""
+
+
+@_carry_out.register
+def _(operation: evolution.RenameCollection, place: _Place) -> None:
+    place.courses[operation.new] = place.courses.pop(operation.old)
+
+
+@_carry_out.register
+def _(operation: evolution.RenameField, place: _Place) -> None:
+    course = place.courses[operation.collection]
+    course.fields = {
+        operation.new if name == operation.old else name: expression
+        for name, expression in course.fields.items()
+    }
+
+
+@_carry_out.register
+def _(operation: evolution.AddField, place: _Place) -> None:
+    course = place.courses[operation.collection]
+    course.fields[operation.field.name] = Constant(operation.value, place.origin)
+    course.filled.append((f"{operation.collection}.{operation.field.name}", None))
+
+
+@_carry_out.register
+def _(operation: evolution.RemoveField, place: _Place) -> None:
+    course = place.courses[operation.collection]
+    lost = root(course.fields.pop(operation.field))
+    if isinstance(lost, Given):
+        course.dropped.append((f"{operation.collection}.{operation.field}", lost.position))
+
+
+@_carry_out.register
+def _(operation: evolution.ChangeKind, place: _Place) -> None:
+    course = place.courses[operation.collection]
+    has_default = operation.default is not NO_DEFAULT
+    value = course.fields[operation.field]
+    if (has_default and isinstance(value, Converted)) or depth(value) >= _DEPTH:
+        course.settle()  # nulls are counted as they come out of what was done before
+        value = course.fields[operation.field]
+    for_null = operation.default if has_default else None
+    if operation.using is not None or for_null is not None:
+        old = place.before[operation.collection].field(operation.field)
+        converted = Converted(value, operation.using, for_null, _can_change(old), place.origin)
+        course.fields[operation.field] = converted
+    if for_null is not None and isinstance(filled := root(value), Given):
+        course.filled.append((f"{operation.collection}.{operation.field}", filled.position))
+
+
+@_carry_out.register
+def _(operation: evolution.MapRecords, place: _Place) -> None:
+    course = place.courses[operation.collection]
+    course.settle()
+    fields = map(place.before[operation.collection].field, course.fields)
+    copied = tuple(position for position, field in enumerate(fields) if _can_change(field))
+    names = tuple(course.fields)
+    key = () if operation.changes_key else place.before[operation.collection].key
+    kept = tuple(map(names.index, key))
+    course.stages.append(Map(names, copied, kept, operation.function, place.origin))
+
+
+@_carry_out.register
+def _(operation: evolution.AddCollection, place: _Place) -> None:
+    collection = operation.collection
+    place.courses[collection.name] = attrs.evolve(_Course.starting_at(collection), source=None)
+
+
+@_carry_out.register
+def _(operation: evolution.RemoveCollection, place: _Place) -> None:
+    course = place.courses.pop(operation.collection)
+    if course.source is not None:
+        place.removed[operation.collection] = course.source.name
+
+
+@_carry_out.register
+def _(operation: SplitCollection, place: _Place) -> None:
+    course = place.courses[operation.collection]
+    new = course.copy()
+    kept = {*place.before[operation.collection].key, *operation.fields}
+    new.fields = {name: value for name, value in new.fields.items() if name in kept}
+    for name in operation.fields:
+        del course.fields[name]
+    place.courses[operation.into] = new
+
+
+@_carry_out.register
+def _(operation: JoinCollection, place: _Place) -> None:
+    source, target = place.before[operation.collection], place.before[operation.into]
+    taken = [field for field in source.fields if field.name not in source.key]
+    names = [field.name for field in taken]
+    other = place.courses.pop(operation.collection).flow((*source.key, *names))
+    course = place.courses[operation.into]
+    course.look_up(
+        other,
+        _fields(target, target.key),
+        taken,
+        nothing=(None,) * len(taken),
+        is_end=True,
+        dropped=f"{source}.{', '.join(names)}",
+        filled=f"{target}.{', '.join(names)}",
+        origin=place.origin,
+    )
+
+
+@_carry_out.register
+def _(operation: MoveField, place: _Place) -> None:
+    reference = operation.reference(place.before)
+    source, target = place.before[operation.source], place.before[operation.target]
+    points_back = reference.collection == operation.target
+    theirs, ours = reference.fields, reference.to
+    if not points_back:
+        theirs, ours = ours, theirs
+    left = place.courses[operation.source]
+    other = left.flow((*theirs, operation.field))
+    course = place.courses[operation.target]
+    course.look_up(
+        other,
+        _fields(target, ours),
+        [source.field(operation.field)],
+        nothing=(operation.value,),
+        agree=points_back,
+        dropped=f"{source}.{operation.field}",
+        filled=f"{target}.{operation.field}",
+        origin=place.origin,
+    )
+    del left.fields[operation.field]
+
+
+def _fields(collection: Collection, names: Iterable[str]) -> list[Field]:
+    return [collection.field(name) for name in names]
+
+
+def _can_change(field: Field) -> bool:
+    """Whether a function could change a value of a field in its place."""
+    return isinstance(field.value_kind, Json | List | Dict | Nested)

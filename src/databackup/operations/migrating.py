@@ -1,0 +1,331 @@
+"""An archive of an older version, read as if it were of today's."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import attrs
+
+from databackup.archive.digest import Digest
+from databackup.archive.format import CollectionEnd, described_schema
+from databackup.archive.records import Batch, RecordCodec
+from databackup.errors import InvalidRecords
+from databackup.migrations.flows import Flow, Given, LookUp, Project
+from databackup.migrations.running import Enough, Findings, Numbered, Runner
+from databackup.migrations.way import Way, way_of
+from databackup.operations.blame import Blame
+from databackup.operations.fit import in_key_order
+from databackup.operations.keys import UniqueKeys
+from databackup.operations.locate import ProblemList
+from databackup.operations.reports import MigrationReport
+from databackup.schema.document import describe, description_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from databackup.archive.format import Header
+    from databackup.archive.reader import Archive
+    from databackup.migrations.composing import Composition
+    from databackup.operations.readable import Readable, ReadRecords
+    from databackup.schema import Collection, Row, Schema
+
+
+def as_of_today(archive: Archive, schema: Schema) -> Readable:
+    """An archive, migrated where it is of an older version of a schema that has versions.
+
+    Raises `VersionMismatch`, `SchemaMismatch`, `SchemaError`.
+    """
+    header = archive.header
+    is_older = header.app == schema.app and header.schema_version < schema.version
+    if not is_older or (schema.versions is None and not schema.migrations):
+        return archive
+    given = described_schema(header).collections
+    way = way_of(schema, header.schema_version, schema.version, given)
+    return MigratedArchive(archive, schema, way)
+
+
+def migration_of(archive: Readable) -> MigrationReport | None:
+    """What was done to the records of an archive that were read, None where nothing had to be."""
+    return archive.report() if isinstance(archive, MigratedArchive) else None
+
+
+class MigratedArchive:
+    """What an archive would hold had it been made by today's app.
+
+    It is read like an `Archive`. Its totals are known when its records have been read, and reading
+    them is what tells them to who asks before. Numbers of records are those in the file.
+    """
+
+    def __init__(self, archive: Archive, schema: Schema, way: Way) -> None:
+        self._archive = archive
+        self._schema = schema
+        self._way = way
+        self._composition = way.composition(schema.collections)
+        self._flows = self._composition.flows
+        self.header = migrated_header(archive.header, schema, self._flows)
+        self.seal = archive.seal
+        self.ends: dict[str, End] = {c.name: End(self, c.name) for c in schema.collections}
+        self._losses: dict[str, Runner] = {}
+
+    def report(self) -> MigrationReport:
+        """What was done to the records that were read."""
+        counts = {name: end.count for name, end in self._archive.ends.items()}
+        source = self._archive.header.schema_version
+        versions = (source, self._schema.version)
+        return migration_report(self._way, self._composition, versions, counts, self._losses)
+
+    def collections(self) -> Iterator[tuple[str, ReadRecords]]:
+        """Each collection's name, and a function that reads its records: see `Archive`."""
+        reading = _Reading(self._archive)
+        for collection in self._schema.ordered:
+            yield collection.name, functools.partial(self._batches, reading, collection.name)
+        # What no collection begins with is read, too: it may be damaged.
+        begun = {flow.source.name for flow in self._flows.values() if flow.source is not None}
+        if begun <= reading.done:
+            reading.check(c for name, c in self._way.before.items() if name not in begun)
+        reading.finish()
+
+    def count_of(self, name: str) -> int:
+        """How many records a collection has."""
+        source = self._flows[name].source
+        return 0 if source is None else self._archive.ends[source.name].count
+
+    def digest_of(self, name: str) -> str:
+        """The digest of a collection, found by reading it."""
+        digest = Digest(name)
+        codec = RecordCodec(self._schema[name])
+        for batch in self._batches(_Reading(self._archive), name, codec):
+            digest.add(batch.canonical)
+        return digest.hex
+
+    def _batches(
+        self, reading: _Reading, name: str, codec: RecordCodec, *, digests: bool = True
+    ) -> Iterator[Batch]:
+        del digests  # which are always needed
+        flow = self._flows[name]
+        if flow.source is None:
+            return
+        findings = reading.findings
+
+        def apart(source: str) -> Iterator[Numbered]:
+            for batch in _Reading(self._archive).batches(self._way.before[source]):
+                for problem in batch.problems:
+                    findings(problem)
+                yield Numbered(batch.rows, batch.numbers)
+
+        digest = Digest(name)
+        try:
+            with Runner(flow, apart, findings) as runner, Blame(self._way, name, apart) as blame:
+                for batch in self._with_own_keys(reading, name):
+                    for problem in batch.problems:
+                        findings(problem)
+                    made = runner.run(Numbered(batch.rows, batch.numbers))
+                    sound = _sound(made, batch, codec, blame, findings)
+                    digest.add(sound.canonical)
+                    yield attrs.evolve(sound, problems=findings.taken())
+                runner.finish()
+                self._losses[name] = runner
+        except Enough:
+            yield Batch([], [], findings.taken())
+        if digest.count == self.count_of(name):
+            self.ends[name].note(digest.hex)
+
+    def _with_own_keys(self, reading: _Reading, name: str) -> Iterator[Batch]:
+        """The records that a collection is made of.
+
+        Where it has another key than they had, nobody else sees that theirs were unique.
+        """
+        flow = self._flows[name]
+        if flow.source is None:
+            return
+        batches = reading.batches(flow.source)
+        keeps = keeps_key(self._schema[name], flow)
+        yield from batches if keeps else reading.unique(flow.source, batches)
+
+
+def _sound(
+    made: Numbered, batch: Batch, codec: RecordCodec, blame: Blame, findings: Findings
+) -> Batch:
+    """The records that are as today's schema wants them; what is wrong with others is noted."""
+    rows = list(made.rows)
+    try:
+        canonical = codec.canonical(rows)
+    except InvalidRecords:
+        starts = dict(zip(batch.numbers, batch.rows, strict=True))
+        kept: list[tuple[Row, int]] = []
+        for row, number in zip(rows, made.numbers, strict=True):
+            found = codec.codec.explain_rows([row], number)
+            if not found:
+                kept.append((row, number))
+                continue
+            step = blame.step(starts[number], number)
+            for problem in found:
+                findings(attrs.evolve(problem, message=f"after {step}: {problem.message}"))
+        rows = [row for row, _ in kept]
+        numbers = [number for _, number in kept]
+        return Batch(rows, numbers, make_canonical=lambda: codec.canonical(rows))
+    return Batch(rows, made.numbers, make_canonical=lambda: canonical)
+
+
+@attrs.define(eq=False)
+class End:
+    """Count and digest of a collection; the digest is found when it is asked for."""
+
+    _archive: MigratedArchive
+    _name: str
+    _digest: str | None = None
+
+    @property
+    def count(self) -> int:
+        """How many records there are."""
+        return self._archive.count_of(self._name)
+
+    @property
+    def digest(self) -> str:
+        """The digest of the records."""
+        if self._digest is None:
+            self._digest = self._archive.digest_of(self._name)
+        return self._digest
+
+    def note(self, digest: str) -> None:
+        """Take over a digest that was found on the way."""
+        self._digest = digest
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CollectionEnd | End):
+            return NotImplemented
+        return (self.count, self.digest) == (other.count, other.digest)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _Reading:
+    """Reads an archive's collections in any order, in one pass where it is the file's."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._pass = archive.collections()
+        self.done: set[str] = set()
+        self.findings = Findings()
+
+    def batches(self, collection: Collection) -> Iterator[Batch]:
+        """The records of one collection, by the kinds of its own version."""
+        yield from self._reader(collection.name)(RecordCodec(collection))
+        self.done.add(collection.name)
+
+    def unique(self, collection: Collection, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Batches, with what is wrong with the keys of their records."""
+        in_order = in_key_order(self._archive.header, collection)
+        with UniqueKeys(collection, collection.codec, in_order=in_order) as keys:
+            for batch in batches:
+                yield attrs.evolve(batch, problems=[*batch.problems, *keys.check(batch)])
+
+    def _reader(self, wanted: str) -> ReadRecords:
+        while True:
+            for name, read in self._pass:
+                if name == wanted:
+                    return read
+            self._pass = self._archive.collections()
+
+    def check(self, collections: Iterable[Collection]) -> None:
+        """See that collections that nothing is made of are sound. Raises `InvalidRecords`."""
+        problems = ProblemList()
+        for collection in collections:
+            for batch in self.unique(collection, self.batches(collection)):
+                problems.add(batch.problems)
+                if problems.are_enough:
+                    break
+        if problems:
+            headline = problems.headline("collections that a migration removes are not sound")
+            raise InvalidRecords.of(headline, problems.located, problems.total)
+
+    def finish(self) -> None:
+        """Come to the end of the file, where its seal is checked once more."""
+        for _ in self._pass:
+            pass
+
+
+def migration_report(
+    way: Way,
+    composition: Composition,
+    versions: tuple[int, int],
+    counts: Mapping[str, int],
+    runners: Mapping[str, Runner],
+) -> MigrationReport:
+    """What became of records, by the runners that they went through."""
+    dropped, filled = Counter[str](), Counter[str]()
+    for runner in runners.values():
+        dropped += runner.dropped
+        filled += runner.filled
+    for name, source in composition.removed.items():
+        dropped[name] += counts[source]
+    dropped = +dropped
+    return MigrationReport(
+        source=versions[0],
+        target=versions[1],
+        steps=tuple(map(str, way.steps)),
+        dropped=dict(sorted(dropped.items())),
+        defaulted=dict(sorted(filled.items())),
+    )
+
+
+def migrated_header(header: Header, schema: Schema, flows: Mapping[str, Flow]) -> Header:
+    """What the header would say today."""
+    description = describe(schema)
+    digest = description_digest(description)
+    for name, collection in description["collections"].items():
+        is_in_order = _keeps_order(header, schema[name], flows[name])
+        collection["order"] = "key" if is_in_order else "none"
+    counters = {
+        name: header.counters[flow.source.name]
+        for name, flow in flows.items()
+        if flow.source is not None and flow.source.name in header.counters
+    }
+    others = {name: value for name, value in header.extensions.items() if name != "counters"}
+    return attrs.evolve(
+        header,
+        schema=description,
+        schema_version=schema.version,
+        schema_digest=digest,
+        extensions={**others, **({"counters": counters} if counters else {})},
+    )
+
+
+def _keeps_order(header: Header, collection: Collection, flow: Flow) -> bool:
+    """Whether records that were in the order of their keys still are."""
+    if flow.source is None:
+        return bool(collection.key)
+    return header.in_key_order(flow.source.name) and keeps_key(collection, flow)
+
+
+def keeps_key(collection: Collection, flow: Flow) -> bool:
+    """Whether the records of a collection have the keys of those that they are made of."""
+    source = flow.source
+    if source is None:
+        return False
+    positions = [_origin(flow, position) for position in collection.key_positions]
+    if positions != list(source.key_positions):
+        return False
+    pairs = zip(source.key, collection.key, strict=True)
+    return all(
+        source.field(old).form.describe() == collection.field(new).form.describe()
+        for old, new in pairs
+    )
+
+
+def _origin(flow: Flow, position: int) -> int | None:
+    """Where in the source a value at the flow's end stands, None where something was done to it."""
+    for stage in reversed(flow.stages):
+        if isinstance(stage, LookUp):
+            if position >= stage.start:
+                return None
+        elif isinstance(stage, Project):
+            expression = stage.expressions[position]
+            if not isinstance(expression, Given):
+                return None
+            position = expression.position
+        elif position not in stage.kept:
+            return None
+    return position

@@ -1,0 +1,311 @@
+"""Migrations as the host writes them: a function for each step, whose calls are recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, overload
+
+import attrs
+
+from databackup.errors import SchemaError
+from databackup.schema import classes
+from databackup.schema.across import MoveField, SplitCollection
+from databackup.schema.evolution import (
+    NO_DEFAULT,
+    AddCollection,
+    AddField,
+    AddReference,
+    CannotApply,
+    ChangeKey,
+    ChangeKind,
+    MapRecords,
+    Operation,
+    RemoveCollection,
+    RemoveField,
+    RemoveReference,
+    RenameCollection,
+    RenameField,
+)
+from databackup.schema.kind import shown
+from databackup.schema.model import Collection, Field, Reference
+from databackup.schema.requirements import require_of_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from databackup.schema.evolution import Collections
+
+
+@attrs.frozen
+class Migration:
+    """One step of an app's schema, from a version to the next: its operations, in order."""
+
+    source: int
+    target: int
+    name: str
+    operations: tuple[Operation, ...]
+
+    def __str__(self) -> str:
+        return f"{self.source} to {self.target} ({self.name})"
+
+    def apply(self, before: Collections) -> Collections:
+        """The collections after all operations. Raises `SchemaError`."""
+        return [before, *self.states(before)][-1]
+
+    def states(self, before: Collections) -> list[Collections]:
+        """The collections after each operation. Raises `SchemaError`."""
+        found = []
+        for operation in self.operations:
+            try:
+                before = operation.apply(before)
+            except (CannotApply, SchemaError) as error:
+                raise SchemaError.of(f"the migration {self}", [f"{operation}: {error}"]) from error
+            found.append(before)
+        return found
+
+    def inverse(self, before: Collections) -> Migration | Operation:
+        """What undoes this step, or the first of its operations, from its end, that nothing undoes.
+
+        `before` is what it is applied to.
+        """
+        befores = [before, *self.states(before)]
+        undone = []
+        for operation, state in reversed(list(zip(self.operations, befores, strict=False))):
+            inverse = operation.inverse(state)
+            if inverse is None:
+                return operation
+            undone.append(inverse)
+        return Migration(self.target, self.source, self.name, tuple(undone))
+
+
+class Recorder:
+    """Records the operations of one migration, each method one; they are carried out later.
+
+    Methods raise `SchemaError` for arguments that no operation can have; whether the operations fit
+    the schema is seen when they are applied to it.
+    """
+
+    def __init__(self) -> None:
+        self.operations: list[Operation] = []
+
+    def rename_collection(self, old: str, new: str) -> None:
+        """Give a collection another name; references to it follow."""
+        self.operations.append(RenameCollection(old, new))
+
+    def rename_field(self, collection: str, old: str, new: str) -> None:
+        """Give a field another name; the key and the references that it is part of follow."""
+        self.operations.append(RenameField(collection, old, new))
+
+    def add_field(
+        self,
+        collection: str,
+        name: str,
+        kind: Any,
+        *,
+        default: Any = NO_DEFAULT,
+        position: int | None = None,
+    ) -> None:
+        """Add a field of a type or kind; the records that are there get `default`, or null.
+
+        `position` is its place among the fields, by default behind the last.
+        """
+        field = _field(collection, name, kind)
+        if default is NO_DEFAULT and not field.nullable:
+            raise SchemaError.of(
+                f"add_field {collection}.{name}",
+                ["a field that may not be null needs a default"],
+            )
+        _require_default("add_field", collection, field, default)
+        self.operations.append(AddField(collection, field, default, position))
+
+    def remove_field(self, collection: str, name: str, *, default: Any = NO_DEFAULT) -> None:
+        """Remove a field and its values.
+
+        On the way back the field gets `default`, or null where it may be; without either there is
+        no way back.
+        """
+        self.operations.append(RemoveField(collection, name, default))
+
+    def change_kind(
+        self,
+        collection: str,
+        name: str,
+        kind: Any,
+        *,
+        using: Callable[[Any], Any] | None = None,
+        inverse: Callable[[Any], Any] | None = None,
+        default: Any = NO_DEFAULT,
+    ) -> None:
+        """Give a field another type or kind.
+
+        `using` makes the new value of the old one, `inverse` the old of the new; without `using`
+        values stay as they are. Nulls are not handed to them: they stay null, or become `default`.
+        """
+        field = _field(collection, name, kind)
+        _require_default("change_kind", collection, field, default)
+        self.operations.append(ChangeKind(collection, name, field.kind, using, inverse, default))
+
+    def map_records(
+        self,
+        collection: str,
+        function: Callable[[dict[str, Any]], dict[str, Any]],
+        *,
+        inverse: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        changes_key: bool = False,
+    ) -> None:
+        """Make each record anew: `function` takes a dict of all fields, and returns one.
+
+        It leaves the key as it is, so that records stay in its order; a record whose key it changes
+        is a Problem. With `changes_key` it may, and keys go through an index on disk.
+        """
+        self.operations.append(MapRecords(collection, function, inverse, changes_key))
+
+    def add_collection(
+        self,
+        name: str,
+        *,
+        fields: Mapping[str, Any] | Iterable[Field],
+        key: str | Iterable[str] = (),
+        references: Iterable[Reference] = (),
+    ) -> None:
+        """Add a collection without records, described as in `Collection`."""
+        collection = Collection(name, fields=fields, key=key, references=references)
+        self.operations.append(AddCollection(collection))
+
+    def remove_collection(self, name: str) -> None:
+        """Remove a collection with all of its records."""
+        self.operations.append(RemoveCollection(name))
+
+    def change_key(self, collection: str, key: str | Iterable[str]) -> None:
+        """Make other fields the key; references to the collection go on naming the old ones."""
+        self.operations.append(ChangeKey(collection, _names(key)))
+
+    def add_reference(
+        self,
+        collection: str,
+        fields: str | Iterable[str],
+        to: str,
+        to_fields: str | Iterable[str] = (),
+    ) -> None:
+        """Let fields refer to the key of another collection, or to fields of it that are unique."""
+        self.operations.append(AddReference(collection, Reference(fields, to, to_fields)))
+
+    def remove_reference(
+        self,
+        collection: str,
+        fields: str | Iterable[str],
+        to: str,
+        to_fields: str | Iterable[str] = (),
+    ) -> None:
+        """Let fields refer to another collection no more.
+
+        `to_fields` says which reference is meant where several lead there.
+        """
+        removed = RemoveReference(collection, _names(fields), to, _names(to_fields))
+        self.operations.append(removed)
+
+    def split_collection(self, collection: str, into: str, *, fields: str | Iterable[str]) -> None:
+        """Move fields to a new collection of the same key, a record for each record."""
+        self.operations.append(SplitCollection(collection, into, _names(fields)))
+
+    def move_field(
+        self,
+        source: str,
+        field: str,
+        target: str,
+        *,
+        via: str | Iterable[str],
+        default: Any = NO_DEFAULT,
+    ) -> None:
+        """Move a field to another collection, along a reference between the two.
+
+        `via` are the fields of the reference, which either collection may have. Where the target
+        refers to the source, each of its records gets the value of the one it refers to. Where the
+        source refers to the target, the records that refer to one must agree on the value.
+        A record without a partner gets `default`, or null, on the way back as well; a field that
+        may not be null has no way back without one.
+        """
+        moved = MoveField(source, field, target, _names(via), default=default)
+        self.operations.append(moved)
+
+
+@overload
+def migration(source: int, target: int, /) -> Callable[[Callable[[Recorder], None]], Migration]: ...
+
+
+@overload
+def migration(source: int, target: int, function: Callable[[Recorder], None], /) -> Migration: ...
+
+
+def migration(
+    source: int, target: int, function: Callable[[Recorder], None] | None = None, /
+) -> Any:
+    """Make a function the migration from one version of the schema to the next.
+
+    The function gets a recorder and calls the operations on it. It is run once, here. Raises
+    `SchemaError`.
+    """
+    if type(source) is not int or type(target) is not int:
+        raise SchemaError.of(
+            "a migration", [f"versions are integers, not {source!r} and {target!r}"]
+        )
+
+    def record(recorded: Callable[[Recorder], None]) -> Migration:
+        recorder = Recorder()
+        recorded(recorder)
+        name = str(getattr(recorded, "__name__", None) or type(recorded).__name__)
+        return Migration(source, target, name, tuple(recorder.operations))
+
+    return record if function is None else record(function)
+
+
+_OLDEST: Final = 1
+
+
+def chain_problems(migrations: Sequence[Any], version: int) -> list[str]:
+    """What is wrong with the steps that lead to a version: gaps, doubles, cycles."""
+    problems = [
+        f"{shown(step)} is no migration: make it one with @migration(1, 2)"
+        for step in migrations
+        if not isinstance(step, Migration)
+    ]
+    if problems:
+        return problems
+    for step in migrations:
+        if step.target <= step.source:
+            problems.append(f"the migration {step} leads back: each leads to the next version")
+        elif step.target != step.source + 1:
+            problems.append(f"the migration {step} leaves out a version: each leads to the next")
+        elif step.source < _OLDEST:
+            problems.append(f"the migration {step}: versions are counted from {_OLDEST}")
+        elif step.target > version:
+            problems.append(f"the migration {step} leads beyond the schema's version {version}")
+    by_source: dict[int, Migration] = {}
+    for step in migrations:
+        if step.source in by_source:
+            problems.append(
+                f"two migrations lead from version {step.source}: "
+                f"{by_source[step.source].name} and {step.name}"
+            )
+        by_source.setdefault(step.source, step)
+    if not problems and by_source:
+        missing = [n for n in range(min(by_source), version) if n not in by_source]
+        problems += [f"no migration leads from version {n} to {n + 1}" for n in missing]
+    return problems
+
+
+def _field(collection: str, name: str, kind: Any) -> Field:
+    kinds = classes.kinds_of_mapping(collection, {name: kind})
+    return Field(name, kinds[name])
+
+
+def _names(given: str | Iterable[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _require_default(operation: str, collection: str, field: Field, default: Any) -> None:
+    if default is NO_DEFAULT:
+        return
+    try:
+        require_of_kind(collection, field, default)
+    except CannotApply as error:
+        raise SchemaError.of(f"{operation} {collection}.{field.name}", [str(error)]) from None
