@@ -234,7 +234,7 @@ def _miscounted() -> Iterator[tuple[str, bytes]]:
     yield "surrogate.json", _record("Cher", "\\ud800")
     yield "surrogate-bytes.json", _record("Cher", "\ud800")
     yield "control.json", _record("Cher", "Ch\ter")
-    yield "wrong-encoding.json", resealed(sound(3).replace(b"Cher", b"Ch\xe9r"))
+    yield "not-utf-8.json", resealed(sound(3).replace(b"Cher", b"Ch\xe9r"))
 
 
 def _unordered(found: str, put: str) -> bytes:
