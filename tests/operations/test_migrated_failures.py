@@ -337,13 +337,13 @@ def test_no_frozen_version(tmp_path: Path) -> None:
     new = after(tmp_path, step(_removing))
     archive = archive_of(FIRST, ROWS)
     (tmp_path / "v1.json").unlink()
-    with pytest.raises(VersionMismatch, match="version 1 was never frozen") as caught:
+    with pytest.raises(VersionMismatch, match="version 1 was never frozen: freeze it") as caught:
         restored(new, archive)
     assert (1, 2) == (caught.value.found, caught.value.supported)
     unversioned = Schema(
         app="club", version=2, collections=new.collections, migrations=new.migrations
     )
-    with pytest.raises(VersionMismatch, match="no folder of frozen versions"):
+    with pytest.raises(VersionMismatch, match="no folder of frozen versions: say Schema"):
         restored(unversioned, archive)
     freeze_as_is(FIRST, tmp_path)
     without = Schema(app="club", version=2, collections=new.collections, versions=tmp_path)

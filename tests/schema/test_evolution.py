@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -330,6 +330,23 @@ RECORDED: dict[str, tuple[Record, str]] = {
         "the default of a.b: expected an integer, found str '1'",
     ),
     "no kind": (lambda m: m.add_field("a", "b", object), "a.b"),
+    "a position that is none": (
+        lambda m: m.add_field("a", "b", int | None, position=cast("Any", "first")),
+        "position is an integer, not str 'first'",
+    ),
+    "what makes no values": (
+        lambda m: m.change_kind("a", "b", int, using=cast("Any", "int")),
+        "using is a function, not str 'int'",
+    ),
+    "what undoes no values": (
+        lambda m: m.change_kind("a", "b", int, using=int, inverse=cast("Any", 5)),
+        "inverse is a function, not int 5",
+    ),
+    "no function": (lambda m: m.map_records("a", cast("Any", None)), "it needs a function"),
+    "what undoes no records": (
+        lambda m: m.map_records("a", dict, inverse=cast("Any", "x")),
+        "inverse is a function, not str 'x'",
+    ),
 }
 
 

@@ -148,7 +148,9 @@ class SchemaMismatch(DatabackupError):
     code: ClassVar[str] = "schema-mismatch"
     remedy: ClassVar[str] = (
         "Import into a store of the same collections, fields and kinds (a SQLite file: with the "
-        "types it was exported with), or exclude with a reason what the archive does not have"
+        "types it was exported with), or exclude with a reason what the archive does not have; if "
+        "it contradicts a frozen version: take another backup, or put that version's file back "
+        "as it was"
     )
 
     differences: tuple[str, ...] = ()

@@ -83,7 +83,7 @@ class NoInverse(DatabackupError):
     code: ClassVar[str] = "no-inverse"
     remedy: ClassVar[str] = (
         "Give the operation an inverse: inverse= for change_kind and map_records, default= for "
-        "remove_field and move_field"
+        "remove_field and move_field; a change_kind to a kind that allows nulls has none"
     )
 
     migration: str = ""

@@ -12,6 +12,7 @@ from databackup.schema import Schema
 from databackup.schema.across import SplitCollection
 from databackup.schema.evolution import Operation, RenameCollection, described
 from databackup.schema.versions import (
+    FREEZE,
     Versions,
     check_frozen,
     collections_of,
@@ -170,11 +171,13 @@ def _version(schema: Schema, number: int) -> Collections:
         return collections_of(schema)
     _require_known(schema, number)
     if schema.versions is None:
-        raise _no_way(number, schema, "the schema has no folder of frozen versions")
+        why = "the schema has no folder of frozen versions: say Schema(…, versions=…)"
+        raise _no_way(number, schema, why)
     try:
         return collections_of(Versions(schema.versions)[number].schema)
     except KeyError:
-        raise _no_way(number, schema, f"version {number} was never frozen") from None
+        why = f"version {number} was never frozen: freeze it with the models it had ({FREEZE})"
+        raise _no_way(number, schema, why) from None
 
 
 def _require_known(schema: Schema, number: int) -> None:

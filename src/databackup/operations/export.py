@@ -6,6 +6,8 @@ import contextlib
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from databackup._version import __version__
 from databackup.archive import compression as packed
 from databackup.archive import files
@@ -27,6 +29,7 @@ from databackup.schema.document import describe, description_digest
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from databackup.errors import Problem
     from databackup.migrations.flows import Flow
     from databackup.operations.reports import ProgressCallback
     from databackup.repository import Repository, Row, Snapshot
@@ -161,6 +164,21 @@ class _OlderExport(_Export):
         self._flows = self._composition.flows
         self._counts: dict[str, int] = {}
         self._runners: dict[str, Runner] = {}
+        self._is_writing = False
+
+    def chunks(self) -> Generator[bytes]:
+        try:
+            yield from super().chunks()
+        except InvalidRecords as error:
+            if not self._is_writing:
+                raise
+            step = ", ".join(f"the migration {step}" for step in self._way.steps)
+            found = [attrs.evolve(p, message=f"after {step}: {p.message}") for p in error.problems]
+            raise InvalidRecords.of(self._refusal, found, error.total) from error
+
+    @property
+    def _refusal(self) -> str:
+        return f"records cannot be migrated back to version {self._older.version}"
 
     def migrated(self) -> MigrationReport:
         versions = (self._repository.schema.version, self._older.version)
@@ -177,26 +195,30 @@ class _OlderExport(_Export):
 
     def _migrated(self, snapshot: Snapshot, collection: Collection) -> Iterator[list[Row]]:
         flow = self._flows[collection.name]
-        if flow.source is None:
-            return
         findings = Findings()
 
         def read(name: str) -> Iterator[Numbered]:
             return _numbered(snapshot, self._repository.schema[name])
 
         with _unique(collection, flow) as keys, Runner(flow, read, findings) as runner:
-            for batch in self._told(flow.source.name, read(flow.source.name)):
+            name = None if flow.source is None else flow.source.name
+            for batch in () if name is None else self._told(name, read(name)):
                 made = runner.run(batch)
                 rows = list(made.rows)
                 found = findings.taken()
                 if keys is not None:
                     found += keys.check(Batch(rows, made.numbers))
-                if found:
-                    what = f"records cannot be migrated back to version {self._older.version}"
-                    raise InvalidRecords.of(what, found[:PROBLEM_LIMIT], len(found))
+                self._refuse(found)
+                self._is_writing = True
                 yield rows
+                self._is_writing = False
+            self._refuse(findings.taken())  # of what was looked up for no record
             runner.finish()
             self._runners[collection.name] = runner
+
+    def _refuse(self, found: list[Problem]) -> None:
+        if found:
+            raise InvalidRecords.of(self._refusal, found[:PROBLEM_LIMIT], len(found))
 
     def _told(self, name: str, batches: Iterator[Numbered]) -> Iterator[Numbered]:
         total = self._counts[name]

@@ -105,8 +105,6 @@ class MigratedArchive:
     ) -> Iterator[Batch]:
         del digests  # which are always needed
         flow = self._flows[name]
-        if flow.source is None:
-            return
         findings = reading.findings
 
         def apart(source: str) -> Iterator[Numbered]:
@@ -127,6 +125,8 @@ class MigratedArchive:
                     yield attrs.evolve(sound, problems=findings.taken())
                 runner.finish()
                 self._losses[name] = runner
+                if late := findings.taken():  # of what was looked up for no record
+                    yield Batch([], [], late)
         except Enough:
             yield Batch([], [], findings.taken())
         if digest.count == self.count_of(name):

@@ -109,11 +109,11 @@ class Recorder:
         `position` is its place among the fields, by default behind the last.
         """
         field = _field(collection, name, kind)
+        what = f"add_field {collection}.{name}"
         if default is NO_DEFAULT and not field.nullable:
-            raise SchemaError.of(
-                f"add_field {collection}.{name}",
-                ["a field that may not be null needs a default"],
-            )
+            raise SchemaError.of(what, ["a field that may not be null needs a default"])
+        if not (position is None or type(position) is int):
+            raise SchemaError.of(what, [f"position is an integer, not {shown(position)}"])
         _require_default("add_field", collection, field, default)
         self.operations.append(AddField(collection, field, default, position))
 
@@ -142,6 +142,7 @@ class Recorder:
         """
         field = _field(collection, name, kind)
         _require_default("change_kind", collection, field, default)
+        _require_callable(f"change_kind {collection}.{name}", using=using, inverse=inverse)
         self.operations.append(ChangeKind(collection, name, field.kind, using, inverse, default))
 
     def map_records(
@@ -157,6 +158,10 @@ class Recorder:
         It leaves the key as it is, so that records stay in its order; a record whose key it changes
         is a Problem. With `changes_key` it may, and keys go through an index on disk.
         """
+        what = f"map_records {collection}"
+        if function is None:
+            raise SchemaError.of(what, ["it needs a function"])
+        _require_callable(what, function=function, inverse=inverse)
         self.operations.append(MapRecords(collection, function, inverse, changes_key))
 
     def add_collection(
@@ -300,6 +305,16 @@ def _field(collection: str, name: str, kind: Any) -> Field:
 
 def _names(given: str | Iterable[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _require_callable(what: str, **given: object) -> None:
+    found = [
+        f"{name} is a function, not {shown(function)}"
+        for name, function in given.items()
+        if not (function is None or callable(function))
+    ]
+    if found:
+        raise SchemaError.of(what, found)
 
 
 def _require_default(operation: str, collection: str, field: Field, default: Any) -> None:
