@@ -22,7 +22,7 @@ from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords
 from databackup.operations.keys import UniqueKeys
-from databackup.operations.migrating import as_of_today
+from databackup.operations.readable import as_of_today
 from databackup.repository import Repository, Row
 from databackup.schema.recording import Migration
 from databackup.testing.harness import expected as exactly

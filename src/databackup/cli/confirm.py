@@ -20,7 +20,7 @@ from databackup.cli.text import visible
 from databackup.errors import ArchiveError, DatabackupError, FileError
 from databackup.operations.creating import creates_tables, joined_schema
 from databackup.operations.fit import require_fit, require_keys
-from databackup.operations.migrating import as_of_today, migration_of
+from databackup.operations.readable import as_of_today, migration_of
 from databackup.operations.verify import verify_archive
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from databackup.operations.collection import CollectionImport, Outcome
 from databackup.operations.creating import Creating, creating
 from databackup.operations.fit import has_identity, require_fit, require_keys
 from databackup.operations.locate import ProblemList
-from databackup.operations.migrating import as_of_today, migration_of
 from databackup.operations.options import Dangling, ImportOptions, Mode, WrongAppChoice
+from databackup.operations.readable import as_of_today, migration_of
 from databackup.operations.reports import ImportReport, reported
 from databackup.repository import BulkTransaction, FiresTriggers
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import attrs
 
 from databackup.archive.digest import Digest
-from databackup.archive.format import CollectionEnd, described_schema
+from databackup.archive.format import CollectionEnd
 from databackup.archive.records import Batch, RecordCodec
 from databackup.errors import InvalidRecords
 from databackup.migrations.flows import Flow, Given, LookUp, Project
 from databackup.migrations.running import Enough, Findings, Numbered, Runner
-from databackup.migrations.way import Way, way_of
+from databackup.migrations.way import Way
 from databackup.operations.blame import Blame
 from databackup.operations.fit import in_key_order
 from databackup.operations.keys import UniqueKeys
@@ -28,27 +28,8 @@ if TYPE_CHECKING:
     from databackup.archive.format import Header
     from databackup.archive.reader import Archive
     from databackup.migrations.composing import Composition
-    from databackup.operations.readable import Readable, ReadRecords
+    from databackup.operations.readable import ReadRecords
     from databackup.schema import Collection, Row, Schema
-
-
-def as_of_today(archive: Archive, schema: Schema) -> Readable:
-    """An archive, migrated where it is of an older version of a schema that has versions.
-
-    Raises `VersionMismatch`, `SchemaMismatch`, `SchemaError`.
-    """
-    header = archive.header
-    is_older = header.app == schema.app and header.schema_version < schema.version
-    if not is_older or (schema.versions is None and not schema.migrations):
-        return archive
-    given = described_schema(header).collections
-    way = way_of(schema, header.schema_version, schema.version, given)
-    return MigratedArchive(archive, schema, way)
-
-
-def migration_of(archive: Readable) -> MigrationReport | None:
-    """What was done to the records of an archive that were read, None where nothing had to be."""
-    return archive.report() if isinstance(archive, MigratedArchive) else None
 
 
 class MigratedArchive:

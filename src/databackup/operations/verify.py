@@ -21,8 +21,8 @@ from databackup.errors import (
 from databackup.operations.fit import in_key_order, require_fit
 from databackup.operations.keys import References, UniqueKeys
 from databackup.operations.locate import ProblemList
-from databackup.operations.migrating import as_of_today, migration_of
 from databackup.operations.options import Dangling, require_choice
+from databackup.operations.readable import as_of_today, migration_of
 from databackup.operations.reports import (
     ArchiveInfo,
     CollectionInfo,
