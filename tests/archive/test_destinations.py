@@ -245,6 +245,21 @@ def test_order_of_the_calls(target: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert ["file", "rename", "folder"] == log
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="there is no such call here")
+def test_the_disk_begins_before_the_end(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is told of each large part that is written; it need not listen."""
+    told = []
+
+    def advised(_handle: int, start: int, length: int, _advice: int) -> None:
+        told.append((start, length))
+        raise OSError(errno.EINVAL, "no file of this kind")
+
+    monkeypatch.setattr(os, "posix_fadvise", advised)
+    chunk = bytes(5 * 1024 * 1024)
+    assert 9 * len(chunk) == files.write_file(target, iter([chunk] * 9)).size
+    assert [(0, 4 * len(chunk)), (4 * len(chunk), 4 * len(chunk))] == told
+
+
 @pytest.mark.parametrize("name", ["open", "fsync"])
 def test_folder_that_cannot_be_synced(
     target: Path, name: str, monkeypatch: pytest.MonkeyPatch
