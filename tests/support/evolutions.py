@@ -6,7 +6,7 @@ import attrs
 from hypothesis import strategies as st
 
 from databackup.errors import SchemaError
-from databackup.schema import Collection, Field, Reference, Schema, evolution, kinds
+from databackup.schema import Collection, Field, Reference, Schema, evolution, kinds, linking
 from databackup.schema.across import MoveField, SplitCollection
 from databackup.schema.composite import List, Optional
 from databackup.schema.evolution import NO_DEFAULT, CannotApply, Operation, described
@@ -171,7 +171,7 @@ def _change_key(draw: st.DrawFn, state: Collections) -> Operation | None:
     found = _some(draw, state)
     if found is None:
         return None
-    return evolution.ChangeKey(found.name, draw(st.sampled_from([found.key[::-1], ()])))
+    return linking.ChangeKey(found.name, draw(st.sampled_from([found.key[::-1], ()])))
 
 
 def _remove_reference(draw: st.DrawFn, state: Collections) -> Operation | None:
@@ -179,7 +179,7 @@ def _remove_reference(draw: st.DrawFn, state: Collections) -> Operation | None:
     if found is None or not found.references:
         return None
     reference = draw(st.sampled_from(found.references))
-    return evolution.RemoveReference(
+    return linking.RemoveReference(
         found.name, reference.fields, reference.collection, reference.to
     )
 

@@ -13,19 +13,17 @@ from databackup.schema.evolution import (
     NO_DEFAULT,
     AddCollection,
     AddField,
-    AddReference,
     CannotApply,
-    ChangeKey,
     ChangeKind,
     MapRecords,
     Operation,
     RemoveCollection,
     RemoveField,
-    RemoveReference,
     RenameCollection,
     RenameField,
 )
 from databackup.schema.kind import shown
+from databackup.schema.linking import AddReference, ChangeKey, RemoveReference
 from databackup.schema.model import Collection, Field, Reference
 from databackup.schema.requirements import require_of_kind
 
