@@ -179,9 +179,7 @@ def _remove_reference(draw: st.DrawFn, state: Collections) -> Operation | None:
     if found is None or not found.references:
         return None
     reference = draw(st.sampled_from(found.references))
-    return linking.RemoveReference(
-        found.name, reference.fields, reference.collection, reference.to
-    )
+    return linking.RemoveReference(found.name, reference.fields, reference.collection, reference.to)
 
 
 def _split(draw: st.DrawFn, state: Collections) -> Operation | None:
