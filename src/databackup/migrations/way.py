@@ -8,6 +8,7 @@ import attrs
 
 from databackup.errors import NoInverse, SchemaError, SchemaMismatch, VersionMismatch
 from databackup.migrations.composing import Composition, composed
+from databackup.migrations.doubts import doubtful
 from databackup.schema import Schema
 from databackup.schema.across import SplitCollection
 from databackup.schema.evolution import Operation, RenameCollection, described
@@ -22,7 +23,8 @@ from databackup.schema.versions import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from databackup.migrations.flows import Flow
+    from databackup.migrations.doubts import Link
+    from databackup.migrations.flows import Flow, Origin
     from databackup.schema import Collection
     from databackup.schema.recording import Migration
     from databackup.schema.requirements import Collections
@@ -66,6 +68,10 @@ class Way:
         ends = self.after.values() if collections is None else collections
         fields = {collection.name: collection.field_names for collection in ends}
         return composed(self.before, self.steps, fields)
+
+    def doubts(self) -> dict[Link, Origin]:
+        """The references that may not hold at the end though all did at the start."""
+        return doubtful(self.before, self.steps)
 
     def names_of(self, name: str) -> tuple[str, ...]:
         """What the collection of a name at the end was, or was part of, after each step."""

@@ -15,6 +15,7 @@ from databackup.archive.records import RecordCodec
 from databackup.archive.writer import ArchiveWriter
 from databackup.errors import InvalidRecords, WrongApp
 from databackup.migrations.way import way_of
+from databackup.operations.doubted import DoubtedReferences
 from databackup.operations.keys import UniqueKeys
 from databackup.operations.locate import ProblemList
 from databackup.operations.migrating import MigratedArchive
@@ -70,6 +71,7 @@ class _Rewriting:
         if version != schema.version:
             schema = Schema(app=schema.app, version=version, collections=list(way.after.values()))
         self._schema = schema
+        self._way = way
         self._archive = MigratedArchive(archive, schema, way)
         self._progress = progress
         self._header = attrs.evolve(self._archive.header, archive_id=str(uuid.uuid4()))
@@ -79,26 +81,33 @@ class _Rewriting:
     def chunks(self) -> Iterator[bytes]:
         """The bytes of the new archive. Raises `InvalidRecords`."""
         yield from self._writer.chunks(self._collections())
-        self._raise_problems()
         if self._progress is not None:
             total = sum(end.count for end in self._writer.ends.values())
             self._progress(Progress(stage="finishing", collection="", done=total, total=total))
 
     def _collections(self) -> Iterator[tuple[Collection, Iterator[list[Row]]]]:
-        for name, read in self._archive.collections():
-            collection = self._schema[name]
-            batches = read(RecordCodec(collection))
-            end = self._archive.ends[name]
-            told = reported(batches, "migrating", name, end, self._progress)
-            yield collection, self._sound(collection, told)
+        with DoubtedReferences(self._way, self._schema) as doubted:
+            for name, read in self._archive.collections():
+                collection = self._schema[name]
+                batches = read(RecordCodec(collection))
+                end = self._archive.ends[name]
+                told = reported(batches, "migrating", name, end, self._progress)
+                yield collection, self._sound(collection, told, doubted)
+            if not self._problems:
+                for problem in doubted.problems():
+                    self._problems.add([problem])
+        self._raise_problems()
 
-    def _sound(self, collection: Collection, batches: Iterator[Batch]) -> Iterator[list[Row]]:
+    def _sound(
+        self, collection: Collection, batches: Iterator[Batch], doubted: DoubtedReferences
+    ) -> Iterator[list[Row]]:
         in_order = self._header.in_key_order(collection.name)
         with UniqueKeys(collection, collection.codec, in_order=in_order) as keys:
             for batch in batches:
                 self._problems.add([*batch.problems, *keys.check(batch)])
                 if self._problems.are_enough:
                     self._raise_problems()
+                doubted.add(collection, batch)
                 yield batch.rows
 
     def _raise_problems(self) -> None:

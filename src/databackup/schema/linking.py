@@ -54,20 +54,20 @@ class AddReference(Operation):
 
     def apply(self, before: Collections) -> Collections:
         collection = require(before, self.collection)
-        reference = self._named(before)
+        reference = self.named_in(before)
         require_reference(before, collection, reference)
         if reference in collection.references:
             raise CannotApply("there is such a reference already")
         references = (*collection.references, reference)
         return {**before, self.collection: evolved(collection, references=references)}
 
-    def _named(self, before: Collections) -> Reference:
-        """The reference, whose end is named."""
+    def named_in(self, before: Collections) -> Reference:
+        """The reference, whose end is named. Raises `CannotApply`."""
         target = require(before, self.reference.collection)
         return attrs.evolve(self.reference, to=self.reference.to or target.key)
 
     def inverse(self, before: Collections) -> Operation:
-        found = self._named(before)
+        found = self.named_in(before)
         return RemoveReference(self.collection, found.fields, found.collection, found.to)
 
     def describe(self) -> str:
