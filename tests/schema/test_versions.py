@@ -264,7 +264,8 @@ def test_changed(tmp_path: Path) -> None:
             "the reference of people (nick) to people (id) is new",
             "the collection 'teams' is new",
             (
-                "to change it: make it version 2, write a migration from 1 to 2, and freeze that "
+                "to change it: make it version 2, write a migration from 1 to 2, with "
+                "m.rename_app('club', 'other'), and freeze that "
                 "(databackup schema freeze --app package.module:schema)"
             ),
         ) == tuple(caught.value.problems)

@@ -113,6 +113,18 @@ def _change_kind(draw: st.DrawFn, state: Collections) -> Operation | None:
     return None
 
 
+def _change_number(draw: st.DrawFn, state: Collections) -> Operation | None:
+    found = _some(draw, state)
+    numbers = {kinds.Int: kinds.Float(), kinds.Float: kinds.Int()}
+    fields = [] if found is None else [f for f in found.fields if type(f.value_kind) in numbers]
+    if found is None or not fields:
+        return None
+    field = draw(st.sampled_from(fields))
+    kind = numbers[type(field.value_kind)]
+    kind = Optional(kind) if field.nullable else kind
+    return evolution.ChangeKind(found.name, field.name, kind)
+
+
 def _marked(text: str) -> str:
     return f"<{text}>"
 
@@ -215,6 +227,7 @@ _MAKERS = (
     _add_field,
     _remove_field,
     _change_kind,
+    _change_number,
     _map_records,
     _add_collection,
     _remove_collection,

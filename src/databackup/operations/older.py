@@ -18,6 +18,7 @@ from databackup.operations.locate import ProblemList
 from databackup.operations.migrating import keeps_key, migrated_header, migration_report
 from databackup.operations.reports import MigrationReport, Progress
 from databackup.schema import Schema
+from databackup.schema.versions import app_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -39,7 +40,7 @@ class OlderExport(Export):
         super().__init__(repository, progress)
         self._way = way_of(repository.schema, repository.schema.version, version)
         self._older = Schema(
-            app=repository.schema.app,
+            app=app_of(repository.schema, version),
             version=version,
             collections=list(self._way.after.values()),
             exclude={exclusion.name: exclusion.reason for exclusion in repository.schema.excluded},
