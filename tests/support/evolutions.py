@@ -137,13 +137,17 @@ def _map_records(draw: st.DrawFn, state: Collections) -> Operation | None:
     found = _some(draw, state)
     if found is None:
         return None
-    linked = {name for r in found.references for name in r.fields} | {
-        name
-        for other in state.values()
-        for r in other.references
-        if r.collection == found.name
-        for name in r.to
-    }
+    linked = (
+        {*found.key}
+        | {name for r in found.references for name in r.fields}
+        | {
+            name
+            for other in state.values()
+            for r in other.references
+            if r.collection == found.name
+            for name in r.to
+        }
+    )
     able = [
         field.name
         for field in found.fields

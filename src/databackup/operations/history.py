@@ -80,7 +80,7 @@ def _version(
 
 def _has_changed(schema: Schema) -> bool:
     try:
-        check_frozen(schema)
+        check_frozen(schema, may_be_new=True)  # whatever later versions there are
     except SchemaError:
         return True
     return False

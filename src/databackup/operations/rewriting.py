@@ -23,7 +23,7 @@ from databackup.operations.migrating import MigratedArchive
 from databackup.operations.options import WrongAppChoice, require_choice
 from databackup.operations.reports import Progress, reported
 from databackup.schema import Schema
-from databackup.schema.versions import app_of
+from databackup.schema.versions import app_of, not_as_frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,11 @@ class _Rewriting:
             raise wrong_app_error(header, schema, app)
         given = described_schema(header).collections
         way = way_of(schema, header.schema_version, version, given)
-        if version != schema.version:
+        self._warnings: list[str] = []
+        if version == schema.version:
+            warning = not_as_frozen(schema)
+            self._warnings += [] if warning is None else [warning]
+        else:
             app = app_of(schema, version)
             schema = Schema(app=app, version=version, collections=list(way.after.values()))
         self._schema = schema
@@ -131,4 +135,5 @@ class _Rewriting:
     def report(self, written: files.Written) -> ExportReport:
         """What was written."""
         done = self._archive.report()
-        return export_report(self._header, self._writer, written, done)
+        report = export_report(self._header, self._writer, written, done)
+        return attrs.evolve(report, warnings=(*report.warnings, *self._warnings))

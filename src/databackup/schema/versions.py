@@ -184,8 +184,11 @@ def check_frozen(schema: Schema, *, may_be_new: bool = False) -> None:
     if schema.versions is None:
         raise SchemaError.of("the schema cannot be checked", ["it has no folder: say versions="])
     number = schema.version
+    versions = Versions(schema.versions)
+    if not may_be_new:
+        _require_newest(versions, number)
     try:
-        frozen = Versions(schema.versions)[number]
+        frozen = versions[number]
     except KeyError:
         if may_be_new:
             return
@@ -196,6 +199,7 @@ def check_frozen(schema: Schema, *, may_be_new: bool = False) -> None:
         found.insert(0, f"the app was {frozen.app!r}, is {schema.app!r}")
         renaming = f", with m.rename_app({frozen.app!r}, {schema.app!r}),"
     if found:
+        _require_newest(versions, number)
         raise SchemaError.of(
             f"the schema is not version {number} as it was frozen",
             [
@@ -206,6 +210,36 @@ def check_frozen(schema: Schema, *, may_be_new: bool = False) -> None:
                 ),
             ],
         )
+
+
+def _require_newest(versions: Versions, number: int) -> None:
+    """See that no later version is frozen than the code has. Raises `SchemaError`."""
+    newest = max(versions.numbers, default=number)
+    if newest > number:
+        raise SchemaError.of(
+            f"the code is older than its frozen versions: its schema is version {number}, and "
+            f"{versions.path(newest)} is there",
+            [
+                (
+                    f"take the code that has version {newest}; a version that no archive was made "
+                    "of can be taken away instead"
+                )
+            ],
+        )
+
+
+def not_as_frozen(schema: Schema) -> str | None:
+    """Why archives of today's version may not be readable later, None where they will be.
+
+    Raises `FileError`.
+    """
+    if schema.versions is None:
+        return None
+    try:
+        check_frozen(schema)
+    except SchemaError as error:
+        return f"once the models change, this archive may be unreadable: {error.message}"
+    return None
 
 
 def app_of(schema: Schema, number: int) -> str | None:
