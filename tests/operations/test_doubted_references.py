@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from databackup import (
@@ -18,6 +19,8 @@ from databackup import (
     verify_archive,
 )
 from databackup.errors import InvalidRecords, Problem
+from databackup.migrations.way import Way
+from databackup.schema.evolution import described
 from databackup.spill import KeyIndex
 from tests.support.club import memory
 from tests.support.migrating import after, archive_of, old, restored, step
@@ -132,13 +135,16 @@ def test_values_that_a_function_has_changed(tmp_path: Path) -> None:
     def shifted(m: Recorder) -> None:
         m.map_records("menus", shift, inverse=unshift)
 
+    def moved(m: Recorder) -> None:
+        m.map_records("people", lambda r: r, inverse=lambda r: {"id": -r["id"]}, changes_key=True)
+
     def text(m: Recorder) -> None:
         m.change_kind("people", "id", str, using=str, inverse=lambda t: int(t) * 2)
         m.change_kind("menus", "cook", str | None, using=str, inverse=int)
 
     numbers: dict[str, list[Any]] = {"people": [(2,)], "menus": [(1, 2)]}
     texts: dict[str, list[Any]] = {"people": [("2",)], "menus": [(1, "2")]}
-    for function, today in ((shifted, numbers), (text, texts)):
+    for function, today in ((shifted, numbers), (moved, numbers), (text, texts)):
         folder = tmp_path / function.__name__
         folder.mkdir()
         first = old(folder, PEOPLE, MENUS)
@@ -176,6 +182,45 @@ def test_what_held_before_costs_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.undo()
     with pytest.raises(InvalidRecords):  # what it held is what it holds
         verify_archive(io.BytesIO(back.getvalue()))
+
+
+def test_which_operation_is_at_fault() -> None:
+    """The last one; none for a reference of a collection that is new, whose ends changed before."""
+    fields = {"id": int, "mayor": str}
+
+    def several(m: Recorder) -> None:
+        m.change_kind("people", "id", str, using=str)
+        m.change_kind("menus", "cook", str | None, using=str)
+        mayors = [Reference("mayor", "people")]
+        m.add_collection("towns", key="id", fields=fields, references=mayors)
+
+    one = step(several)
+    way = Way.of(described([PEOPLE, MENUS]), [one])
+    ((link, origin),) = way.doubts().items()
+    assert ("menus", "people") == (link.source, link.reference.collection)
+    assert str(one.operations[1]) == origin.operation
+    assert (
+        {}
+        == Way.of(
+            described([PEOPLE]),
+            [attrs.evolve(one, operations=(one.operations[0], one.operations[2]))],
+        ).doubts()
+    )
+
+
+def test_records_that_fail_are_not_missed(tmp_path: Path) -> None:
+    """What points at a record that a step cannot take is not told of as well."""
+
+    def failing(m: Recorder) -> None:
+        m.map_records("people", lambda record: {**record, "n": 1 // (record["id"] - 2)})
+        m.add_reference("menus", "cook", "people")
+
+    people = Collection("people", key="id", fields={"id": int, "n": int})
+    first = old(tmp_path, people, LOOSE)
+    new = after(tmp_path, step(failing), first=first)
+    archive = io.BytesIO(archive_of(first, {"people": [(1, 1), (2, 2)], "menus": [(1, 2)]}))
+    (problem,) = refused(lambda target: migrate_archive(archive, target, new), tmp_path)
+    assert "migration-failed" == problem.code
 
 
 def test_a_new_reference_is_told_from_others_of_its_fields(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from databackup.errors import SchemaError, SchemaMismatch, WrongApp
 from databackup.migrations.way import check_chain
 from databackup.operations.history import schema_history
 from databackup.schema.recording import Migration
+from databackup.schema.versions import app_of
 from databackup.testing import check_migrations
 from tests.support.club import memory
 from tests.support.migrating import archive_of, freeze_as_is, rows_in
@@ -145,6 +146,19 @@ def test_an_app_that_had_no_name(tmp_path: Path) -> None:
     assert None is inspect_archive(io.BytesIO(written.getvalue())).app
 
 
+def test_names_at_versions_that_are_not_frozen() -> None:
+    """They are what the steps from there on make today's of."""
+    steps = [
+        migration(1, 2, lambda m: m.rename_app(None, "diner")),
+        migration(2, 3, lambda m: m.rename_app("diner", "bakery")),
+        migration(3, 4, lambda m: m.rename_app("bakery", "diner")),
+    ]
+    schema = Schema(app="diner", version=4, collections=[DISHES], migrations=steps)
+    assert [None, "diner", "bakery", "diner", "diner"] == [
+        app_of(schema, number) for number in (1, 2, 3, 4, 5)
+    ]
+
+
 def test_an_older_version_that_is_not_frozen(tmp_path: Path) -> None:
     """Its name is known from the steps, so that it is told what is missing."""
     today = kitchen(tmp_path)
@@ -222,4 +236,25 @@ def test_history(today: Schema) -> None:
 
 def test_the_hosts_own_test(today: Schema) -> None:
     """Made data of the old name go up and back."""
+    check_migrations(today, max_examples=5)
+
+
+def test_the_hosts_own_test_of_versions_before_the_new_name(tmp_path: Path) -> None:
+    """Data that can go back only as far as the old name are of the app that had it."""
+
+    @migration(2, 3)
+    def renamed_for_good(m: Recorder) -> None:
+        m.rename_app("catering", "kitchen")
+        m.remove_field("dishes", "name")
+
+    freeze_as_is(of("catering"), tmp_path)
+    freeze_as_is(of("catering", 2, NAMED), tmp_path)
+    today = Schema(
+        app="kitchen",
+        version=3,
+        collections=[DISHES],
+        migrations=[forgotten, renamed_for_good],
+        versions=tmp_path,
+    )
+    freeze_as_is(today, tmp_path)
     check_migrations(today, max_examples=5)
