@@ -68,7 +68,8 @@ def test_another_schema_of_the_same_number(workshop: Workshop, command: str) -> 
         "  - the field people.name was str, is int",
         "  - the field people.born is new",
         (
-            "  - to change it: make it version 2, write a migration from 1 to 2, and freeze that "
+            "  - to change it: make it version 2, write a migration from 1 to 2, with "
+            "m.rename_app('shop', 'store'), and freeze that "
             "(databackup schema freeze --app package.module:schema)"
         ),
     ] == result.stderr.splitlines()

@@ -11,7 +11,9 @@ from hypothesis import given
 from databackup import Collection, Recorder, Reference, Schema, migration
 from databackup.errors import FileError, SchemaError, VersionMismatch
 from databackup.migrations.way import check_chain
+from databackup.operations.history import schema_history
 from databackup.schema.versions import FrozenVersion, Versions, check_frozen, collections_of, freeze
+from databackup.testing import check_schema
 from databackup.testing.strategies import schemas
 from tests.support.migrating import freeze_as_is
 
@@ -264,7 +266,8 @@ def test_changed(tmp_path: Path) -> None:
             "the reference of people (nick) to people (id) is new",
             "the collection 'teams' is new",
             (
-                "to change it: make it version 2, write a migration from 1 to 2, and freeze that "
+                "to change it: make it version 2, write a migration from 1 to 2, with "
+                "m.rename_app('club', 'other'), and freeze that "
                 "(databackup schema freeze --app package.module:schema)"
             ),
         ) == tuple(caught.value.problems)
@@ -331,7 +334,33 @@ def test_a_frozen_version_of_tomorrow(tmp_path: Path) -> None:
     """It is named, with what to upgrade."""
     freeze(schema(tmp_path, version=2))
     freeze(schema(tmp_path))
-    with pytest.raises(
-        VersionMismatch, match="version 2 is newer than this app's 1: upgrade the app"
-    ):
+    with pytest.raises(SchemaError, match=r"v2\.json is there: take the code that has version 2"):
         check_chain(schema(tmp_path))
+
+
+def test_code_that_is_older_than_its_versions(tmp_path: Path) -> None:
+    """A version that is frozen beside code of an older one: the code is to be renewed."""
+    things = Collection("things", key="id", fields={"id": int})
+    older = Schema(app="club", version=3, collections=[things], versions=tmp_path)
+    freeze(older)
+    freeze(Schema(app="club", version=10, collections=[things], versions=tmp_path))
+    changed = Collection("things", key="id", fields={"id": str})
+    other = Schema(app="club", version=3, collections=[changed], versions=tmp_path)
+    unfrozen = Schema(app="club", version=2, collections=[things], versions=tmp_path)
+    for schema in (older, other, unfrozen):
+        for check in (check_frozen, check_chain):
+            with pytest.raises(SchemaError) as caught:
+                check(schema)
+            assert (
+                "the code is older than its frozen versions: its schema is version "
+                f"{schema.version}, and {tmp_path / 'v10.json'} is there: take the code that has "
+                "version 10; a version that no archive was made of can be taken away instead"
+            ) == caught.value.message
+        with pytest.raises(AssertionError, match="the code is older than its frozen versions"):
+            check_schema(schema)
+    with pytest.raises(SchemaError, match="the code is older"):
+        freeze(other)
+    assert freeze(older) == tmp_path / "v3.json"
+    assert freeze(unfrozen) == tmp_path / "v2.json"  # late, with the models that it had
+    assert not any(version.changed for version in schema_history(older).versions)
+    assert any(version.changed for version in schema_history(other).versions)

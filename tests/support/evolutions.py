@@ -6,7 +6,7 @@ import attrs
 from hypothesis import strategies as st
 
 from databackup.errors import SchemaError
-from databackup.schema import Collection, Field, Reference, Schema, evolution, kinds
+from databackup.schema import Collection, Field, Reference, Schema, evolution, kinds, linking
 from databackup.schema.across import MoveField, SplitCollection
 from databackup.schema.composite import List, Optional
 from databackup.schema.evolution import NO_DEFAULT, CannotApply, Operation, described
@@ -113,6 +113,18 @@ def _change_kind(draw: st.DrawFn, state: Collections) -> Operation | None:
     return None
 
 
+def _change_number(draw: st.DrawFn, state: Collections) -> Operation | None:
+    found = _some(draw, state)
+    numbers = {kinds.Int: kinds.Float(), kinds.Float: kinds.Int()}
+    fields = [] if found is None else [f for f in found.fields if type(f.value_kind) in numbers]
+    if found is None or not fields:
+        return None
+    field = draw(st.sampled_from(fields))
+    kind = numbers[type(field.value_kind)]
+    kind = Optional(kind) if field.nullable else kind
+    return evolution.ChangeKind(found.name, field.name, kind)
+
+
 def _marked(text: str) -> str:
     return f"<{text}>"
 
@@ -125,13 +137,17 @@ def _map_records(draw: st.DrawFn, state: Collections) -> Operation | None:
     found = _some(draw, state)
     if found is None:
         return None
-    linked = {name for r in found.references for name in r.fields} | {
-        name
-        for other in state.values()
-        for r in other.references
-        if r.collection == found.name
-        for name in r.to
-    }
+    linked = (
+        {*found.key}
+        | {name for r in found.references for name in r.fields}
+        | {
+            name
+            for other in state.values()
+            for r in other.references
+            if r.collection == found.name
+            for name in r.to
+        }
+    )
     able = [
         field.name
         for field in found.fields
@@ -171,7 +187,7 @@ def _change_key(draw: st.DrawFn, state: Collections) -> Operation | None:
     found = _some(draw, state)
     if found is None:
         return None
-    return evolution.ChangeKey(found.name, draw(st.sampled_from([found.key[::-1], ()])))
+    return linking.ChangeKey(found.name, draw(st.sampled_from([found.key[::-1], ()])))
 
 
 def _remove_reference(draw: st.DrawFn, state: Collections) -> Operation | None:
@@ -179,9 +195,7 @@ def _remove_reference(draw: st.DrawFn, state: Collections) -> Operation | None:
     if found is None or not found.references:
         return None
     reference = draw(st.sampled_from(found.references))
-    return evolution.RemoveReference(
-        found.name, reference.fields, reference.collection, reference.to
-    )
+    return linking.RemoveReference(found.name, reference.fields, reference.collection, reference.to)
 
 
 def _split(draw: st.DrawFn, state: Collections) -> Operation | None:
@@ -217,6 +231,7 @@ _MAKERS = (
     _add_field,
     _remove_field,
     _change_kind,
+    _change_number,
     _map_records,
     _add_collection,
     _remove_collection,

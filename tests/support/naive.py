@@ -10,6 +10,7 @@ from typing import Any
 from databackup.operations.keys import key_bytes
 from databackup.schema import evolution
 from databackup.schema.across import JoinCollection, MoveField, SplitCollection
+from databackup.schema.adopting import adopted
 from databackup.schema.evolution import NO_DEFAULT, Operation
 from databackup.schema.model import Collection
 
@@ -79,12 +80,14 @@ def _(operation: evolution.RemoveField, before: Collections, records: Records) -
 
 @_apply.register
 def _(operation: evolution.ChangeKind, before: Collections, records: Records) -> None:
+    old = before[operation.collection].field(operation.field)
     for record in records[operation.collection]:
         value = record[operation.field]
-        if value is None:
-            if operation.default is not NO_DEFAULT:
-                record[operation.field] = copy.deepcopy(operation.default)
-        elif operation.using is not None:
+        if value is None and operation.default is not NO_DEFAULT:
+            record[operation.field] = copy.deepcopy(operation.default)
+        elif value is None or operation.using is None:
+            record[operation.field] = adopted(old.kind, operation.kind, value)
+        else:
             record[operation.field] = operation.using(value)
 
 

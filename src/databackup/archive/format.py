@@ -372,16 +372,17 @@ def read_seal(line: bytes) -> str | None:
     return None if match is None else match[1].decode()
 
 
-def require_first_bytes(head: bytes) -> None:
-    """See that a file starts as an archive of this format or an older one does.
+def format_of(head: bytes) -> int:
+    """The format version that a file starts with, 0 where it has none that can be told.
 
     Raises `NotAnArchive`, saying what it is; `NewerFormat`, whatever else the new format changed.
     """
     if not head.startswith(FIRST_BYTES):
         raise NotAnArchive(_what_it_is(head))
-    version = _VERSION.match(head, len(FIRST_BYTES))
-    if version is not None:
-        _require_known(int(version[1]))
+    found = _VERSION.match(head, len(FIRST_BYTES))
+    version = 0 if found is None else int(found[1])
+    _require_known(version)
+    return version
 
 
 def require_json_object(head: bytes) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Final, Protocol
 
 import attrs
 
@@ -19,10 +19,10 @@ from databackup.archive.format import (
     END_START,
     HEADER_LINES,
     SEAL_LENGTH,
+    format_of,
     read_end,
     read_header,
     read_seal,
-    require_first_bytes,
 )
 from databackup.archive.limits import Limits, required_limits
 from databackup.archive.records import Batch, RecordCodec
@@ -38,9 +38,12 @@ from databackup.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from databackup.archive.format import CollectionEnd, Header
+
+
+_HEAD: Final = 256  # bytes that tell what a file is
 
 
 class ReadRecords(Protocol):
@@ -207,7 +210,10 @@ def open_archive(source: files.PathOrFile, limits: Limits | None = None) -> Iter
         def scan() -> Scanner:
             return Scanner(stream(), limits, lines_before)
 
-        yield _checked(scan, limits, packing, file, start)
+        scanner = scan()
+        # What has no version is told what is wrong with it as an archive of the first format is.
+        read = FORMATS.get(format_of(scanner.peek(_HEAD)), _format_1)
+        yield read(scanner, scan, limits, packing, file, start)
 
 
 def _count_lines(chunks: Iterator[bytes], size: int) -> int:
@@ -219,15 +225,15 @@ def _count_lines(chunks: Iterator[bytes], size: int) -> int:
     return count
 
 
-def _checked(
+def _format_1(  # noqa: PLR0917 - as each reader of a format
+    scanner: Scanner,
     scan: Callable[[], Scanner],
     limits: Limits,
     packing: compression.Compression | None,
     file: IO[bytes],
     start: int,
 ) -> Archive:
-    scanner = scan()
-    require_first_bytes(scanner.peek(256))
+    """An archive of format 1, once its seal has been checked."""
     lines = _header_lines(scanner)
     limits.require_values(lines + b"}}", "the header", 1)
     header = read_header(lines)
@@ -253,6 +259,10 @@ def _checked(
         limits=limits,
         open=scan,
     )
+
+
+FORMATS: Final[Mapping[int, Callable[..., Archive]]] = {1: _format_1}
+"""What opens an archive of each format version. That has nothing to do with an app's versions."""
 
 
 def _ends(

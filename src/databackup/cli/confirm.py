@@ -21,10 +21,10 @@ from databackup.errors import ArchiveError, DatabackupError, FileError
 from databackup.operations.creating import creates_tables, joined_schema
 from databackup.operations.fit import require_fit, require_keys
 from databackup.operations.readable import as_of_today, migration_of
-from databackup.operations.verify import verify_archive
+from databackup.operations.verify import verified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from typing import IO
 
     from rich.console import RenderableType
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from databackup.archive.limits import Limits
     from databackup.cli.output import Output
     from databackup.operations.options import Mode, WrongAppChoice
+    from databackup.operations.readable import Readable
     from databackup.operations.reports import ProgressCallback
     from databackup.repository import Repository
     from databackup.schema import Schema
@@ -134,10 +135,9 @@ def overview(
     asked: `ArchiveError`, `WrongApp`, `SchemaMismatch`, `KeyRequired`, `StoreError`; of an archive
     that is migrated, every record is read, and `InvalidRecords` raised.
     """
-    start = file.tell()
     with open_archive(file, limits) as opened:
-        archive = as_of_today(opened, repository.schema)
-        header, version = archive.header, opened.header.schema_version
+        archive = as_of_today(opened, repository.schema, wrong_app)
+        header, made_by = archive.header, opened.header
         schema = repository.schema
         missing = set(creates_tables(repository).missing()) if create else set[str]()
         if create:
@@ -146,20 +146,18 @@ def overview(
         require_fit(header, schema, wrong_app)
         require_keys(header, schema, mode)
         there = {name: end.count for name, end in archive.ends.items()}
+        migrated = _migration(archive, repository.schema, progress)
     here = _counts(repository, missing)
-    app = "an app that is not named" if header.app is None else f"the app {header.app}"
+    app = "an app that is not named" if made_by.app is None else f"the app {made_by.app}"
     made = (
         f"The archive was made {visible(header.created_at)} from {visible(app)}, "
-        f"schema version {version}."
+        f"schema version {made_by.schema_version}."
     )
     if header.edited is not None:
         made += f" It was edited, and sealed anew {visible(header.edited.sealed_at)}."
     is_new = missing >= there.keys()
     columns = {"records now": {name: here.get(name, 0) for name in there}} if here else {}
-    parts: list[RenderableType] = [Text(made)]
-    if migration_of(archive) is not None:
-        file.seek(start)
-        parts += _migration(file, repository.schema, limits, progress)
+    parts: list[RenderableType] = [Text(made), *migrated]
     parts.append(Text((_NEW if is_new else _WORDS[mode]).does.format(visible(target))))
     if missing and not is_new:
         parts.append(Text(f"New tables will be made: {', '.join(map(visible, sorted(missing)))}."))
@@ -168,13 +166,16 @@ def overview(
 
 
 def _migration(
-    file: IO[bytes], schema: Schema, limits: Limits, progress: ProgressCallback
-) -> Iterator[RenderableType]:
+    archive: Readable, schema: Schema, progress: ProgressCallback
+) -> list[RenderableType]:
     """What the migrations will do to the records, known from doing it."""
+    if migration_of(archive) is None:
+        return []
     # References may lead to records that the target has, and the archive does not.
-    report = verify_archive(file, schema, dangling="keep", limits=limits, progress=progress)
-    if report.migrated is not None:
-        yield from render.migration(report.migrated, "It will be migrated")
+    report = verified(archive, schema, "keep", progress)
+    if report.migrated is None:
+        return []
+    return list(render.migration(report.migrated, "It will be migrated"))
 
 
 def _counts(repository: Repository, missing: set[str]) -> Mapping[str, int]:

@@ -29,6 +29,14 @@ dangling_option = click.option(
     help="What to do about references that point at no record; keep makes them warnings.",
 )
 
+wrong_app_option = click.option(
+    "--wrong-app",
+    type=click.Choice(get_args(WrongAppChoice)),
+    default="refuse",
+    show_default=True,
+    help="What to do about the archive of another app.",
+)
+
 _OPTIONS = (
     click.option("--yes", is_flag=True, help="Import without asking."),
     click.option(
@@ -50,13 +58,7 @@ _OPTIONS = (
         is_flag=True,
         help="Do not read everything back and compare it before the commit.",
     ),
-    click.option(
-        "--wrong-app",
-        type=click.Choice(get_args(WrongAppChoice)),
-        default="refuse",
-        show_default=True,
-        help="What to do about the archive of another app.",
-    ),
+    wrong_app_option,
     dangling_option,
     click.option(
         "--allow-cascade",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,7 @@ from databackup.adapters.registry import open_schema
 from databackup.cli import confirm, render
 from databackup.cli.apps import app_option
 from databackup.cli.command import Command, Run, as_json, opened_archive, written_archive
+from databackup.cli.imports import wrong_app_option
 from databackup.cli.limits import limit_option
 from databackup.cli.progress import progress_bar
 from databackup.operations.rewriting import migrate_archive
@@ -29,17 +30,20 @@ if TYPE_CHECKING:
     help="The schema version that NEW is to have; today's by default. An older one is reached by "
     "undoing migrations.",
 )
+@wrong_app_option
 @limit_option
 @as_json
 @click.pass_obj
-def migrate(run: Run, /, old: str, new: str, *, app: str, to: int | None, limits: Limits) -> None:
+def migrate(
+    run: Run, /, old: str, new: str, *, to: int | None, limits: Limits, **options: Any
+) -> None:
     """Write the archive OLD anew, to NEW, as another version of its app's schema.
 
     OLD is read as by import, NEW is written as by export. No store is needed.
     """
     if new != "-":
         confirm.require_replaceable(new)
-    schema = open_schema(app)
+    schema = open_schema(options["app"])
     with (
         opened_archive(old, limits) as source,
         progress_bar(f"reading {old}", wanted=run.output.wants_progress) as progress,
@@ -49,6 +53,7 @@ def migrate(run: Run, /, old: str, new: str, *, app: str, to: int | None, limits
             written_archive(new),
             schema,
             version=to,
+            wrong_app=options["wrong_app"],
             limits=limits,
             progress=run.guard.progress(progress),
         )

@@ -77,13 +77,15 @@ def _version(app: str | None, number: int) -> str:
 
 
 def _versions(versions: Sequence[SchemaVersion]) -> Table:
-    table = _table("version", "collections", "digest", "")
+    renamed = len({version.app for version in versions}) > 1
+    table = _table("version", "collections", *(["app"] if renamed else []), "digest", "")
     for column in table.columns[:2]:
         column.justify = "right"
     for version in versions:
         collections = "" if version.collections is None else f"{len(version.collections):,}"
+        app = [visible(version.app or "")] if renamed else []
         digest = (version.digest or "").removeprefix("sha256:")[:_DIGEST_SHOWN]
-        table.add_row(str(version.version), collections, digest, _state(version))
+        table.add_row(str(version.version), collections, *app, digest, _state(version))
     return table
 
 

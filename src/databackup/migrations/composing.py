@@ -23,6 +23,7 @@ from databackup.migrations.flows import (
 )
 from databackup.schema import evolution
 from databackup.schema.across import JoinCollection, MoveField, SplitCollection
+from databackup.schema.adopting import adopter, null_of
 from databackup.schema.composite import Dict, Json, List, Nested
 from databackup.schema.evolution import NO_DEFAULT, Operation
 
@@ -209,12 +210,14 @@ def _(operation: evolution.ChangeKind, place: _Place) -> None:
     if (has_default and isinstance(value, Converted)) or depth(value) >= _DEPTH:
         course.settle()  # nulls are counted as they come out of what was done before
         value = course.fields[operation.field]
-    for_null = operation.default if has_default else None
-    if operation.using is not None or for_null is not None:
-        old = place.before[operation.collection].field(operation.field)
-        converted = Converted(value, operation.using, for_null, _can_change(old), place.origin)
+    old = place.before[operation.collection].field(operation.field)
+    using = operation.using or adopter(old.kind, operation.kind)
+    for_null = operation.default if has_default else null_of(old.kind, operation.kind)
+    if using is not None or for_null is not None:
+        copied = operation.using is not None and _can_change(old)
+        converted = Converted(value, using, for_null, copied, place.origin)
         course.fields[operation.field] = converted
-    if for_null is not None and isinstance(filled := root(value), Given):
+    if has_default and for_null is not None and isinstance(filled := root(value), Given):
         course.filled.append((f"{operation.collection}.{operation.field}", filled.position))
 
 

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import operator
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import attrs
 
 from databackup.errors import Problem
-from databackup.migrations.flows import (
-    Constant,
-    Expression,
-    Flow,
-    Given,
-    LookUp,
-    Map,
-    Origin,
-    Project,
-)
+from databackup.migrations.flows import Flow, LookUp, Map, Project
 from databackup.migrations.lookups import Index
+from databackup.migrations.stages import Counts, Failed, LeftOut, Projecting, RecordMapping, Running
 from databackup.schema.compiled import Row, json_pointer
-from databackup.schema.functions import compile_function
-from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    Rows = Sequence[Row]
+    from databackup.migrations.stages import Rows
+
     Read = Callable[[str], Iterable["Numbered"]]
     """The records of a collection as it was, by its name."""
     Report = Callable[[Problem], None]
@@ -43,15 +33,6 @@ class Numbered:
 
     rows: Sequence[Row]
     numbers: Sequence[int]
-
-
-class _Failed(Exception):
-    """What became of one record: the error that an operation met, or what is wrong in words."""
-
-    def __init__(self, origin: Origin, cause: object) -> None:
-        super().__init__(origin, cause)
-        self.origin = origin
-        self.cause = cause
 
 
 class Enough(Exception):
@@ -119,7 +100,7 @@ class Runner:
     def run(self, batch: Numbered) -> Numbered:
         """The rows at the flow's end, of those at its start."""
         rows: Rows = batch.rows
-        counts = _Counts()
+        counts = Counts()
         try:
             for stage in self._stages:
                 rows = stage.all(rows, counts)
@@ -131,13 +112,13 @@ class Runner:
     def _one_by_one(self, batch: Numbered) -> Numbered:
         rows, numbers = [], []
         for number, start in zip(batch.numbers, batch.rows, strict=True):
-            row, counts = start, _Counts()
+            row, counts = start, Counts()
             try:
                 for stage in self._stages:
                     row = stage.one(row, counts)
-            except _LeftOut:
+            except LeftOut:
                 continue
-            except _Failed as failed:
+            except Failed as failed:
                 self._report(self._problem(failed, number, start))
                 continue
             self._add(counts)
@@ -145,11 +126,11 @@ class Runner:
             numbers.append(number)
         return Numbered(rows, numbers)
 
-    def _add(self, counts: _Counts) -> None:
+    def _add(self, counts: Counts) -> None:
         self.dropped.update(counts.dropped)
         self.filled.update(counts.filled)
 
-    def _problem(self, failed: _Failed, number: int, row: Row) -> Problem:
+    def _problem(self, failed: Failed, number: int, row: Row) -> Problem:
         source = self._flow.source
         name = "" if source is None else source.name
         key = None if source is None else source.codec.key(row) or None
@@ -176,183 +157,15 @@ def _said(cause: object) -> str:
     return f"{type(cause).__name__}: {text}" if text else type(cause).__name__
 
 
-@attrs.frozen
-class _Counts:
-    """What is dropped and filled in by a few rows."""
-
-    dropped: Counter[str] = attrs.field(factory=Counter)
-    filled: Counter[str] = attrs.field(factory=Counter)
-
-
-class _Running:
-    """A stage, ready to run: on all rows of a batch at once, or one by one to find which fails."""
-
-    def prepare(self) -> None:
-        """Read what is needed before the first row."""
-
-    def all(self, rows: Rows, counts: _Counts) -> Rows:
-        raise NotImplementedError
-
-    def one(self, row: Row, counts: _Counts) -> Row:
-        raise NotImplementedError
-
-    def finish(self, dropped: Counter[str], filled: Counter[str]) -> None:
-        """Count what no row has taken, once all have been through."""
-
-    def close(self) -> None:
-        """Give back what it holds."""
-
-
-def _running(stage: Project | Map | LookUp, read: Read, report: Report) -> _Running:
+def _running(stage: Project | Map | LookUp, read: Read, report: Report) -> Running:
     if isinstance(stage, Project):
-        return _Projecting(stage)
+        return Projecting(stage)
     if isinstance(stage, Map):
-        return _Mapping(stage)
+        return RecordMapping(stage)
     return _LookingUp(stage, read, report)
 
 
-class _Projecting(_Running):
-    def __init__(self, stage: Project) -> None:
-        self._stage = stage
-        self._expressions = stage.expressions
-        self._convert = _compiled(stage.expressions)
-
-    def all(self, rows: Rows, counts: _Counts) -> Rows:
-        self._count(rows, counts)
-        return self._convert(rows)
-
-    def one(self, row: Row, counts: _Counts) -> Row:
-        self._count([row], counts)
-        return tuple(_value(expression, row) for expression in self._expressions)
-
-    def _count(self, rows: Rows, counts: _Counts) -> None:
-        for label, lost in self._stage.dropped:
-            counts.dropped[label] += sum(row[lost] is not None for row in rows)
-        for label, null in self._stage.filled:
-            found = len(rows) if null is None else sum(row[null] is None for row in rows)
-            counts.filled[label] += found
-
-
-def _value(expression: Expression, row: Row) -> Any:
-    if isinstance(expression, Given):
-        return row[expression.position]
-    if isinstance(expression, Constant):
-        return expression.value
-    value = _value(expression.value, row)
-    if value is None:
-        return expression.for_null
-    if expression.function is None:
-        return value
-    with _failing_as(expression.origin):
-        return expression.function(_copied(value))
-
-
-def _copied(value: Any) -> Any:
-    """A value that a function may change: what it was made of may be that of other records, too."""
-    if type(value) is dict:
-        return {name: _copied(item) for name, item in value.items()}
-    if type(value) is list:
-        return [_copied(item) for item in value]
-    return value
-
-
-def _compiled(expressions: Sequence[Expression]) -> Callable[[Rows], Rows]:
-    """A function over batches, in which most values are handed on without a call."""
-    scope: dict[str, Any] = {"copied": _copied}
-    members = "".join(f"{_source(e, scope)}, " for e in expressions)
-    return compile_function(f"def convert(rows):\n    return [({members}) for r in rows]\n", scope)
-
-
-def _source(expression: Expression, scope: dict[str, Any]) -> str:
-    """The source of an expression over the row `r`; what it needs goes into the scope."""
-    if isinstance(expression, Given):
-        return f"r[{expression.position}]"
-    if isinstance(expression, Constant):
-        return _constant(expression.value, scope)
-    for_null = _constant(expression.for_null, scope)
-    value = _source(expression.value, scope)
-    held = f"v{len(scope)}"
-    made = held
-    if expression.function is not None:
-        function = f"x{len(scope)}"
-        scope[function] = expression.function
-        made = f"{function}(copied({held}))" if expression.copied else f"{function}({held})"
-    return f"({for_null} if ({held} := {value}) is None else {made})"
-
-
-def _constant(value: Any, scope: dict[str, Any]) -> str:
-    name = f"x{len(scope)}"
-    scope[name] = value
-    return name
-
-
-class _Mapping(_Running):
-    def __init__(self, stage: Map) -> None:
-        self._stage = stage
-        self._names = stage.names
-        self._known = frozenset(stage.names)
-        self._copied = [stage.names[position] for position in stage.copied]
-        self._record = _record_maker(stage.names)
-        self._values = _values_getter(stage.names)
-
-    def all(self, rows: Rows, counts: _Counts) -> Rows:  # noqa: ARG002 - it loses nothing
-        function, values, known = self._stage.function, self._values, self._known
-        made = []
-        for row in rows:
-            record: object = function(self._record_of(row))
-            if not isinstance(record, dict) or record.keys() != known:
-                raise ValueError("other fields")
-            made.append(values(record))
-        for position in self._stage.kept:
-            if [row[position] for row in made] != [row[position] for row in rows]:
-                raise ValueError("another key")
-        return made
-
-    def _record_of(self, row: Row) -> dict[str, Any]:
-        """A record that the function may change."""
-        record = self._record(row)
-        for name in self._copied:
-            record[name] = _copied(record[name])
-        return record
-
-    def one(self, row: Row, counts: _Counts) -> Row:  # noqa: ARG002 - the same
-        origin = self._stage.origin
-        with _failing_as(origin):
-            record: object = self._stage.function(self._record_of(row))
-        if not isinstance(record, dict):
-            raise _Failed(origin, f"it returned {shown(record)}, which is no dict")
-        missing = [name for name in self._names if name not in record]
-        unknown = [str(name) for name in record if name not in self._known]
-        if missing or unknown:
-            listed = [*(f"no {name}" for name in missing), *(f"unknown {name}" for name in unknown)]
-            raise _Failed(origin, f"it returned other fields: {', '.join(listed)}")
-        made = self._values(record)
-        for position in self._stage.kept:
-            if made[position] != row[position]:
-                said = f"it changed {self._names[position]}, of the key, to {shown(made[position])}"
-                raise _Failed(origin, f"{said}: say changes_key=True if that is meant")
-        return made
-
-
-def _record_maker(names: Sequence[str]) -> Callable[[Row], dict[str, Any]]:
-    """A function that makes a dict of a row, in half the time of `zip`."""
-    members = "".join(f"{name!r}: r[{position}], " for position, name in enumerate(names))
-    return compile_function(f"def convert(r):\n    return {{{members}}}\n", {})
-
-
-def _values_getter(names: Sequence[str]) -> Callable[[dict[str, Any]], Row]:
-    """A function that takes the values out of a dict, as a row."""
-    if len(names) == 1:
-        (name,) = names
-        return lambda record: (record[name],)
-    return operator.itemgetter(*names)
-
-
-class _LeftOut(Exception):
-    """A record for which something is missing that another problem tells of."""
-
-
-class _LookingUp(_Running):
+class _LookingUp(Running):
     """Looks into an index on disk of the other flow's rows."""
 
     def __init__(self, stage: LookUp, read: Read, report: Report) -> None:
@@ -392,15 +205,15 @@ class _LookingUp(_Running):
             expected="what the migration can take",
         )
 
-    def all(self, rows: Rows, counts: _Counts) -> Rows:
+    def all(self, rows: Rows, counts: Counts) -> Rows:
         return [self.one(row, counts) for row in rows]
 
-    def one(self, row: Row, counts: _Counts) -> Row:
+    def one(self, row: Row, counts: Counts) -> Row:
         found = self._index.find(tuple(row[position] for position in self._stage.key))
         if found is not None:
             return (*row, *found)
         if not self._is_whole:
-            raise _LeftOut
+            raise LeftOut
         if self._stage.is_counted:
             counts.filled[self._stage.filled] += 1
         return (*row, *self._stage.nothing)
@@ -422,11 +235,3 @@ class _LookingUp(_Running):
 
     def close(self) -> None:
         self._index.close()
-
-
-@contextlib.contextmanager
-def _failing_as(origin: Origin) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        raise _Failed(origin, error) from error

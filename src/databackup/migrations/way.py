@@ -8,9 +8,10 @@ import attrs
 
 from databackup.errors import NoInverse, SchemaError, SchemaMismatch, VersionMismatch
 from databackup.migrations.composing import Composition, composed
+from databackup.migrations.doubts import doubtful
 from databackup.schema import Schema
 from databackup.schema.across import SplitCollection
-from databackup.schema.evolution import Operation, RenameCollection, described
+from databackup.schema.evolution import Operation, RenameApp, RenameCollection, described
 from databackup.schema.versions import (
     FREEZE,
     Versions,
@@ -22,7 +23,8 @@ from databackup.schema.versions import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from databackup.migrations.flows import Flow
+    from databackup.migrations.doubts import Link
+    from databackup.migrations.flows import Flow, Origin
     from databackup.schema import Collection
     from databackup.schema.recording import Migration
     from databackup.schema.requirements import Collections
@@ -67,6 +69,10 @@ class Way:
         fields = {collection.name: collection.field_names for collection in ends}
         return composed(self.before, self.steps, fields)
 
+    def doubts(self) -> dict[Link, Origin]:
+        """The references that may not hold at the end though all did at the start."""
+        return doubtful(self.before, self.steps)
+
     def names_of(self, name: str) -> tuple[str, ...]:
         """What the collection of a name at the end was, or was part of, after each step."""
         found = []
@@ -93,7 +99,7 @@ def way_of(
     where no way leads, `SchemaMismatch` where they are not those of the version, `SchemaError`
     where a step does not make the next version, and `NoInverse`.
     """
-    before = _version(schema, source)
+    before = _version(schema, source).collections
     _require_known(schema, target)
     if given is not None:
         embedded = described(given)
@@ -107,9 +113,10 @@ def way_of(
     if target >= source:
         return Way.of(before, _checked_steps(schema, source, target))
     end = _version(schema, target)
-    up = Way.of(end, _checked_steps(schema, target, source))
+    up = Way.of(end.collections, _checked_steps(schema, target, source))
     way = Way.of(before, reversed(list(map(_undone, up.steps, up.states))))
-    _require_same(f"what undoes the migrations does not make version {target}", end, way.after)
+    what = f"what undoes the migrations does not make version {target}"
+    _require_same(what, end, attrs.evolve(end, collections=way.after))
     return way
 
 
@@ -140,22 +147,26 @@ def _checked_steps(schema: Schema, source: int, target: int) -> list[Migration]:
         if number not in by_source:
             raise _no_way(source, schema, f"no migration leads from version {number}")
         step = by_source[number]
-        state = step.apply(state)
+        state = _State(step.app_after(state.app), step.apply(state.collections))
         what = f"the migration {step} does not make version {number + 1}"
         try:
             expected = _version(schema, number + 1)
         except VersionMismatch:
-            _require_sound(what, state)  # it was never frozen
+            _require_sound(what, state.collections)  # it was never frozen
         else:
-            _require_same(what, expected, state)
+            renamed = any(isinstance(operation, RenameApp) for operation in step.operations)
+            call = f": m.rename_app({state.app!r}, {expected.app!r}) in it renames the app"
+            _require_same(what, expected, state, "" if renamed else call)
         steps.append(step)
     return steps
 
 
-def _require_same(what: str, expected: Collections, found: Collections) -> None:
-    differing = [f"after it, {difference}" for difference in differences(expected, found)]
+def _require_same(what: str, expected: _State, found: _State, advice: str = "") -> None:
+    differing = list(differences(expected.collections, found.collections))
+    if expected.app != found.app:
+        differing.insert(0, f"the app was {expected.app!r}, is {found.app!r}{advice}")
     if differing:
-        raise SchemaError.of(what, differing)
+        raise SchemaError.of(what, (f"after it, {difference}" for difference in differing))
 
 
 def _require_sound(what: str, found: Collections) -> None:
@@ -165,19 +176,28 @@ def _require_sound(what: str, found: Collections) -> None:
         raise SchemaError.of(what, (f"after it, {p}" for p in error.problems)) from error
 
 
-def _version(schema: Schema, number: int) -> Collections:
-    """The collections of a version: today's, or one that was frozen."""
+@attrs.frozen
+class _State:
+    """What a version is: the name of its app, and its collections."""
+
+    app: str | None
+    collections: Collections
+
+
+def _version(schema: Schema, number: int) -> _State:
+    """A version: today's, or one that was frozen."""
     if number == schema.version:
-        return collections_of(schema)
+        return _State(schema.app, collections_of(schema))
     _require_known(schema, number)
     if schema.versions is None:
         why = "the schema has no folder of frozen versions: say Schema(…, versions=…)"
         raise _no_way(number, schema, why)
     try:
-        return collections_of(Versions(schema.versions)[number].schema)
+        frozen = Versions(schema.versions)[number]
     except KeyError:
         why = f"version {number} was never frozen: freeze it with the models it had ({FREEZE})"
         raise _no_way(number, schema, why) from None
+    return _State(frozen.app, collections_of(frozen.schema))
 
 
 def _require_known(schema: Schema, number: int) -> None:

@@ -125,19 +125,26 @@ class Export:
 
     def report(self, written: files.Written) -> ExportReport:
         """What was written."""
-        counts = {name: end.count for name, end in self._writer.ends.items()}
-        return ExportReport(
-            path=written.path,
-            archive_id=self._header.archive_id,
-            created_at=self._header.created_at,
-            collections=counts,
-            records=sum(counts.values()),
-            size=written.size,
-            seal=self._writer.seal,
-            excluded=self._header.excluded,
-            migrated=self.migrated(),
-            warnings=(*written.warnings, *needed(self._writer.needs | written.needs)),
-        )
+        return export_report(self._header, self._writer, written, self.migrated())
+
+
+def export_report(
+    header: Header, writer: ArchiveWriter, written: files.Written, migrated: MigrationReport | None
+) -> ExportReport:
+    """What a writer wrote to a destination."""
+    counts = {name: end.count for name, end in writer.ends.items()}
+    return ExportReport(
+        path=written.path,
+        archive_id=header.archive_id,
+        created_at=header.created_at,
+        collections=counts,
+        records=sum(counts.values()),
+        size=written.size,
+        seal=writer.seal,
+        excluded=header.excluded,
+        migrated=migrated,
+        warnings=(*written.warnings, *needed(writer.needs | written.needs)),
+    )
 
 
 def require_all(collection: str, total: int, done: int) -> None:

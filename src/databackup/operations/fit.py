@@ -59,18 +59,33 @@ def require_fit(
     With `creating` the archive may have collections that the schema does not: they will be made.
     Raises `WrongApp`, `VersionMismatch`, `SchemaMismatch`.
     """
-    if header.app is not None and schema.app is not None and header.app != schema.app:
+    app = _app_then(schema, header.schema_version)
+    if header.app is not None and app is not None and header.app != app:
         if wrong_app == "refuse":
-            raise WrongApp(
-                f"the archive belongs to the app {header.app!r}, this is {schema.app!r}",
-                header.app,
-                schema.app,
-            )
-    elif (header.app is None) == (schema.app is None):
+            raise wrong_app_error(header, schema, app)
+    elif (header.app is None) == (app is None):
         _require_version(header.schema_version, schema.version)
     differences = tuple(_differences(header, schema, creating=creating))
     if differences:
         raise SchemaMismatch("archive and target differ: " + "; ".join(differences), differences)
+
+
+def _app_then(schema: Schema, version: int) -> str | None:
+    """The name that the app had at a version."""
+    if version >= schema.version or (schema.versions is None and not schema.migrations):
+        return schema.app
+    from databackup.schema.versions import app_of  # noqa: PLC0415 - which most imports do not need
+
+    return app_of(schema, version)
+
+
+def wrong_app_error(header: Header, schema: Schema, app: str | None) -> WrongApp:
+    """The error for an archive whose version of this schema had the name `app`, and not its own."""
+    this = f"this is {app!r}"
+    if app != schema.app:
+        this = f"version {header.schema_version} of this one to {app!r}"
+    message = f"the archive belongs to the app {header.app!r}, {this}"
+    return WrongApp(message, header.app or "", app or "")
 
 
 def _require_version(found: int, supported: int) -> None:

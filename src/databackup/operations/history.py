@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 from databackup.errors import SchemaError
 from databackup.operations.reports import SchemaHistory, SchemaOperation, SchemaStep, SchemaVersion
 from databackup.schema.evolution import CannotApply
-from databackup.schema.versions import FrozenVersion, Versions, check_frozen, collections_of
+from databackup.schema.versions import (
+    FrozenVersion,
+    Versions,
+    app_of,
+    check_frozen,
+    collections_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +69,7 @@ def _version(
     names = state if known is None else known.description["collections"]
     return SchemaVersion(
         version=number,
+        app=app_of(schema, number),
         digest=None if known is None else known.digest,
         collections=None if names is None else tuple(sorted(names)),
         frozen=number in frozen,
@@ -73,7 +80,7 @@ def _version(
 
 def _has_changed(schema: Schema) -> bool:
     try:
-        check_frozen(schema)
+        check_frozen(schema, may_be_new=True)  # whatever later versions there are
     except SchemaError:
         return True
     return False

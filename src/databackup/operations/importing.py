@@ -75,7 +75,7 @@ def import_all(
             f"a store of the adapter {repository.capabilities.name!r} cannot undo a failed import"
         )
     with open_archive(source, chosen.limits) as opened:
-        archive = as_of_today(opened, repository.schema)
+        archive = as_of_today(opened, repository.schema, chosen.wrong_app)
         new = creating(repository, archive, chosen, progress) if chosen.create else None
         repository = new.maker if new else repository
         require_fit(archive.header, repository.schema, chosen.wrong_app)

@@ -14,7 +14,7 @@ from databackup.schema.kind import KindError, shown
 from databackup.spill import KeyIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from databackup.archive.records import Batch
     from databackup.schema import Collection, Field, Reference, Schema
@@ -106,14 +106,15 @@ class UniqueKeys:
 
 
 class References:
-    """Sees that every reference of a schema points at a record, without a store."""
+    """Sees that references of a schema point at records, without a store.
 
-    def __init__(self, schema: Schema) -> None:
-        self._links = [
-            (collection, reference, schema[reference.collection])
-            for collection in schema.collections
-            for reference in collection.references
-        ]
+    All of them, or those of `only`, each with the name of the collection that has it.
+    """
+
+    def __init__(self, schema: Schema, only: Iterable[tuple[str, Reference]] | None = None) -> None:
+        if only is None:
+            only = ((c.name, reference) for c in schema.collections for reference in c.references)
+        self._links = [(schema[name], ref, schema[ref.collection]) for name, ref in only]
         # What is pointed at: by collection and fields, each with a prefix of its own in the index.
         targets = [(target.name, _pointed_at(ref, target)) for _, ref, target in self._links]
         self._targets = {target: _prefix(i) for i, target in enumerate(dict.fromkeys(targets))}
@@ -142,10 +143,16 @@ class References:
 
     def dangling(self) -> Iterator[Problem]:
         """A problem for each value that points at no record, with the first record that has it."""
+        for _name, _reference, problem in self.dangling_by_link():
+            yield problem
+
+    def dangling_by_link(self) -> Iterator[tuple[str, Reference, Problem]]:
+        """The problems, each with its reference and the name of the collection that has it."""
         for (source, reference, target), found, place in self._pointing_nowhere():
             number, key = pickle.loads(place)  # noqa: S301 - written above, to a private file
             values = tuple(text.load(found))
-            yield dangling_problem(source, reference.fields, target, values, number, key)
+            problem = dangling_problem(source, reference.fields, target, values, number, key)
+            yield source.name, reference, problem
 
     def that_dangle(self) -> frozenset[tuple[str, Reference]]:
         """The references of which a value points at no record, each with its collection's name."""

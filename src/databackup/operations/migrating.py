@@ -267,6 +267,7 @@ def migrated_header(header: Header, schema: Schema, flows: Mapping[str, Flow]) -
     others = {name: value for name, value in header.extensions.items() if name != "counters"}
     return attrs.evolve(
         header,
+        app=schema.app,
         schema=description,
         schema_version=schema.version,
         schema_digest=digest,

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 import attrs
 
 from databackup.archive.records import Batch
-from databackup.errors import PROBLEM_LIMIT, InvalidRecords
+from databackup.errors import InvalidRecords
 from databackup.migrations.running import Findings, Numbered, Runner
 from databackup.migrations.way import way_of
+from databackup.operations.doubted import DoubtedReferences
 from databackup.operations.export import Export, require_all
 from databackup.operations.keys import UniqueKeys
+from databackup.operations.locate import ProblemList
 from databackup.operations.migrating import keeps_key, migrated_header, migration_report
 from databackup.operations.reports import MigrationReport, Progress
 from databackup.schema import Schema
+from databackup.schema.versions import app_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -37,7 +40,7 @@ class OlderExport(Export):
         super().__init__(repository, progress)
         self._way = way_of(repository.schema, repository.schema.version, version)
         self._older = Schema(
-            app=repository.schema.app,
+            app=app_of(repository.schema, version),
             version=version,
             collections=list(self._way.after.values()),
             exclude={exclusion.name: exclusion.reason for exclusion in repository.schema.excluded},
@@ -74,10 +77,17 @@ class OlderExport(Export):
     def _records(self, snapshot: Snapshot) -> Iterator[tuple[Collection, Iterator[list[Row]]]]:
         own = self._repository.schema
         self._counts = {name: snapshot.count(own[name]) for name in self._way.before}
-        for collection in self._older.ordered:
-            yield collection, self._migrated(snapshot, collection)
+        with DoubtedReferences(self._way, self._older) as doubted:
+            for collection in self._older.ordered:
+                yield collection, self._migrated(snapshot, collection, doubted)
+            problems = ProblemList()
+            for problem in doubted.problems():
+                problems.add([problem])
+        self._refuse(problems)
 
-    def _migrated(self, snapshot: Snapshot, collection: Collection) -> Iterator[list[Row]]:
+    def _migrated(
+        self, snapshot: Snapshot, collection: Collection, doubted: DoubtedReferences
+    ) -> Iterator[list[Row]]:
         flow = self._flows[collection.name]
         findings = Findings()
 
@@ -88,21 +98,26 @@ class OlderExport(Export):
             name = None if flow.source is None else flow.source.name
             for batch in () if name is None else self._told(name, read(name)):
                 made = runner.run(batch)
-                rows = list(made.rows)
-                found = findings.taken()
-                if keys is not None:
-                    found += keys.check(Batch(rows, made.numbers))
-                self._refuse(found)
+                done = Batch(list(made.rows), made.numbers)
+                self._refuse_any(findings.taken())
                 self._is_writing = True
-                yield rows
-                self._is_writing = False
-            self._refuse(findings.taken())  # of what was looked up for no record
+                yield done.rows
+                self._is_writing = False  # and values are of their kinds
+                if keys is not None:
+                    self._refuse_any(keys.check(done))
+                doubted.add(collection, done)
+            self._refuse_any(findings.taken())  # of what was looked up for no record
             runner.finish()
             self._runners[collection.name] = runner
 
-    def _refuse(self, found: list[Problem]) -> None:
-        if found:
-            raise InvalidRecords.of(self._refusal, found[:PROBLEM_LIMIT], len(found))
+    def _refuse_any(self, found: list[Problem]) -> None:
+        problems = ProblemList()
+        problems.add(found)
+        self._refuse(problems)
+
+    def _refuse(self, problems: ProblemList) -> None:
+        if problems:
+            raise InvalidRecords.of(self._refusal, problems.located, problems.total)
 
     def _told(self, name: str, batches: Iterator[Numbered]) -> Iterator[Numbered]:
         total = self._counts[name]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from databackup.archive.format import Header
     from databackup.archive.reader import Archive
     from databackup.archive.records import Batch
+    from databackup.operations.options import WrongAppChoice
     from databackup.operations.reports import MigrationReport
     from databackup.schema import Schema
 
@@ -57,21 +58,28 @@ class Migrated(Readable, Protocol):
         """What was done to the records that were read."""
 
 
-def as_of_today(archive: Archive, schema: Schema) -> Readable:
+def as_of_today(archive: Archive, schema: Schema, wrong_app: WrongAppChoice = "refuse") -> Readable:
     """An archive, migrated where it is of an older version of a schema that has versions.
 
-    Raises `VersionMismatch`, `SchemaMismatch`, `SchemaError`.
+    One that has another app's name is not, and it is for `require_fit` to refuse it. With "allow"
+    it is where it describes its records as the version of its number was frozen. Raises
+    `VersionMismatch`, `SchemaMismatch`, `SchemaError`, `FileError`.
     """
     header = archive.header
-    is_older = header.app == schema.app and header.schema_version < schema.version
-    if not is_older or (schema.versions is None and not schema.migrations):
+    number = header.schema_version
+    if number >= schema.version or (schema.versions is None and not schema.migrations):
         return archive
     # Which most imports do not need.
     from databackup.migrations.way import way_of  # noqa: PLC0415
     from databackup.operations.migrating import MigratedArchive  # noqa: PLC0415
+    from databackup.schema.versions import app_of, is_as_frozen  # noqa: PLC0415
 
     given = described_schema(header).collections
-    way = way_of(schema, header.schema_version, schema.version, given)
+    if header.app != app_of(schema, number) and not (
+        wrong_app == "allow" and is_as_frozen(schema, number, given)
+    ):
+        return archive
+    way = way_of(schema, number, schema.version, given)
     return MigratedArchive(archive, schema, way)
 
 

@@ -257,10 +257,11 @@ class SchemaVersion:
     """One version of a schema.
 
     `digest` and `collections` are None where they cannot be known; `changed` says that today's
-    schema is another than the one that was frozen under its number.
+    schema is another than the one that was frozen under its number. `app` is what it was called.
     """
 
     version: int
+    app: str | None
     digest: str | None
     collections: tuple[str, ...] | None
     frozen: bool

@@ -9,24 +9,29 @@ import attrs
 
 from databackup.archive import files
 from databackup.archive.format import described_schema
-from databackup.archive.limits import Limits, needed
 from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
 from databackup.archive.writer import ArchiveWriter
-from databackup.errors import InvalidRecords, WrongApp
+from databackup.errors import InvalidRecords
 from databackup.migrations.way import way_of
+from databackup.operations.doubted import DoubtedReferences
+from databackup.operations.export import export_report
+from databackup.operations.fit import wrong_app_error
 from databackup.operations.keys import UniqueKeys
 from databackup.operations.locate import ProblemList
 from databackup.operations.migrating import MigratedArchive
-from databackup.operations.reports import ExportReport, Progress, reported
+from databackup.operations.options import WrongAppChoice, require_choice
+from databackup.operations.reports import Progress, reported
 from databackup.schema import Schema
+from databackup.schema.versions import app_of, not_as_frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from databackup.archive.limits import Limits
     from databackup.archive.reader import Archive
     from databackup.archive.records import Batch
-    from databackup.operations.reports import ProgressCallback
+    from databackup.operations.reports import ExportReport, ProgressCallback
     from databackup.schema import Collection, Row
 
 
@@ -36,22 +41,25 @@ def migrate_archive(
     schema: Schema,
     *,
     version: int | None = None,
+    wrong_app: WrongAppChoice = "refuse",
     limits: Limits | None = None,
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """Write an archive anew as another version of its app's schema, by default as today's.
 
     An older `version` is reached by undoing migrations. `destination` is written as `export_all`
-    writes; the new archive has an id of its own, and says when its data were exported. `progress`
+    writes; the new archive has an id of its own, the name that the app has at its version, and says
+    when its data were exported. With `wrong_app="allow"` the old one may bear another name than its
+    version had. `progress`
     is told last of the stage "finishing", when all is written but `destination` has not its name.
 
     Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `SchemaError`,
     `NoInverse`, `InvalidRecords` with up to 100 problems, and whatever `progress` raises.
     """
+    require_choice("wrong_app", wrong_app, WrongAppChoice)
     with open_archive(source, limits) as archive:
-        rewriting = _Rewriting(
-            archive, schema, schema.version if version is None else version, progress
-        )
+        version = schema.version if version is None else version
+        rewriting = _Rewriting(archive, schema, version, wrong_app, progress)
         return rewriting.report(files.write_archive(destination, rewriting.chunks()))
 
 
@@ -59,17 +67,28 @@ class _Rewriting:
     """One archive, written as another version."""
 
     def __init__(
-        self, archive: Archive, schema: Schema, version: int, progress: ProgressCallback | None
+        self,
+        archive: Archive,
+        schema: Schema,
+        version: int,
+        wrong_app: WrongAppChoice,
+        progress: ProgressCallback | None,
     ) -> None:
         header = archive.header
-        if header.app != schema.app:
-            message = f"the archive belongs to the app {header.app!r}, this is {schema.app!r}"
-            raise WrongApp(message, header.app or "", schema.app or "")
+        app = app_of(schema, header.schema_version)
+        if header.app != app and wrong_app == "refuse":
+            raise wrong_app_error(header, schema, app)
         given = described_schema(header).collections
         way = way_of(schema, header.schema_version, version, given)
-        if version != schema.version:
-            schema = Schema(app=schema.app, version=version, collections=list(way.after.values()))
+        self._warnings: list[str] = []
+        if version == schema.version:
+            warning = not_as_frozen(schema)
+            self._warnings += [] if warning is None else [warning]
+        else:
+            app = app_of(schema, version)
+            schema = Schema(app=app, version=version, collections=list(way.after.values()))
         self._schema = schema
+        self._way = way
         self._archive = MigratedArchive(archive, schema, way)
         self._progress = progress
         self._header = attrs.evolve(self._archive.header, archive_id=str(uuid.uuid4()))
@@ -79,26 +98,33 @@ class _Rewriting:
     def chunks(self) -> Iterator[bytes]:
         """The bytes of the new archive. Raises `InvalidRecords`."""
         yield from self._writer.chunks(self._collections())
-        self._raise_problems()
         if self._progress is not None:
             total = sum(end.count for end in self._writer.ends.values())
             self._progress(Progress(stage="finishing", collection="", done=total, total=total))
 
     def _collections(self) -> Iterator[tuple[Collection, Iterator[list[Row]]]]:
-        for name, read in self._archive.collections():
-            collection = self._schema[name]
-            batches = read(RecordCodec(collection))
-            end = self._archive.ends[name]
-            told = reported(batches, "migrating", name, end, self._progress)
-            yield collection, self._sound(collection, told)
+        with DoubtedReferences(self._way, self._schema) as doubted:
+            for name, read in self._archive.collections():
+                collection = self._schema[name]
+                batches = read(RecordCodec(collection))
+                end = self._archive.ends[name]
+                told = reported(batches, "migrating", name, end, self._progress)
+                yield collection, self._sound(collection, told, doubted)
+            if not self._problems:
+                for problem in doubted.problems():
+                    self._problems.add([problem])
+        self._raise_problems()
 
-    def _sound(self, collection: Collection, batches: Iterator[Batch]) -> Iterator[list[Row]]:
+    def _sound(
+        self, collection: Collection, batches: Iterator[Batch], doubted: DoubtedReferences
+    ) -> Iterator[list[Row]]:
         in_order = self._header.in_key_order(collection.name)
         with UniqueKeys(collection, collection.codec, in_order=in_order) as keys:
             for batch in batches:
                 self._problems.add([*batch.problems, *keys.check(batch)])
                 if self._problems.are_enough:
                     self._raise_problems()
+                doubted.add(collection, batch)
                 yield batch.rows
 
     def _raise_problems(self) -> None:
@@ -108,17 +134,6 @@ class _Rewriting:
 
     def report(self, written: files.Written) -> ExportReport:
         """What was written."""
-        counts = {name: end.count for name, end in self._writer.ends.items()}
         done = self._archive.report()
-        return ExportReport(
-            path=written.path,
-            archive_id=self._header.archive_id,
-            created_at=self._header.created_at,
-            collections=counts,
-            records=sum(counts.values()),
-            size=written.size,
-            seal=self._writer.seal,
-            excluded=self._header.excluded,
-            migrated=done,
-            warnings=(*written.warnings, *needed(self._writer.needs | written.needs)),
-        )
+        report = export_report(self._header, self._writer, written, done)
+        return attrs.evolve(report, warnings=(*report.warnings, *self._warnings))

@@ -114,46 +114,54 @@ def verify_archive(
     `SchemaMismatch`, `InvalidRecords` with up to 100 problems; ValueError for another `dangling`.
     """
     require_choice("dangling", dangling, Dangling)
-    codec_of: Callable[[Collection], Codec]
     with open_archive(source, limits) as opened:
-        archive: Readable = opened
         if schema is None:
-            schema = described_schema(archive.header)
+            described = described_schema(opened.header)
             codec_of = functools.partial(Codec, validated=False)
-        else:
-            archive = as_of_today(opened, schema)
-            require_fit(archive.header, schema, "allow")
-            codec_of = operator.attrgetter("codec")
-        problems, warnings = ProblemList(), ProblemList()
-        with References(schema) as references:
-            for name, read in archive.collections():
-                codec = RecordCodec(schema[name], codec_of(schema[name]))
-                batches = reported(read(codec), "verifying", name, archive.ends[name], progress)
-                in_order = in_key_order(archive.header, schema[name])
-                with UniqueKeys(schema[name], codec.codec, in_order=in_order) as keys:
-                    for batch in _until_enough(batches, problems):
-                        problems.add([*batch.problems, *keys.check(batch)])
-                        references.add(schema[name], codec.codec, batch)
-                if problems.are_enough:
-                    break
-            if not problems:
-                found = problems if dangling == "refuse" else warnings
-                for problem in references.dangling():
-                    found.add([problem])
-        if problems:
-            headline = problems.headline("the archive is not sound")
-            raise InvalidRecords.of(headline, problems.located, problems.total)
-        counts = {name: end.count for name, end in archive.ends.items()}
-        return VerifyReport(
-            archive_id=archive.header.archive_id,
-            app=archive.header.app,
-            schema_version=archive.header.schema_version,
-            collections=counts,
-            records=sum(counts.values()),
-            seal=archive.seal,
-            migrated=migration_of(archive),
-            warnings=tuple(map(str, warnings.located)),
-        )
+            return verified(opened, described, dangling, progress, codec_of)
+        archive = as_of_today(opened, schema)
+        require_fit(archive.header, schema, "allow")
+        return verified(archive, schema, dangling, progress)
+
+
+def verified(
+    archive: Readable,
+    schema: Schema,
+    dangling: Dangling,
+    progress: ProgressCallback | None,
+    codec_of: Callable[[Collection], Codec] = operator.attrgetter("codec"),
+) -> VerifyReport:
+    """What an archive is found to be by reading all of it; it is known to fit the schema."""
+    problems, warnings = ProblemList(), ProblemList()
+    with References(schema) as references:
+        for name, read in archive.collections():
+            codec = RecordCodec(schema[name], codec_of(schema[name]))
+            batches = reported(read(codec), "verifying", name, archive.ends[name], progress)
+            in_order = in_key_order(archive.header, schema[name])
+            with UniqueKeys(schema[name], codec.codec, in_order=in_order) as keys:
+                for batch in _until_enough(batches, problems):
+                    problems.add([*batch.problems, *keys.check(batch)])
+                    references.add(schema[name], codec.codec, batch)
+            if problems.are_enough:
+                break
+        if not problems:
+            found = problems if dangling == "refuse" else warnings
+            for problem in references.dangling():
+                found.add([problem])
+    if problems:
+        headline = problems.headline("the archive is not sound")
+        raise InvalidRecords.of(headline, problems.located, problems.total)
+    counts = {name: end.count for name, end in archive.ends.items()}
+    return VerifyReport(
+        archive_id=archive.header.archive_id,
+        app=archive.header.app,
+        schema_version=archive.header.schema_version,
+        collections=counts,
+        records=sum(counts.values()),
+        seal=archive.seal,
+        migrated=migration_of(archive),
+        warnings=tuple(map(str, warnings.located)),
+    )
 
 
 def _until_enough(batches: Iterable[Batch], problems: ProblemList) -> Iterator[Batch]:

@@ -30,6 +30,8 @@ from databackup.schema.requirements import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from databackup.schema.model import OffKind
+
     Value = Callable[[Any], Any]
     Record = dict[str, Any]
 
@@ -67,6 +69,25 @@ class Operation:
 
     def __str__(self) -> str:
         return self.describe()
+
+
+@attrs.frozen
+class RenameApp(Operation):
+    """The app has another name; None stands for none. No collection has to do with it."""
+
+    name: ClassVar[str] = "rename_app"
+
+    old: str | None
+    new: str | None
+
+    def apply(self, before: Collections) -> Collections:
+        return before
+
+    def inverse(self, before: Collections) -> Operation:  # noqa: ARG002 - whatever was before
+        return RenameApp(self.new, self.old)
+
+    def describe(self) -> str:
+        return f"rename_app {self.old or 'no name'} to {self.new or 'no name'}"
 
 
 @attrs.frozen
@@ -179,7 +200,7 @@ class AddField(Operation):
         return RemoveField(self.collection, self.field.name, self.default)
 
     def describe(self) -> str:
-        kind = self.field.value_kind.name
+        kind = self.field.value_kind.name + _off_kind_in_words(self.field.off_kind)
         return f"add_field {self.collection}.{self.field.name} ({kind}) = {shown(self.value)}"
 
 
@@ -219,7 +240,8 @@ class ChangeKind(Operation):
     """A field of another kind.
 
     `using` makes the new value of the old one, `undo` the old of the new; a null is not handed to
-    them. It stays null, or becomes `default`.
+    them. It stays null, or becomes `default`. Without `using` a value stays what it is: see
+    `databackup.schema.adopting`. An `off_kind` of None is the one that the field has.
     """
 
     name: ClassVar[str] = "change_kind"
@@ -230,11 +252,12 @@ class ChangeKind(Operation):
     using: Value | None = None
     undo: Value | None = None
     default: Any = NO_DEFAULT
+    off_kind: OffKind | None = None
 
     def apply(self, before: Collections) -> Collections:
         collection = require(before, self.collection)
         old = require_field(collection, self.field)
-        new = attrs.evolve(old, kind=self.kind)
+        new = attrs.evolve(old, kind=self.kind, off_kind=self.off_kind or old.off_kind)
         if self.default is not NO_DEFAULT:
             require_of_kind(self.collection, new, self.default)
         fields = (new if field is old else field for field in collection.fields)
@@ -246,13 +269,21 @@ class ChangeKind(Operation):
         old = require(before, self.collection).field(self.field)
         if not old.nullable and isinstance(self.kind, Optional):
             return None  # what it made null cannot be told from what it found
-        return ChangeKind(self.collection, self.field, old.kind, self.undo, self.using)
+        off_kind = None if self.off_kind is None else old.off_kind
+        return ChangeKind(
+            self.collection, self.field, old.kind, self.undo, self.using, off_kind=off_kind
+        )
 
     def describe(self) -> str:
         using = f" using {named(self.using)}" if self.using else ""
         kind = self.kind.inner if isinstance(self.kind, Optional) else self.kind
         null = " or null" if isinstance(self.kind, Optional) else ""
-        return f"change_kind {self.collection}.{self.field} to {kind.name}{null}{using}"
+        kept = _off_kind_in_words(self.off_kind)
+        return f"change_kind {self.collection}.{self.field} to {kind.name}{null}{kept}{using}"
+
+
+def _off_kind_in_words(off_kind: OffKind | None) -> str:
+    return " or off kind" if off_kind == "keep" else ""
 
 
 @attrs.frozen
@@ -329,98 +360,6 @@ class RemoveCollection(Operation):
 
     def describe(self) -> str:
         return f"remove_collection {self.collection}"
-
-
-@attrs.frozen
-class ChangeKey(Operation):
-    """Other fields are the key."""
-
-    name: ClassVar[str] = "change_key"
-
-    collection: str
-    key: tuple[str, ...]
-
-    def apply(self, before: Collections) -> Collections:
-        collection = require(before, self.collection)
-        for part in self.key:
-            require_field(collection, part)
-        # References to the old key go on naming its fields.
-        return {**before, self.collection: evolved(collection, key=self.key)}
-
-    def inverse(self, before: Collections) -> Operation:
-        return ChangeKey(self.collection, before[self.collection].key)
-
-    def describe(self) -> str:
-        return f"change_key {self.collection} to {', '.join(self.key) or 'none'}"
-
-
-@attrs.frozen
-class AddReference(Operation):
-    """Fields of a collection refer to another from now on."""
-
-    name: ClassVar[str] = "add_reference"
-
-    collection: str
-    reference: Reference
-
-    def apply(self, before: Collections) -> Collections:
-        collection = require(before, self.collection)
-        reference = self._named(before)
-        require_reference(before, collection, reference)
-        if reference in collection.references:
-            raise CannotApply("there is such a reference already")
-        references = (*collection.references, reference)
-        return {**before, self.collection: evolved(collection, references=references)}
-
-    def _named(self, before: Collections) -> Reference:
-        """The reference, whose end is named."""
-        target = require(before, self.reference.collection)
-        return attrs.evolve(self.reference, to=self.reference.to or target.key)
-
-    def inverse(self, before: Collections) -> Operation:
-        found = self._named(before)
-        return RemoveReference(self.collection, found.fields, found.collection, found.to)
-
-    def describe(self) -> str:
-        fields = ", ".join(self.reference.fields)
-        return f"add_reference {self.collection} ({fields}) to {self.reference.collection}"
-
-
-@attrs.frozen
-class RemoveReference(Operation):
-    """Fields of a collection refer to another no more; `to_fields` may say by which of its own."""
-
-    name: ClassVar[str] = "remove_reference"
-
-    collection: str
-    fields: tuple[str, ...]
-    to: str
-    to_fields: tuple[str, ...] = ()
-
-    def apply(self, before: Collections) -> Collections:
-        collection = require(before, self.collection)
-        found = self._found(collection)
-        left = (reference for reference in collection.references if reference != found)
-        return {**before, self.collection: evolved(collection, references=left)}
-
-    def inverse(self, before: Collections) -> Operation:
-        return AddReference(self.collection, self._found(before[self.collection]))
-
-    def _found(self, collection: Collection) -> Reference:
-        found = [
-            reference
-            for reference in collection.references
-            if (reference.fields, reference.collection) == (self.fields, self.to)
-            and self.to_fields in ((), reference.to)
-        ]
-        if not found:
-            raise CannotApply("there is no such reference")
-        if len(found) > 1:
-            raise CannotApply("there are several such references: say to_fields")
-        return found[0]
-
-    def describe(self) -> str:
-        return f"remove_reference {self.collection} ({', '.join(self.fields)}) to {self.to}"
 
 
 def described(collections: Iterable[Collection]) -> Collections:

@@ -13,19 +13,18 @@ from databackup.schema.evolution import (
     NO_DEFAULT,
     AddCollection,
     AddField,
-    AddReference,
     CannotApply,
-    ChangeKey,
     ChangeKind,
     MapRecords,
     Operation,
     RemoveCollection,
     RemoveField,
-    RemoveReference,
+    RenameApp,
     RenameCollection,
     RenameField,
 )
 from databackup.schema.kind import shown
+from databackup.schema.linking import AddReference, ChangeKey, RemoveReference
 from databackup.schema.model import Collection, Field, Reference
 from databackup.schema.requirements import require_of_kind
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from databackup.schema.evolution import Collections
+    from databackup.schema.model import OffKind
 
 
 @attrs.frozen
@@ -62,6 +62,16 @@ class Migration:
             found.append(before)
         return found
 
+    def app_after(self, before: str | None) -> str | None:
+        """The app's name after all operations, by that before them. Raises `SchemaError`."""
+        for operation in self.operations:
+            if isinstance(operation, RenameApp):
+                if operation.old != before:
+                    found = "the app has no name" if before is None else f"the app is {before!r}"
+                    raise SchemaError.of(f"the migration {self}", [f"{operation}: {found} there"])
+                before = operation.new
+        return before
+
     def inverse(self, before: Collections) -> Migration | Operation:
         """What undoes this step, or the first of its operations, from its end, that nothing undoes.
 
@@ -87,6 +97,18 @@ class Recorder:
     def __init__(self) -> None:
         self.operations: list[Operation] = []
 
+    def rename_app(self, old: str | None, new: str | None) -> None:
+        """Give the app another name; None is for no name.
+
+        Archives of older versions go on bearing the old one, and those of newer versions the new.
+        """
+        what = f"rename_app {old or 'no name'} to {new or 'no name'}"
+        if old == new:
+            raise SchemaError.of(what, ["both are the same"])
+        if "" in (old, new):
+            raise SchemaError.of(what, ["a name is text that is not empty; None is for no name"])
+        self.operations.append(RenameApp(old, new))
+
     def rename_collection(self, old: str, new: str) -> None:
         """Give a collection another name; references to it follow."""
         self.operations.append(RenameCollection(old, new))
@@ -103,12 +125,14 @@ class Recorder:
         *,
         default: Any = NO_DEFAULT,
         position: int | None = None,
+        off_kind: OffKind = "refuse",
     ) -> None:
         """Add a field of a type or kind; the records that are there get `default`, or null.
 
-        `position` is its place among the fields, by default behind the last.
+        `position` is its place among the fields, by default behind the last. `off_kind` is that of
+        a `Field`.
         """
-        field = _field(collection, name, kind)
+        field = _field(collection, name, kind, off_kind)
         what = f"add_field {collection}.{name}"
         if default is NO_DEFAULT and not field.nullable:
             raise SchemaError.of(what, ["a field that may not be null needs a default"])
@@ -134,16 +158,20 @@ class Recorder:
         using: Callable[[Any], Any] | None = None,
         inverse: Callable[[Any], Any] | None = None,
         default: Any = NO_DEFAULT,
+        off_kind: OffKind | None = None,
     ) -> None:
         """Give a field another type or kind.
 
-        `using` makes the new value of the old one, `inverse` the old of the new; without `using`
-        values stay as they are. Nulls are not handed to them: they stay null, or become `default`.
+        `using` makes the new value of the old one, `inverse` the old of the new; without `using` a
+        value stays what it is, 1 as 1.0 where that is the kind's type. Nulls are not handed to
+        them: they stay null, or become `default`. `off_kind` is that of a `Field`, None leaves it.
         """
-        field = _field(collection, name, kind)
+        field = _field(collection, name, kind, off_kind or "refuse")
         _require_default("change_kind", collection, field, default)
         _require_callable(f"change_kind {collection}.{name}", using=using, inverse=inverse)
-        self.operations.append(ChangeKind(collection, name, field.kind, using, inverse, default))
+        self.operations.append(
+            ChangeKind(collection, name, field.kind, using, inverse, default, off_kind)
+        )
 
     def map_records(
         self,
@@ -298,9 +326,9 @@ def chain_problems(migrations: Sequence[Any], version: int) -> list[str]:
     return problems
 
 
-def _field(collection: str, name: str, kind: Any) -> Field:
+def _field(collection: str, name: str, kind: Any, off_kind: OffKind) -> Field:
     kinds = classes.kinds_of_mapping(collection, {name: kind})
-    return Field(name, kinds[name])
+    return Field(name, kinds[name], off_kind)
 
 
 def _names(given: str | Iterable[str]) -> tuple[str, ...]:

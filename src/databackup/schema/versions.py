@@ -6,6 +6,7 @@ edit by hand is noticed. The order of fields is not part of a version.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -17,11 +18,11 @@ import attrs
 
 from databackup.errors import FileError, SchemaError, reason_of
 from databackup.schema.document import describe, described_collection, description_digest
-from databackup.schema.evolution import described
+from databackup.schema.evolution import RenameApp, described
 from databackup.schema.model import Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from databackup.schema.evolution import Collections
     from databackup.schema.model import Collection, Reference
@@ -183,26 +184,91 @@ def check_frozen(schema: Schema, *, may_be_new: bool = False) -> None:
     if schema.versions is None:
         raise SchemaError.of("the schema cannot be checked", ["it has no folder: say versions="])
     number = schema.version
+    versions = Versions(schema.versions)
+    if not may_be_new:
+        _require_newest(versions, number)
     try:
-        frozen = Versions(schema.versions)[number]
+        frozen = versions[number]
     except KeyError:
         if may_be_new:
             return
         raise SchemaError.of(f"version {number} is not frozen", [f"freeze it ({FREEZE})"]) from None
     found = list(differences(collections_of(frozen.schema), collections_of(schema)))
+    renaming = ""
     if frozen.app != schema.app:
         found.insert(0, f"the app was {frozen.app!r}, is {schema.app!r}")
+        renaming = f", with m.rename_app({frozen.app!r}, {schema.app!r}),"
     if found:
+        _require_newest(versions, number)
         raise SchemaError.of(
             f"the schema is not version {number} as it was frozen",
             [
                 *found,
                 (
                     f"to change it: make it version {number + 1}, write a migration from {number} "
-                    f"to {number + 1}, and freeze that ({FREEZE})"
+                    f"to {number + 1}{renaming or ','} and freeze that ({FREEZE})"
                 ),
             ],
         )
+
+
+def _require_newest(versions: Versions, number: int) -> None:
+    """See that no later version is frozen than the code has. Raises `SchemaError`."""
+    newest = max(versions.numbers, default=number)
+    if newest > number:
+        raise SchemaError.of(
+            f"the code is older than its frozen versions: its schema is version {number}, and "
+            f"{versions.path(newest)} is there",
+            [
+                (
+                    f"take the code that has version {newest}; a version that no archive was made "
+                    "of can be taken away instead"
+                )
+            ],
+        )
+
+
+def not_as_frozen(schema: Schema) -> str | None:
+    """Why archives of today's version may not be readable later, None where they will be.
+
+    Raises `FileError`.
+    """
+    if schema.versions is None:
+        return None
+    try:
+        check_frozen(schema)
+    except SchemaError as error:
+        return f"once the models change, this archive may be unreadable: {error.message}"
+    return None
+
+
+def app_of(schema: Schema, number: int) -> str | None:
+    """The name that the app had at a version: as that was frozen, or else as migrations have it.
+
+    Raises `FileError`, `SchemaError`.
+    """
+    if number >= schema.version:
+        return schema.app
+    if schema.versions is not None:
+        with contextlib.suppress(KeyError):
+            return Versions(schema.versions)[number].app
+    app = schema.app
+    for step in sorted(schema.migrations, key=lambda step: step.source, reverse=True):
+        for operation in reversed(step.operations):
+            if step.source >= number and isinstance(operation, RenameApp) and operation.new == app:
+                app = operation.old
+    return app
+
+
+def is_as_frozen(schema: Schema, number: int, collections: Iterable[Collection]) -> bool:
+    """Whether a version was frozen, and as these collections. Raises `FileError`, `SchemaError`."""
+    if schema.versions is None:
+        return False
+    try:
+        frozen = Versions(schema.versions)[number]
+    except KeyError:
+        return False
+    return not any(differences(collections_of(frozen.schema), described(collections)))
 
 
 def differences(old: Collections, new: Collections) -> Iterator[str]:

@@ -20,6 +20,7 @@ from databackup.operations.rewriting import migrate_archive
 from databackup.operations.verify import inspect_archive, verify_archive
 from databackup.schema import Schema
 from databackup.schema.evolution import Operation
+from databackup.schema.versions import app_of
 from databackup.testing.exact import exact_row
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Journey:
     def at(self, version: int) -> Schema:
         """The schema as it was at a version on the way, without models."""
         return Schema(
-            app=self.schema.app,
+            app=app_of(self.schema, version),
             version=version,
             collections=list(self._way.states[version - self.old.version].values()),
             migrations=[step for step in self.schema.migrations if step.target <= version],

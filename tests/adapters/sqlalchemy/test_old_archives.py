@@ -20,6 +20,8 @@ from databackup import (
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.errors import InvalidRecords
+from databackup.migrations.way import check_chain
+from databackup.schema.versions import freeze
 from tests.support import mysql, pgtables
 from tests.support.club import memory
 from tests.support.migrating import archive_of, of_today, old, rows_in
@@ -99,6 +101,32 @@ def test_old_archives(engine: sa.Engine, tmp_path: Path) -> None:
     there = memory({}, Schema(app="club", collections=[PEOPLE, MENUS]))
     import_all(there, io.BytesIO(back.getvalue()))
     assert ROWS == {name: sorted(rows) for name, rows in rows_in(there).items()}
+
+
+def test_reflected(engine: sa.Engine, tmp_path: Path) -> None:
+    """Reflect takes them as well: the tables of today, and an archive from before a change."""
+    before = SQLAlchemyRepository.reflect(engine, app="club", versions=tmp_path)
+    freeze(before.schema)
+    with engine.begin() as connection:
+        connection.execute(METADATA.tables["cooks"].insert(), [{"id": 1, "name": "Ana"}])
+    archive = io.BytesIO()
+    export_all(before, archive)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM cooks"))
+        connection.execute(sa.text("ALTER TABLE cooks ADD COLUMN stars INTEGER"))
+
+    @migration(1, 2)
+    def stars(m: Recorder) -> None:
+        off_kind = before.schema["cooks"].field("name").off_kind
+        m.add_field("cooks", "stars", int | None, off_kind=off_kind)
+
+    today = SQLAlchemyRepository.reflect(
+        engine, app="club", version=2, migrations=[stars], versions=tmp_path
+    )
+    assert 1 == import_all(today, io.BytesIO(archive.getvalue())).added
+    assert [(1, "Ana", None)] == rows_in(today)["cooks"]
+    freeze(today.schema)
+    check_chain(today.schema)
 
 
 def test_refused(engine: sa.Engine, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def _schema(*tables: TableInfo, keys: tuple[ForeignKey, ...] = (), **more: Any) 
         housekeeping={"alembic_version": "migrations"},
     )
     dialect: Any = _Types()
-    options = {"app": None, "version": 1, "exclude": {}} | more
+    options = {"app": None, "version": 1, "exclude": {}, "migrations": (), "versions": None} | more
     return reflected_schema(catalogue, dialect, **options)
 
 

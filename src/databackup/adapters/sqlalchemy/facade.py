@@ -111,13 +111,15 @@ class SQLAlchemyRepository:
         app: str | None = None,
         version: int = 1,
         exclude: Mapping[str, str] | None = None,
+        migrations: Iterable[Migration] = (),
+        versions: str | os.PathLike[str] | None = None,
         schemas: Sequence[str] = (),
         wait: float = DEFAULT_WAIT,
     ) -> Self:
         """The repository of a database whose catalogue says what there is.
 
-        Declared types are mapped to kinds, so that digests compare with other stores. `exclude` is
-        as for `from_metadata`.
+        Declared types are mapped to kinds, so that digests compare with other stores. `exclude`,
+        `migrations` and `versions` are as for `from_metadata`.
 
         Raises `SchemaError`, `StoreError`; `StoreMismatch` for tables that cannot be backed up.
         """
@@ -130,6 +132,8 @@ class SQLAlchemyRepository:
                 app=app,
                 version=version,
                 exclude=exclude,
+                migrations=migrations,
+                versions=versions,
                 datetimes="sqlalchemy",
             ).schema
         else:
@@ -140,6 +144,8 @@ class SQLAlchemyRepository:
                 app=app,
                 version=version,
                 exclude=exclude or {},
+                migrations=migrations,
+                versions=versions,
             )
         return cls(found, schema, schemas=schemas, wait=wait)
 

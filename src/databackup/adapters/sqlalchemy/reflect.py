@@ -9,10 +9,12 @@ from databackup.schema import Collection, Field, Reference, Schema
 from databackup.schema.composite import Optional
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Mapping
 
     from databackup.adapters.sqlalchemy.catalogue import Catalogue, Column, ForeignKey, TableInfo
     from databackup.adapters.sqlalchemy.dialect import Dialect
+    from databackup.schema.recording import Migration
 
 
 def reflected_schema(
@@ -22,6 +24,8 @@ def reflected_schema(
     app: str | None,
     version: int,
     exclude: Mapping[str, str],
+    migrations: Iterable[Migration],
+    versions: str | os.PathLike[str] | None,
 ) -> Schema:
     """The schema of a database.
 
@@ -51,6 +55,8 @@ def reflected_schema(
         app=app,
         version=version,
         exclude={**catalogue.housekeeping, **exclude},
+        migrations=migrations,
+        versions=versions,
     )
 
 

@@ -11,10 +11,12 @@ from databackup.errors import SchemaError, StoreMismatch
 from databackup.schema import Collection, Field, Kind, Reference, Schema, composite, kinds
 
 if TYPE_CHECKING:
+    import os
     import sqlite3
     from collections.abc import Iterable, Iterator, Mapping
 
     from databackup.adapters.sqlite.catalogue import Catalogue, Column, ForeignKey, TableInfo
+    from databackup.schema.recording import Migration
 
 Types = Literal["storage", "declared"]
 TYPES: Final[tuple[Types, ...]] = get_args(Types)
@@ -28,6 +30,8 @@ def reflected_schema(
     app: str | None,
     version: int,
     exclude: Mapping[str, str],
+    migrations: Iterable[Migration],
+    versions: str | os.PathLike[str] | None,
 ) -> Schema:
     """The schema of a database.
 
@@ -56,6 +60,8 @@ def reflected_schema(
         app=app,
         version=version,
         exclude={**catalogue.housekeeping, **exclude},
+        migrations=migrations,
+        versions=versions,
     )
 
 

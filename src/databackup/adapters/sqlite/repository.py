@@ -21,8 +21,9 @@ from databackup.errors import SchemaError, StoreMismatch
 from databackup.repository import Capabilities
 
 if TYPE_CHECKING:
+    import os
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from databackup.adapters.sqlite.catalogue import Catalogue
     from databackup.adapters.sqlite.connections import Connections, Database
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from databackup.adapters.sqlite.reflect import Types
     from databackup.repository import Mark, Needs
     from databackup.schema import Collection, Schema
+    from databackup.schema.recording import Migration
 
 
 class SQLiteRepository:
@@ -85,6 +87,8 @@ class SQLiteRepository:
         app: str | None = None,
         version: int = 1,
         exclude: Mapping[str, str] | None = None,
+        migrations: Iterable[Migration] = (),
+        versions: str | os.PathLike[str] | None = None,
         datetimes: Datetimes = "space",
         wait: float = DEFAULT_WAIT,
     ) -> Self:
@@ -95,6 +99,8 @@ class SQLiteRepository:
             types of columns to kinds, so that digests compare with other stores.
         exclude
             Tables ("name") and columns ("table.column") that are not backed up, with the reason.
+        migrations, versions
+            Those of the `Schema`.
 
         Raises `FileError`, `StoreError`, `SchemaError`; `StoreMismatch` for virtual tables of
         modules that are not known.
@@ -113,6 +119,8 @@ class SQLiteRepository:
                 app=app,
                 version=version,
                 exclude=exclude or {},
+                migrations=migrations,
+                versions=versions,
             )
         return cls(database, schema, datetimes=datetimes, wait=wait)
 
