@@ -13,8 +13,14 @@ from databackup.migrations.running import Findings, Numbered, Runner
 from databackup.migrations.way import way_of
 from databackup.operations.export import Export, require_all
 from databackup.operations.keys import UniqueKeys
-from databackup.operations.migrating import keeps_key, migrated_header, migration_report
+from databackup.operations.migrating import (
+    keeps_key,
+    migrated_header,
+    migration_report,
+    run_removed,
+)
 from databackup.operations.reports import MigrationReport, Progress
+from databackup.operations.tracing import after_steps, made_of, steps_of
 from databackup.schema import Schema
 
 if TYPE_CHECKING:
@@ -45,7 +51,8 @@ class OlderExport(Export):
         self._composition = self._way.composition()
         self._flows = self._composition.flows
         self._counts: dict[str, int] = {}
-        self._runners: dict[str, Runner] = {}
+        self._runners: list[Runner] = []
+        self._batch = Numbered((), ())
         self._is_writing = False
 
     def chunks(self) -> Generator[bytes]:
@@ -55,9 +62,22 @@ class OlderExport(Export):
         except InvalidRecords as error:
             if not self._is_writing:
                 raise
-            step = ", ".join(f"the migration {step}" for step in self._way.steps)
-            found = [attrs.evolve(p, message=f"after {step}: {p.message}") for p in error.problems]
+            found = map(self._blamed, error.problems)
             raise InvalidRecords.of(self._refusal, found, error.total) from error
+
+    def _blamed(self, problem: Problem) -> Problem:
+        """The problem of a value that is not valid, with the steps that have made it."""
+        steps = steps_of(problem, self._way) or self._way.steps
+        said = ", ".join(f"the migration {step}" for step in steps)
+        return self._made_of(attrs.evolve(problem, message=f"after {said}: {problem.message}"))
+
+    def _made_of(self, problem: Problem) -> Problem:
+        """The problem with the store's record that its own was made of, one of those at hand."""
+        source = self._flows[str(problem.collection)].source
+        if source is None:
+            return problem
+        start = self._batch.rows[self._batch.numbers.index(problem.record or 0)]
+        return made_of(problem, source, start)
 
     @property
     def _refusal(self) -> str:
@@ -76,6 +96,7 @@ class OlderExport(Export):
         self._counts = {name: snapshot.count(own[name]) for name in self._way.before}
         for collection in self._older.ordered:
             yield collection, self._migrated(snapshot, collection)
+        self._runners += run_removed(self._composition, lambda name: _numbered(snapshot, own[name]))
 
     def _migrated(self, snapshot: Snapshot, collection: Collection) -> Iterator[list[Row]]:
         flow = self._flows[collection.name]
@@ -87,18 +108,20 @@ class OlderExport(Export):
         with _unique(collection, flow) as keys, Runner(flow, read, findings) as runner:
             name = None if flow.source is None else flow.source.name
             for batch in () if name is None else self._told(name, read(name)):
+                self._batch = batch
                 made = runner.run(batch)
                 rows = list(made.rows)
                 found = findings.taken()
                 if keys is not None:
-                    found += keys.check(Batch(rows, made.numbers))
+                    duplicates = keys.check(Batch(rows, made.numbers))
+                    found += [self._made_of(after_steps(p, self._way)) for p in duplicates]
                 self._refuse(found)
                 self._is_writing = True
                 yield rows
                 self._is_writing = False
             self._refuse(findings.taken())  # of what was looked up for no record
             runner.finish()
-            self._runners[collection.name] = runner
+            self._runners.append(runner)
 
     def _refuse(self, found: list[Problem]) -> None:
         if found:

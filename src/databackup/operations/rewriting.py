@@ -96,7 +96,8 @@ class _Rewriting:
         in_order = self._header.in_key_order(collection.name)
         with UniqueKeys(collection, collection.codec, in_order=in_order) as keys:
             for batch in batches:
-                self._problems.add([*batch.problems, *keys.check(batch)])
+                self._problems.add(batch.problems)
+                self._problems.add_of_today(keys.check(batch))
                 if self._problems.are_enough:
                     self._raise_problems()
                 yield batch.rows
@@ -104,7 +105,8 @@ class _Rewriting:
     def _raise_problems(self) -> None:
         if self._problems:
             headline = self._problems.headline("the archive cannot be migrated")
-            raise InvalidRecords.of(headline, self._problems.located, self._problems.total)
+            found = self._problems.locate(self._archive, self._schema)
+            raise InvalidRecords.of(headline, found, self._problems.total)
 
     def report(self, written: files.Written) -> ExportReport:
         """What was written."""

@@ -132,17 +132,18 @@ def verify_archive(
                 in_order = in_key_order(archive.header, schema[name])
                 with UniqueKeys(schema[name], codec.codec, in_order=in_order) as keys:
                     for batch in _until_enough(batches, problems):
-                        problems.add([*batch.problems, *keys.check(batch)])
+                        problems.add(batch.problems)
+                        problems.add_of_today(keys.check(batch))
                         references.add(schema[name], codec.codec, batch)
                 if problems.are_enough:
                     break
             if not problems:
                 found = problems if dangling == "refuse" else warnings
                 for problem in references.dangling():
-                    found.add([problem])
+                    found.add_of_today([problem])
         if problems:
             headline = problems.headline("the archive is not sound")
-            raise InvalidRecords.of(headline, problems.located, problems.total)
+            raise InvalidRecords.of(headline, problems.locate(archive, schema), problems.total)
         counts = {name: end.count for name, end in archive.ends.items()}
         return VerifyReport(
             archive_id=archive.header.archive_id,
@@ -152,7 +153,7 @@ def verify_archive(
             records=sum(counts.values()),
             seal=archive.seal,
             migrated=migration_of(archive),
-            warnings=tuple(map(str, warnings.located)),
+            warnings=tuple(map(str, warnings.locate(archive, schema))),
         )
 
 
