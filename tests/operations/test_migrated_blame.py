@@ -12,7 +12,6 @@ from databackup import (
     Collection,
     Migration,
     Recorder,
-    Reference,
     Schema,
     export_all,
     import_all,

@@ -170,7 +170,7 @@ def test_nulls_that_stay_null(tmp_path: Path) -> None:
 
 
 def test_dropped_before_its_collection_is(tmp_path: Path) -> None:
-    """Values that are removed, and later the records that they were of, in a piece split off too."""
+    """Values that are removed, and later the records that they were of, also of a piece."""
 
     def split(m: Recorder) -> None:
         m.remove_field("people", "city")

@@ -467,7 +467,8 @@ def test_a_version_from_the_future(folder: Path) -> None:
     schema = schema_of(folder)
     later = changed(schema, version=2)
     Versions(folder).path(2).write_text(FrozenVersion.of(later).to_text(), "utf-8")
-    assert "version 2 is newer than this app's 1: upgrade the app" in told(schema)[0]
+    assert "version 2 is newer than this app's 1" == told(schema)[0]
+    assert "newer than the app, upgrade the app; if it is older, write" in told(schema)[1]
 
 
 def test_a_folder_that_cannot_be_read(folder: Path) -> None:

@@ -25,6 +25,10 @@ class MadeOf:
     def __str__(self) -> str:
         return _place(self.collection, self.record, self.key)
 
+    def as_json(self) -> dict[str, Any]:
+        """The record's place as a JSON object; key parts that JSON cannot hold as text."""
+        return {field.name: _plain(getattr(self, field.name)) for field in attrs.fields(MadeOf)}
+
 
 @attrs.frozen(kw_only=True)
 class Problem:
@@ -119,10 +123,8 @@ class DatabackupError(Exception):
 def _plain(value: object) -> object:
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    if isinstance(value, Problem):
+    if isinstance(value, Problem | MadeOf):
         return value.as_json()
-    if isinstance(value, MadeOf):
-        return {field.name: _plain(getattr(value, field.name)) for field in attrs.fields(MadeOf)}
     if isinstance(value, str):
         return value.encode(errors="backslashreplace").decode()
     if isinstance(value, int) and abs(value) < _LARGEST_PLAIN_INT:

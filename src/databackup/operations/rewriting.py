@@ -20,6 +20,7 @@ from databackup.operations.locate import ProblemList
 from databackup.operations.migrating import MigratedArchive
 from databackup.operations.reports import ExportReport, Progress, reported
 from databackup.schema import Schema
+from databackup.schema.arguments import require_schema, require_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +47,11 @@ def migrate_archive(
     is told last of the stage "finishing", when all is written but `destination` has not its name.
 
     Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `SchemaError`,
-    `NoInverse`, `InvalidRecords` with up to 100 problems, and whatever `progress` raises.
+    `NoInverse`, `InvalidRecords` with up to 100 problems, and whatever `progress` raises. Raises
+    TypeError for what is no schema or no version.
     """
+    require_schema(schema)
+    require_version(version)
     with open_archive(source, limits) as archive:
         rewriting = _Rewriting(
             archive, schema, schema.version if version is None else version, progress

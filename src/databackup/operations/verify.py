@@ -31,6 +31,7 @@ from databackup.operations.reports import (
     reported,
 )
 from databackup.schema import Schema
+from databackup.schema.arguments import require_schema
 from databackup.schema.compiled import Codec
 
 if TYPE_CHECKING:
@@ -49,8 +50,11 @@ def inspect_archive(
     """What an archive says of itself, once its seal has been checked.
 
     With a `schema` also which migrations an import into an app of that schema would run, or why it
-    would be refused. Raises `FileError` and the `ArchiveError`s of an archive that is not sound.
+    would be refused. Raises `FileError` and the `ArchiveError`s of an archive that is not sound;
+    TypeError for what is no schema.
     """
+    if schema is not None:
+        require_schema(schema)
     with open_archive(source, limits) as archive:
         header = archive.header
         collections = {
@@ -92,7 +96,7 @@ def _outlook(archive: Archive, schema: Schema) -> Outlook:
         read = as_of_today(archive, schema)
         require_fit(read.header, schema, "refuse")
     except (SchemaError, SchemaMismatch, VersionMismatch, WrongApp) as error:
-        return Outlook(app=schema.app, version=schema.version, refused=error.message)
+        return Outlook(app=schema.app, version=schema.version, refused=str(error))
     done = migration_of(read)
     steps = () if done is None else done.steps
     return Outlook(app=schema.app, version=schema.version, steps=steps)
@@ -111,8 +115,11 @@ def verify_archive(
     Against `schema`, to which an older archive is migrated, or without one against what the archive
     says its kinds are. `dangling="keep"`
     makes references that point nowhere a warning. Raises `FileError`, the `ArchiveError`s,
-    `SchemaMismatch`, `InvalidRecords` with up to 100 problems; ValueError for another `dangling`.
+    `SchemaMismatch`, `InvalidRecords` with up to 100 problems; ValueError for another `dangling`,
+    TypeError for what is no schema.
     """
+    if schema is not None:
+        require_schema(schema)
     require_choice("dangling", dangling, Dangling)
     codec_of: Callable[[Collection], Codec]
     with open_archive(source, limits) as opened:
