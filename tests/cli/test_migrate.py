@@ -105,7 +105,11 @@ def test_a_step_without_an_inverse(workshop: Workshop, command: str) -> None:
     [
         ["export", "shop.db", "new.json", "--version", "0"],
         ["export", "shop.db", "new.json", "--version", "two"],
+        ["export", "shop.db", "new.json", "--version", "1.0"],
+        ["export", "shop.db", "new.json", "--version", ""],
         ["migrate", "old.json", "new.json", "--app", "x:y", "--to", "0"],
+        ["migrate", "old.json", "new.json", "--app", "x:y", "--to", "True"],
+        ["migrate", "old.json", "new.json", "--to", "1"],
         ["migrate", "old.json", "new.json"],
         ["schema", "freeze"],
         ["schema", "check"],

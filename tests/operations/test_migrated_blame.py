@@ -463,3 +463,30 @@ def test_back_to_what_is_not_of_its_kind(tmp_path: Path) -> None:
         problem.collection, problem.record, problem.key, problem.field
     )  # fmt: skip
     assert MadeOf("things", 2, (5,)) == problem.made_of
+
+
+def test_back_beyond_the_first_batch(tmp_path: Path) -> None:
+    """Wherever among many records it stands, it is named."""
+    old(tmp_path, Collection("t", key="id", fields={"id": int, "n": str}))
+
+    @migration(1, 2)
+    def numbers(m: Recorder) -> None:
+        m.change_kind("t", "n", int, using=int, inverse=lambda n: str(n) if n else n)
+
+    new = of_today(tmp_path, [Collection("t", key="id", fields={"id": int, "n": int})], numbers)
+    rows: dict[str, list[Any]] = {"t": [(n, 0 if n == 7003 else 1) for n in range(1, 9001)]}
+    with pytest.raises(InvalidRecords) as caught:
+        export_all(memory(rows, new), io.BytesIO(), version=1)
+    (problem,) = caught.value.problems
+    assert ((7003,), MadeOf("t", 7003, (7003,))) == (problem.key, problem.made_of)
+
+
+def test_beyond_the_first_batch(tmp_path: Path) -> None:
+    """The same for archives, whose records are looked up by number."""
+    first = old(tmp_path, Collection("t", key="id", fields={"id": int, "n": int}))
+    new = after(tmp_path, step(lambda m: m.change_key("t", "n")), first=first)
+    rows = {"t": [(n, n if n not in (7003, 8001) else 5) for n in range(1, 9001)]}
+    error = failing(new, archive_of(first, rows))
+    assert [MadeOf("t", 7003, (7003,)), MadeOf("t", 8001, (8001,))] == [
+        problem.made_of for problem in error.problems
+    ]
