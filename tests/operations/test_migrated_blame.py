@@ -490,3 +490,17 @@ def test_beyond_the_first_batch(tmp_path: Path) -> None:
     assert [MadeOf("t", 7003, (7003,)), MadeOf("t", 8001, (8001,))] == [
         problem.made_of for problem in error.problems
     ]
+
+
+def test_a_key_that_is_not_of_its_kind_in_a_lookup(tmp_path: Path) -> None:
+    """A record that cannot be looked up by is a problem, also where others' values are lost."""
+
+    def odd(m: Recorder) -> None:
+        m.map_records("menus", lambda r: r | {"cook_id": "?" if r["id"] == 2 else r["cook_id"]})
+        m.move_field("menus", "dish", "people", via="cook_id")
+
+    first = old(tmp_path, PEOPLE, FIRST["menus"])
+    new = after(tmp_path, step(odd), first=first)
+    rows = {**ROWS, "menus": [(1, "soup", 9), (2, "cake", 1), (3, "pie", 3)]}
+    error = failing(new, archive_of(first, rows))
+    assert [("menus", 2)] * 2 == [(p.collection, p.record) for p in error.problems]

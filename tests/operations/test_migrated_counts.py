@@ -260,3 +260,20 @@ def test_counting_reads_only_what_it_must(tmp_path: Path) -> None:
     (removed,) = way.composition().removed
     assert ("cooks", False) == (removed.name, removed.flow.counts)
     run_removed(way.composition(), cast("Any", None))
+
+
+def test_a_key_that_is_none_of_its_kind_on_the_way_to_a_removal(tmp_path: Path) -> None:
+    """What cannot be looked up in a collection that is removed anyway harms nobody, either."""
+
+    def odd(m: Recorder) -> None:
+        m.map_records("menus", lambda r: r | {"cook_id": "?" if r["id"] == 2 else r["cook_id"]})
+        m.move_field("menus", "dish", "people", via="cook_id")
+        m.map_records("menus", lambda r: r | {"cook_id": None})
+
+    def gone(m: Recorder) -> None:
+        m.remove_reference("menus", "cook_id", "people")
+        m.remove_collection("people")
+
+    rows = {**ROWS, "menus": [(1, "soup", 9), (2, "cake", 1), (3, "pie", 3)]}
+    dropped, _ = counted(tmp_path, odd, gone, rows=rows)
+    assert {"menus.dish": 1, "people": 3} == dropped
