@@ -352,7 +352,7 @@ def test_what_a_model_refuses(tmp_path: Path) -> None:
 
 
 def test_what_no_step_has_made(tmp_path: Path) -> None:
-    """A model may refuse what is as it was in the archive: then no step is named."""
+    """A model may refuse what is as it was in the archive: then that is said."""
     first = old(tmp_path, PEOPLE)
     plain = migration(1, 2, lambda m: m.rename_field("people", "id", "no"))
     new = of_today(tmp_path, [Collection.of(Cook, "people", key="no")], plain)
@@ -360,6 +360,7 @@ def test_what_no_step_has_made(tmp_path: Path) -> None:
         restored(new, archive_of(first, {"people": [(1, "Anna", None)]}))
     (problem,) = caught.value.problems
     assert not problem.message.startswith("after")
+    assert problem.message.endswith("; no migration changes it, so the rule is a new one")
     assert MadeOf("people", 1, (1,)) == problem.made_of
     assert "people, record 1, key 1, field name:" in str(problem)
 

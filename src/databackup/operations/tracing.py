@@ -45,7 +45,12 @@ def after_steps(problem: Problem, way: Way) -> Problem:
     if problem.code in _OF_NO_STEP:
         return problem
     said = named(touching(way, _places(problem, way), _about(problem)))
-    return attrs.evolve(problem, message=f"after {said}: {problem.message}") if said else problem
+    if said:
+        return attrs.evolve(problem, message=f"after {said}: {problem.message}")
+    if problem.code == "model-refuses":
+        message = f"{problem.message}; no migration changes it, so the rule is a new one"
+        return attrs.evolve(problem, message=message)
+    return problem
 
 
 def steps_of(problem: Problem, way: Way) -> list[Migration]:
