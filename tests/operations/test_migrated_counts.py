@@ -277,3 +277,16 @@ def test_a_key_that_is_none_of_its_kind_on_the_way_to_a_removal(tmp_path: Path) 
     rows = {**ROWS, "menus": [(1, "soup", 9), (2, "cake", 1), (3, "pie", 3)]}
     dropped, _ = counted(tmp_path, odd, gone, rows=rows)
     assert {"menus.dish": 1, "people": 3} == dropped
+
+
+def test_what_moves_on_is_counted_where_it_was(tmp_path: Path) -> None:
+    """What was counted of records before one of their fields moves is counted once."""
+
+    def moves(m: Recorder) -> None:
+        m.add_field("people", "vip", bool, default=False)
+        m.remove_field("people", "city")
+        m.move_field("people", "name", "menus", via="cook_id")
+
+    dropped, defaulted = counted(tmp_path, moves)
+    assert {"people.city": 2, "people.name": 1} == dropped
+    assert {"people.vip": 3, "menus.name": 1} == defaulted
