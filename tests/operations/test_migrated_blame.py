@@ -505,3 +505,23 @@ def test_a_key_that_is_not_of_its_kind_in_a_lookup(tmp_path: Path) -> None:
     rows = {**ROWS, "menus": [(1, "soup", 9), (2, "cake", 1), (3, "pie", 3)]}
     error = failing(new, archive_of(first, rows))
     assert [("menus", 2)] * 2 == [(p.collection, p.record) for p in error.problems]
+
+
+def test_back_to_a_key_that_was_split_off(tmp_path: Path) -> None:
+    """Joining what was split is named where the key is made of it."""
+
+    def split(m: Recorder) -> None:
+        m.change_key("people", "id")
+        m.split_collection("people", "names", fields="name")
+
+    first = old(tmp_path, Collection("people", key="name", fields={"id": int, "name": str}))
+    new = after(tmp_path, step(split), first=first)
+    rows: dict[str, list[Any]] = {"people": [(1,), (2,)], "names": [(1, "Ana"), (2, "Ana")]}
+    with pytest.raises(InvalidRecords) as caught:
+        export_all(memory(rows, new), io.BytesIO(), version=1)
+    (problem,) = caught.value.problems
+    assert problem.message.startswith(
+        "after the migration 2 to 1 (split), join_collection names into people, change_key people "
+        "to name: another"
+    )
+    assert (("Ana",), MadeOf("people", 2, (2,))) == (problem.key, problem.made_of)
