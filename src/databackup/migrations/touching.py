@@ -44,10 +44,9 @@ class _Search:
         """Whether all these fields of a collection are among them."""
         return all((collection, name) in self.places for name in names)
 
-    def turn(self, were: Callable[[Place], Place]) -> bool:
-        """Go on with other fields instead; whether there are any."""
+    def turn(self, were: Callable[[Place], Place]) -> None:
+        """Go on with what the fields were before."""
         self.places = set(map(were, self.places))
-        return False
 
     def leave(self, places: set[Place]) -> bool:
         """Go on without some, which were not there before; whether they were among them."""
@@ -100,15 +99,15 @@ def _touches(operation: Operation, search: _Search) -> bool:
 
 @_touches.register
 def _(operation: evolution.RenameCollection, search: _Search) -> bool:
-    return search.turn(
-        lambda place: (operation.old, place[1]) if place[0] == operation.new else place
-    )
+    search.turn(lambda place: (operation.old, place[1]) if place[0] == operation.new else place)
+    return False
 
 
 @_touches.register
 def _(operation: evolution.RenameField, search: _Search) -> bool:
     new, old = (operation.collection, operation.new), (operation.collection, operation.old)
-    return search.turn(lambda place: old if place == new else place)
+    search.turn(lambda place: old if place == new else place)
+    return False
 
 
 @_touches.register
