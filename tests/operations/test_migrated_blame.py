@@ -515,13 +515,39 @@ def test_back_to_a_key_that_was_split_off(tmp_path: Path) -> None:
         m.split_collection("people", "names", fields="name")
 
     first = old(tmp_path, Collection("people", key="name", fields={"id": int, "name": str}))
-    new = after(tmp_path, step(split), first=first)
-    rows: dict[str, list[Any]] = {"people": [(1,), (2,)], "names": [(1, "Ana"), (2, "Ana")]}
+
+    def written(m: Recorder) -> None:
+        m.change_kind("names", "name", bytes, using=str.encode, inverse=bytes.decode)
+
+    steps = [migration(1, 2, split), migration(2, 3, written)]
+    new = after(tmp_path, *steps, first=first)
+    rows: dict[str, list[Any]] = {"people": [(1,), (2,)], "names": [(1, b"Ana"), (2, b"Ana")]}
     with pytest.raises(InvalidRecords) as caught:
         export_all(memory(rows, new), io.BytesIO(), version=1)
     (problem,) = caught.value.problems
     assert problem.message.startswith(
-        "after the migration 2 to 1 (split), join_collection names into people, change_key people "
+        "after the migration 3 to 2 (written), change_kind names.name to str using bytes.decode; "
+        "the migration 2 to 1 (split), join_collection names into people, change_key people "
         "to name: another"
     )
     assert (("Ana",), MadeOf("people", 2, (2,))) == (problem.key, problem.made_of)
+
+
+def test_a_field_that_was_there_before_under_its_name(tmp_path: Path) -> None:
+    """What was done to another field of the same name is not named."""
+
+    def anew(m: Recorder) -> None:
+        m.change_kind("people", "name", str, using=str.lower)
+        m.remove_field("people", "name")
+        m.add_field("people", "name", str, default="x")
+        m.change_key("people", "name")
+
+    first = old(tmp_path, PEOPLE)
+    new = after(tmp_path, step(anew), first=first)
+    (problem,) = failing(
+        new, archive_of(first, {"people": [(1, "A", None), (2, "B", None)]})
+    ).problems
+    assert problem.message.startswith(
+        "after the migration 1 to 2 (anew), add_field people.name (str) = str 'x', "
+        "change_key people to name: another"
+    )
