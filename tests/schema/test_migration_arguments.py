@@ -25,6 +25,8 @@ from databackup import (
 from databackup.adapters.memory import MemoryRepository
 from databackup.errors import SchemaError
 from databackup.migrations.way import check_chain
+from databackup.schema import Field
+from databackup.schema.kinds import Int
 from databackup.schema.versions import FrozenVersion, Versions, check_frozen, freeze
 from databackup.testing import check_migrations, check_schema
 
@@ -182,6 +184,24 @@ def test_what_no_operation_can_have(case: str) -> None:
     """Functions, kinds, defaults, fields and references."""
     record, said = OTHERS[case]
     assert said in refusal(record)
+
+
+def test_a_collection_of_fields_and_references() -> None:
+    """Fields and references may come one by one."""
+    reference = Reference("up", "notes")
+    step = migration(
+        1,
+        2,
+        lambda m: m.add_collection(
+            "notes",
+            fields=(field for field in (*PEOPLE.fields, Field("up", Int()))),
+            key=iter(["id"]),
+            references=iter([reference]),
+        ),
+    )
+    notes = step.apply({})["notes"]
+    assert (("id", "name", "up"), ("id",)) == (notes.field_names, notes.key)
+    assert [("up",)] == [found.fields for found in notes.references]
 
 
 def test_a_default_that_is_a_member_applied(tmp_path: Path) -> None:
