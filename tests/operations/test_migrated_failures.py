@@ -362,7 +362,7 @@ def test_a_newer_archive(tmp_path: Path) -> None:
         lambda: migrate_archive(io.BytesIO(archive), io.BytesIO(), new),
     ):
         with pytest.raises(
-            VersionMismatch, match=r"version 7.* newer than this app's 2: upgrade the app"
+            VersionMismatch, match=r"version 7.* newer than this app's 2\. .*, upgrade the app;"
         ):
             read()
 

@@ -25,6 +25,7 @@ from databackup import (
 from databackup.errors import (
     InvalidRecords,
     VersionMismatch,
+    WrongApp,
 )
 from databackup.schema import Field, composite, kinds
 from databackup.spill import KeyIndex
@@ -505,3 +506,35 @@ def test_what_is_not_migrated(tmp_path: Path) -> None:
     without = Schema(app="club", version=2, collections=FIRST.collections)
     with pytest.raises(VersionMismatch, match="has schema version 1, older than this app's 2"):
         imported(without, archive_of(FIRST, ROWS))
+
+
+def test_functions_after_a_split(tmp_path: Path) -> None:
+    """Each side's function gets the fields that its collection has by then, and no others."""
+    seen = set[tuple[str, ...]]()
+
+    def noted(record: dict[str, Any]) -> dict[str, Any]:
+        seen.add(tuple(record))
+        return record
+
+    def split(m: Recorder) -> None:
+        m.split_collection("people", "cities", fields="city")
+        m.map_records("people", noted)
+        m.map_records("cities", noted)
+
+    found = restored(after(tmp_path, step(split)), archive_of(FIRST, ROWS))
+    assert {("id", "name"), ("id", "city")} == seen
+    assert ([(1, "Ana"), (2, "Bo"), (3, "Cy")], [(1, "Rom"), (2, None), (3, "Bern")]) == (
+        found["people"],
+        found["cities"],
+    )
+
+
+@pytest.mark.parametrize("name", ["other", None])
+def test_rewriting_for_another_app(tmp_path: Path, name: str | None) -> None:
+    """An archive is rewritten only for its own app; both are named."""
+    new = after(tmp_path, step(lambda m: m.remove_collection("menus")))
+    other = Schema(app=name, version=1, collections=FIRST.collections)
+    with pytest.raises(WrongApp) as caught:
+        migrate_archive(io.BytesIO(archive_of(other, {})), io.BytesIO(), new)
+    assert (name or "", "club") == (caught.value.found, caught.value.expected)
+    assert f"belongs to the app {name!r}, this is 'club'" in str(caught.value)

@@ -11,7 +11,7 @@ from databackup import Collection, Json, Recorder, Reference, Schema, migration
 from databackup.errors import SchemaError
 from databackup.schema.across import MoveField, SplitCollection
 from databackup.schema.evolution import NO_DEFAULT, Operation, described
-from databackup.schema.requirements import Collections
+from databackup.schema.requirements import CannotApply, Collections
 from databackup.schema.versions import differences
 
 Record = Callable[[Recorder], None]
@@ -485,6 +485,34 @@ def test_chains(pairs: list[tuple[int, int]], version: int, expected: list[str])
     except SchemaError as error:
         problems = tuple(error.problems)
     assert tuple(expected) == problems
+
+
+def test_joining_what_was_split() -> None:
+    """What undoes a split is undone by it, and joins only what is alike."""
+    (split,) = recorded(lambda m: m.split_collection("people", "mails", fields="mail"))
+    join = split.inverse(before())
+    assert join is not None
+    assert split == join.inverse(split.apply(before()))
+    assert "join_collection mails into people" == str(join)
+
+    def otherwise(record: Record) -> Collections:
+        return applied(record, split.apply(before()))
+
+    for state, said in (
+        (otherwise(lambda m: m.change_key("mails", "mail")), "mails and people have other keys"),
+        (
+            otherwise(lambda m: m.change_kind("mails", "id", str)),
+            "mails.id is of the kind str, people.id of the kind int",
+        ),
+        (
+            otherwise(lambda m: m.remove_field("people", "name", default="")),
+            "people and mails have other fields",
+        ),
+        (otherwise(lambda m: m.remove_collection("mails")), "there is no collection 'mails'"),
+    ):
+        with pytest.raises(CannotApply) as caught:
+            join.apply(state)
+        assert said == str(caught.value)
 
 
 def test_what_is_no_migration() -> None:

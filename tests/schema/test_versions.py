@@ -330,6 +330,14 @@ def test_a_version_that_was_never_frozen_is_sound(tmp_path: Path) -> None:
     )
 
 
+def test_a_schema_without_a_folder() -> None:
+    """It is said what cannot be done."""
+    with pytest.raises(SchemaError, match=r"^the schema cannot be frozen: it has no folder"):
+        freeze(schema(None))
+    with pytest.raises(SchemaError, match=r"^the schema cannot be checked: it has no folder"):
+        check_frozen(schema(None))
+
+
 def test_a_frozen_version_of_tomorrow(tmp_path: Path) -> None:
     """It is named, with what to upgrade."""
     freeze(schema(tmp_path, version=2))

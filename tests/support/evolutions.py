@@ -162,7 +162,8 @@ def _map_records(draw: st.DrawFn, state: Collections) -> Operation | None:
                 record[name] = record[name][::-1]
         return dict(reversed(record.items()))
 
-    return evolution.MapRecords(found.name, reverse, reverse)
+    changes_key = not set(found.key).isdisjoint(able)
+    return evolution.MapRecords(found.name, reverse, reverse, changes_key)
 
 
 def _add_collection(draw: st.DrawFn, state: Collections) -> Operation:

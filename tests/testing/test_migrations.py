@@ -311,6 +311,36 @@ def test_an_inverse_that_fails(folder: Path) -> None:
     assert "  people: {'born': '', 'id': 0, 'name': ''}" == lines[3]
 
 
+def test_the_first_of_several_inverses(folder: Path) -> None:
+    """The step alone is named whose inverse loses something, be it the first."""
+
+    def lost(m: Recorder) -> None:
+        m.change_kind("people", "born", str, using=lambda text: text, inverse=lambda text: text[:1])
+
+    lines = found(schema_of(folder, lost, sound_second))
+    assert lines[0] == "data are not the same when they come back: see the migration 1 to 2 (lost)"
+
+
+def test_an_inverse_between_versions_that_were_not_frozen(folder: Path) -> None:
+    """Where no step can be tried alone, those that can be undone are named, and no other."""
+
+    def lost(m: Recorder) -> None:
+        m.change_kind("people", "born", str, using=lambda text: text, inverse=lambda text: text[:1])
+
+    def final(m: Recorder) -> None:
+        m.change_kind("people", "name", str, using=str)
+
+    schema = schema_of(folder, sound_step, lost, final)
+    Versions(folder).path(2).unlink()
+    lines = found(schema)
+    assert lines[0] == (
+        "data are not the same when they come back: see the migration 1 to 2 (sound_step), "
+        "2 to 3 (lost)"
+    )
+    assert lines[1].startswith("  people was {")
+    assert lines[2].startswith("  people came back as {")
+
+
 def test_an_inverse_that_breaks_a_reference(folder: Path) -> None:
     """What goes back must be sound data of the older version, whatever comes of them again."""
 

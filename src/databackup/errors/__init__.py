@@ -28,6 +28,7 @@ from databackup.errors.archives import (
 from databackup.errors.root import (
     PROBLEM_LIMIT,
     DatabackupError,
+    MadeOf,
     Problem,
     reason_of,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "KeyRequired",
     "KeysDiffer",
     "LimitExceeded",
+    "MadeOf",
     "MissingExtra",
     "NewerFormat",
     "NoInverse",

@@ -125,6 +125,10 @@ class VersionMismatch(ArchiveError):
     """The archive was made by another version of the app's schema, and no migration leads here."""
 
     code: ClassVar[str] = "version-mismatch"
+    remedy: ClassVar[str] = (
+        "If it is newer than the app, upgrade the app; if it is older, write the migrations that "
+        "are missing, or use the app of that version"
+    )
 
     found: int = 0
     supported: int = 0

@@ -14,12 +14,29 @@ PROBLEM_LIMIT = 100
 _LARGEST_PLAIN_INT = 2**53
 
 
+@attrs.frozen
+class MadeOf:
+    """The record that a migrated one was made of: where it stands, and its key there."""
+
+    collection: str
+    record: int
+    key: tuple[Any, ...] | None = None
+
+    def __str__(self) -> str:
+        return _place(self.collection, self.record, self.key)
+
+    def as_json(self) -> dict[str, Any]:
+        """The record's place as a JSON object; key parts that JSON cannot hold as text."""
+        return {field.name: _plain(getattr(self, field.name)) for field in attrs.fields(MadeOf)}
+
+
 @attrs.frozen(kw_only=True)
 class Problem:
     """One thing wrong with one value.
 
     `record` counts from 1 within the collection; `pointer` is an RFC 6901 JSON pointer into the
-    archive. What does not apply is None.
+    archive. Of a record that was migrated, collection, key and field are today's, and `made_of` has
+    those that it has in the archive. What does not apply is None.
     """
 
     code: str
@@ -30,17 +47,16 @@ class Problem:
     field: str | None = None
     pointer: str | None = None
     expected: str | None = None
+    made_of: MadeOf | None = None
 
     @property
     def place(self) -> str:
         """Where it is, in words: collection, record, key and field."""
-        place = self.collection or "archive"
-        if self.record is not None:
-            place += f", record {self.record}"
-        if self.key is not None:
-            place += f", key {', '.join(_short(part) for part in self.key)}"
+        place = record = _place(self.collection or "archive", self.record, self.key)
         if self.field is not None:
             place += f", field {self.field}"
+        if self.made_of is not None and str(self.made_of) != record:
+            place += f" (made of {self.made_of})"
         return place
 
     def __str__(self) -> str:
@@ -49,6 +65,15 @@ class Problem:
     def as_json(self) -> dict[str, Any]:
         """The problem as a JSON object; key parts that JSON cannot hold as text."""
         return {field.name: _plain(getattr(self, field.name)) for field in attrs.fields(Problem)}
+
+
+def _place(collection: str, record: int | None, key: tuple[Any, ...] | None) -> str:
+    place = collection
+    if record is not None:
+        place += f", record {record}"
+    if key is not None:
+        place += f", key {', '.join(_short(part) for part in key)}"
+    return place
 
 
 def _short(value: object, limit: int = 60) -> str:
@@ -98,7 +123,7 @@ class DatabackupError(Exception):
 def _plain(value: object) -> object:
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    if isinstance(value, Problem):
+    if isinstance(value, Problem | MadeOf):
         return value.as_json()
     if isinstance(value, str):
         return value.encode(errors="backslashreplace").decode()

@@ -19,6 +19,7 @@ from databackup.migrations.flows import (
     Project,
     Stage,
     depth,
+    is_filled,
     root,
 )
 from databackup.schema import evolution
@@ -45,7 +46,7 @@ class _Course:
     source: Collection | None
     stages: list[Stage]
     fields: dict[str, Expression]
-    dropped: list[tuple[str, int]] = attrs.field(factory=list)
+    dropped: list[tuple[str, int | None]] = attrs.field(factory=list)
     filled: list[tuple[str, int | None]] = attrs.field(factory=list)
 
     @classmethod
@@ -126,26 +127,28 @@ class _Course:
 
 @attrs.frozen
 class _Place:
-    """Where an operation is carried out: on which courses, and what the collections were before.
-
-    Of collections that are removed it is noted what their records were made of.
-    """
+    """Where an operation is carried out: on which courses, and what the collections were before."""
 
     courses: dict[str, _Course]
-    removed: dict[str, str]
+    removed: list[Removed]
     before: Collections
     origin: Origin
 
 
 @attrs.frozen
-class Composition:
-    """The flows to the collections after the last step, and what was removed on the way.
+class Removed:
+    """A collection that a step removes, by the name that it had then, and the flow up to there."""
 
-    `removed` has the names of removed collections, each with the collection that its records were.
-    """
+    name: str
+    flow: Flow
+
+
+@attrs.frozen
+class Composition:
+    """The flows to the collections after the last step, and to those removed on the way."""
 
     flows: Mapping[str, Flow]
-    removed: Mapping[str, str]
+    removed: Sequence[Removed]
 
 
 def composed(
@@ -156,7 +159,7 @@ def composed(
     Raises `SchemaError` where a step does not fit what is before it.
     """
     courses = {name: _Course.starting_at(collection) for name, collection in before.items()}
-    removed: dict[str, str] = {}
+    removed: list[Removed] = []
     for step in steps:
         states = [before, *step.states(before)]
         for operation, state in zip(step.operations, states, strict=False):
@@ -197,9 +200,12 @@ def _(operation: evolution.AddField, place: _Place) -> None:
 @_carry_out.register
 def _(operation: evolution.RemoveField, place: _Place) -> None:
     course = place.courses[operation.collection]
-    lost = root(course.fields.pop(operation.field))
-    if isinstance(lost, Given):
-        course.dropped.append((f"{operation.collection}.{operation.field}", lost.position))
+    lost = course.fields.pop(operation.field)
+    label = f"{operation.collection}.{operation.field}"
+    if is_filled(lost):
+        course.dropped.append((label, None))
+    elif isinstance(given := root(lost), Given):
+        course.dropped.append((label, given.position))
 
 
 @_carry_out.register
@@ -217,8 +223,10 @@ def _(operation: evolution.ChangeKind, place: _Place) -> None:
         copied = operation.using is not None and _can_change(old)
         converted = Converted(value, using, for_null, copied, place.origin)
         course.fields[operation.field] = converted
-    if has_default and for_null is not None and isinstance(filled := root(value), Given):
-        course.filled.append((f"{operation.collection}.{operation.field}", filled.position))
+    if has_default and for_null is not None and not is_filled(value):
+        given = root(value)
+        position = given.position if isinstance(given, Given) else None  # null for all records
+        course.filled.append((f"{operation.collection}.{operation.field}", position))
 
 
 @_carry_out.register
@@ -242,8 +250,7 @@ def _(operation: evolution.AddCollection, place: _Place) -> None:
 @_carry_out.register
 def _(operation: evolution.RemoveCollection, place: _Place) -> None:
     course = place.courses.pop(operation.collection)
-    if course.source is not None:
-        place.removed[operation.collection] = course.source.name
+    place.removed.append(Removed(operation.collection, course.flow(course.fields)))
 
 
 @_carry_out.register

@@ -69,7 +69,7 @@ class Project:
     """
 
     expressions: tuple[Expression, ...]
-    dropped: tuple[tuple[str, int], ...] = ()
+    dropped: tuple[tuple[str, int | None], ...] = ()
     filled: tuple[tuple[str, int | None], ...] = ()
 
     def uncounted(self) -> Project:
@@ -136,6 +136,25 @@ class Flow:
         """The names of the collections that its records take values from."""
         own = frozenset() if self.source is None else frozenset([self.source.name])
         return own.union(*(s.other.made_of for s in self.stages if isinstance(s, LookUp)))
+
+    @property
+    def counts(self) -> bool:
+        """Whether something that its records lose, or are filled in with, is counted."""
+        return any(
+            stage.is_counted
+            if isinstance(stage, LookUp)
+            else isinstance(stage, Project) and bool(stage.dropped or stage.filled)
+            for stage in self.stages
+        )
+
+
+def is_filled(expression: Expression) -> bool:
+    """Whether an expression has a value for every record, as no function gives null for one."""
+    while isinstance(expression, Converted):
+        if expression.for_null is not None:
+            return True
+        expression = expression.value
+    return isinstance(expression, Constant) and expression.value is not None
 
 
 def depth(expression: Expression) -> int:

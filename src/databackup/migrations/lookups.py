@@ -87,7 +87,10 @@ class Index:
         key, values = row[: self._size], row[self._size :]
         if None in key or _is_nothing(values):
             return False
-        return _form(self._stage.key_fields, key) not in self._used
+        try:
+            return _form(self._stage.key_fields, key) not in self._used
+        except (KindError, UnicodeEncodeError):
+            return False  # a problem of its own, as in `add`
 
 
 def _is_nothing(values: Row) -> bool:

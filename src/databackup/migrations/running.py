@@ -187,20 +187,23 @@ class _LookingUp(Running):
                 for number, row in zip(done.numbers, done.rows, strict=True):
                     refusal = self._index.add(row)
                     if refusal is not None:
-                        self._note(self._problem(number, refusal))
+                        start = batch.rows[batch.numbers.index(number)]
+                        self._note(self._problem(number, start, refusal))
             other.finish()
 
     def _batches(self) -> Iterable[Numbered]:
         source = self._stage.other.source
         return () if source is None else self._read(source.name)
 
-    def _problem(self, number: int, refusal: str) -> Problem:
-        name = str(self._stage.other.source)
+    def _problem(self, number: int, start: Row, refusal: str) -> Problem:
+        source = self._stage.other.source
+        name = str(source)
         return Problem(
             code="migration-failed",
             message=f"{self._stage.origin}: {refusal}",
             collection=name,
             record=number,
+            key=None if source is None else source.codec.key(start) or None,
             pointer=json_pointer(("data", name, number - 1)),
             expected="what the migration can take",
         )

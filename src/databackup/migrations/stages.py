@@ -89,7 +89,8 @@ class Projecting(Running):
 
     def _count(self, rows: Rows, counts: Counts) -> None:
         for label, lost in self._stage.dropped:
-            counts.dropped[label] += sum(row[lost] is not None for row in rows)
+            kept = 0 if lost is None else sum(row[lost] is None for row in rows)
+            counts.dropped[label] += len(rows) - kept
         for label, null in self._stage.filled:
             found = len(rows) if null is None else sum(row[null] is None for row in rows)
             counts.filled[label] += found

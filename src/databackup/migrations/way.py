@@ -203,7 +203,7 @@ def _version(schema: Schema, number: int) -> _State:
 def _require_known(schema: Schema, number: int) -> None:
     if number > schema.version:
         raise VersionMismatch(
-            f"version {number} is newer than this app's {schema.version}: upgrade the app",
+            f"version {number} is newer than this app's {schema.version}",
             None,
             number,
             schema.version,

@@ -113,7 +113,8 @@ class CollectionImport:
         collection = self._collection
         with UniqueKeys(collection, collection.codec, in_order=self._in_order) as keys:
             for batch in batches:
-                self._problems.add([*batch.problems, *self._structured(batch), *keys.check(batch)])
+                self._problems.add(batch.problems)
+                self._problems.add_of_today([*self._structured(batch), *keys.check(batch)])
                 if self._problems.are_enough:
                     return
                 yield batch

@@ -16,6 +16,7 @@ from databackup.errors import StoreFailed
 from databackup.operations.options import require_choice
 from databackup.operations.reports import ExportReport, MigrationReport, Progress
 from databackup.repository import forms_of
+from databackup.schema.arguments import require_version
 from databackup.schema.document import describe, description_digest
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def export_all(
     the migrations are undone on the way, and the report counts what is lost by that.
 
     Raises `FileError`, `StoreError`, `InvalidRecords`, and whatever `progress` raises; for a
-    `version` also `VersionMismatch`, `NoInverse` and `SchemaError`.
+    `version` also `VersionMismatch`, `NoInverse`, `SchemaError`, and TypeError for what is none.
     """
     export = _export(repository, version, progress)
     return export.report(files.write_archive(destination, export.chunks()))
@@ -80,6 +81,7 @@ def iter_export(
 def _export(
     repository: Repository, version: int | None, progress: ProgressCallback | None
 ) -> Export:
+    require_version(version)
     if version is None or version == repository.schema.version:
         return Export(repository, progress)
     from databackup.operations.older import OlderExport  # noqa: PLC0415 - which few exports need

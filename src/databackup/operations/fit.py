@@ -91,14 +91,12 @@ def wrong_app_error(header: Header, schema: Schema, app: str | None) -> WrongApp
 def _require_version(found: int, supported: int) -> None:
     if found == supported:
         return
-    age = "newer" if found > supported else "older"
-    remedy = (
-        "upgrade the app"
-        if found > supported
-        else "import it with the app of that version; no migration leads from there to here"
-    )
+    if found > supported:
+        age, why = "newer", ""
+    else:
+        age, why = "older", ", and no migration leads from there to here"
     raise VersionMismatch(
-        f"the archive has schema version {found}, {age} than this app's {supported}: {remedy}",
+        f"the archive has schema version {found}, {age} than this app's {supported}{why}",
         None,
         found,
         supported,

@@ -11,6 +11,7 @@ import attrs
 from databackup.archive.records import RecordCodec
 from databackup.errors import PROBLEM_LIMIT, Problem
 from databackup.operations.keys import key_bytes_or_none
+from databackup.operations.readable import Migrated
 from databackup.repository import Row
 from databackup.schema.compiled import json_pointer
 
@@ -39,6 +40,7 @@ class ProblemList:
 
     def __init__(self) -> None:
         self.located: list[Problem] = []
+        self._of_today: list[int] = []
         self._unlocated: list[Unlocated] = []
         self.total = 0
 
@@ -59,6 +61,12 @@ class ProblemList:
         self.located += itertools.islice(problems, PROBLEM_LIMIT - len(self.located))
         self.total += len(problems)
 
+    def add_of_today(self, problems: Sequence[Problem]) -> None:
+        """Add problems of records as today's schema has them, which may have been migrated."""
+        before = len(self.located)
+        self.add(problems)
+        self._of_today += range(before, len(self.located))
+
     def add_unlocated(self, found: Unlocated) -> None:
         """Add a problem whose record is to be looked up."""
         if len(self._unlocated) < PROBLEM_LIMIT:
@@ -66,11 +74,21 @@ class ProblemList:
         self.total += 1
 
     def locate(self, archive: Readable, schema: Schema) -> list[Problem]:
-        """The problems kept, each with the number of its record in the archive."""
+        """The problems kept, each with the number of its record in the archive.
+
+        Of records that were migrated it is said by which steps, and what they were made of.
+        """
         room = PROBLEM_LIMIT - len(self.located)
         if self._unlocated and room:
+            before = len(self.located)
             self.located += _locate(archive, schema, self._unlocated[:room])
+            self._of_today += range(before, len(self.located))
             self._unlocated = []
+        if self._of_today and isinstance(archive, Migrated):
+            traced = archive.traced([self.located[place] for place in self._of_today])
+            for place, problem in zip(self._of_today, traced, strict=True):
+                self.located[place] = problem
+        self._of_today = []
         return self.located
 
 

@@ -20,14 +20,17 @@ from databackup.operations.fit import in_key_order
 from databackup.operations.keys import UniqueKeys
 from databackup.operations.locate import ProblemList
 from databackup.operations.reports import MigrationReport
+from databackup.operations.tracing import made_of, traced
 from databackup.schema.document import describe, description_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from databackup.archive.format import Header
     from databackup.archive.reader import Archive
+    from databackup.errors import Problem
     from databackup.migrations.composing import Composition
+    from databackup.migrations.running import Read
     from databackup.operations.readable import ReadRecords
     from databackup.schema import Collection, Row, Schema
 
@@ -49,13 +52,19 @@ class MigratedArchive:
         self.seal = archive.seal
         self.ends: dict[str, End] = {c.name: End(self, c.name) for c in schema.collections}
         self._losses: dict[str, Runner] = {}
+        self._removed: list[Runner] | None = None
 
     def report(self) -> MigrationReport:
         """What was done to the records that were read."""
         counts = {name: end.count for name, end in self._archive.ends.items()}
         source = self._archive.header.schema_version
         versions = (source, self._schema.version)
-        return migration_report(self._way, self._composition, versions, counts, self._losses)
+        runners = [*self._losses.values(), *(self._removed or ())]
+        return migration_report(self._way, self._composition, versions, counts, runners)
+
+    def traced(self, problems: Sequence[Problem]) -> list[Problem]:
+        """Problems of migrated records, with the steps that have led to them: see `tracing`."""
+        return traced(problems, self._way, self._flows, self._as_archived)
 
     def collections(self) -> Iterator[tuple[str, ReadRecords]]:
         """Each collection's name, and a function that reads its records: see `Archive`."""
@@ -66,7 +75,14 @@ class MigratedArchive:
         begun = {flow.source.name for flow in self._flows.values() if flow.source is not None}
         if begun <= reading.done:
             reading.check(c for name, c in self._way.before.items() if name not in begun)
+            if self._removed is None:
+                self._removed = run_removed(self._composition, self._as_archived)
         reading.finish()
+
+    def _as_archived(self, name: str) -> Iterator[Numbered]:
+        """The sound records of a collection, as the archive has it."""
+        for batch in _Reading(self._archive).batches(self._way.before[name]):
+            yield Numbered(batch.rows, batch.numbers)
 
     def count_of(self, name: str) -> int:
         """How many records a collection has."""
@@ -101,7 +117,7 @@ class MigratedArchive:
                     for problem in batch.problems:
                         findings(problem)
                     made = runner.run(Numbered(batch.rows, batch.numbers))
-                    sound = _sound(made, batch, codec, blame, findings)
+                    sound = _sound(made, batch, flow.source, codec, blame, findings)
                     digest.add(sound.canonical)
                     yield attrs.evolve(sound, problems=findings.taken())
                 runner.finish()
@@ -126,8 +142,13 @@ class MigratedArchive:
         yield from batches if keeps else reading.unique(flow.source, batches)
 
 
-def _sound(
-    made: Numbered, batch: Batch, codec: RecordCodec, blame: Blame, findings: Findings
+def _sound(  # noqa: PLR0917 - what a record has met on its way
+    made: Numbered,
+    batch: Batch,
+    source: Collection | None,
+    codec: RecordCodec,
+    blame: Blame,
+    findings: Findings,
 ) -> Batch:
     """The records that are as today's schema wants them; what is wrong with others is noted."""
     rows = list(made.rows)
@@ -143,7 +164,8 @@ def _sound(
                 continue
             step = blame.step(starts[number], number)
             for problem in found:
-                findings(attrs.evolve(problem, message=f"after {step}: {problem.message}"))
+                said = attrs.evolve(problem, message=f"after {step}: {problem.message}")
+                findings(said if source is None else made_of(said, source, starts[number]))
         rows = [row for row, _ in kept]
         numbers = [number for _, number in kept]
         return Batch(rows, numbers, make_canonical=lambda: codec.canonical(rows))
@@ -228,20 +250,39 @@ class _Reading:
             pass
 
 
+def run_removed(composition: Composition, read: Read) -> list[Runner]:
+    """Carry out what was done to records before their collections were removed, to count it.
+
+    What fails is left out: a record that is lost anyway harms nobody.
+    """
+    done = []
+    for removed in composition.removed:
+        source = removed.flow.source
+        if source is None or not removed.flow.counts:
+            continue
+        with Runner(removed.flow, read, lambda _problem: None) as runner:
+            for batch in read(source.name):
+                runner.run(batch)
+            runner.finish()
+        done.append(runner)
+    return done
+
+
 def migration_report(
     way: Way,
     composition: Composition,
     versions: tuple[int, int],
     counts: Mapping[str, int],
-    runners: Mapping[str, Runner],
+    runners: Iterable[Runner],
 ) -> MigrationReport:
     """What became of records, by the runners that they went through."""
     dropped, filled = Counter[str](), Counter[str]()
-    for runner in runners.values():
+    for runner in runners:
         dropped += runner.dropped
         filled += runner.filled
-    for name, source in composition.removed.items():
-        dropped[name] += counts[source]
+    for removed in composition.removed:
+        if removed.flow.source is not None:
+            dropped[removed.name] += counts[removed.flow.source.name]
     dropped = +dropped
     return MigrationReport(
         source=versions[0],

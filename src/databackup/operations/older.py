@@ -15,8 +15,14 @@ from databackup.operations.doubted import DoubtedReferences
 from databackup.operations.export import Export, require_all
 from databackup.operations.keys import UniqueKeys
 from databackup.operations.locate import ProblemList
-from databackup.operations.migrating import keeps_key, migrated_header, migration_report
+from databackup.operations.migrating import (
+    keeps_key,
+    migrated_header,
+    migration_report,
+    run_removed,
+)
 from databackup.operations.reports import MigrationReport, Progress
+from databackup.operations.tracing import after_steps, made_of, steps_of
 from databackup.schema import Schema
 from databackup.schema.versions import app_of
 
@@ -48,7 +54,8 @@ class OlderExport(Export):
         self._composition = self._way.composition()
         self._flows = self._composition.flows
         self._counts: dict[str, int] = {}
-        self._runners: dict[str, Runner] = {}
+        self._runners: list[Runner] = []
+        self._batch = Numbered((), ())
         self._is_writing = False
 
     def chunks(self) -> Generator[bytes]:
@@ -58,9 +65,22 @@ class OlderExport(Export):
         except InvalidRecords as error:
             if not self._is_writing:
                 raise
-            step = ", ".join(f"the migration {step}" for step in self._way.steps)
-            found = [attrs.evolve(p, message=f"after {step}: {p.message}") for p in error.problems]
+            found = map(self._blamed, error.problems)
             raise InvalidRecords.of(self._refusal, found, error.total) from error
+
+    def _blamed(self, problem: Problem) -> Problem:
+        """The problem of a value that is not valid, with the steps that have made it."""
+        steps = steps_of(problem, self._way) or self._way.steps
+        said = ", ".join(f"the migration {step}" for step in steps)
+        return self._made_of(attrs.evolve(problem, message=f"after {said}: {problem.message}"))
+
+    def _made_of(self, problem: Problem) -> Problem:
+        """The problem with the store's record that its own was made of, one of those at hand."""
+        source = self._flows[str(problem.collection)].source
+        if source is None:
+            return problem
+        start = self._batch.rows[self._batch.numbers.index(problem.record or 0)]
+        return made_of(problem, source, start)
 
     @property
     def _refusal(self) -> str:
@@ -84,6 +104,7 @@ class OlderExport(Export):
             for problem in doubted.problems():
                 problems.add([problem])
         self._refuse(problems)
+        self._runners += run_removed(self._composition, lambda name: _numbered(snapshot, own[name]))
 
     def _migrated(
         self, snapshot: Snapshot, collection: Collection, doubted: DoubtedReferences
@@ -97,6 +118,7 @@ class OlderExport(Export):
         with _unique(collection, flow) as keys, Runner(flow, read, findings) as runner:
             name = None if flow.source is None else flow.source.name
             for batch in () if name is None else self._told(name, read(name)):
+                self._batch = batch
                 made = runner.run(batch)
                 done = Batch(list(made.rows), made.numbers)
                 self._refuse_any(findings.taken())
@@ -104,11 +126,12 @@ class OlderExport(Export):
                 yield done.rows
                 self._is_writing = False  # and values are of their kinds
                 if keys is not None:
-                    self._refuse_any(keys.check(done))
+                    twice = keys.check(done)
+                    self._refuse_any([self._made_of(after_steps(p, self._way)) for p in twice])
                 doubted.add(collection, done)
             self._refuse_any(findings.taken())  # of what was looked up for no record
             runner.finish()
-            self._runners[collection.name] = runner
+            self._runners.append(runner)
 
     def _refuse_any(self, found: list[Problem]) -> None:
         problems = ProblemList()

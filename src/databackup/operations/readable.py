@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from databackup.archive.format import described_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from databackup.archive.format import Header
     from databackup.archive.reader import Archive
     from databackup.archive.records import Batch
+    from databackup.errors import Problem
     from databackup.operations.options import WrongAppChoice
     from databackup.operations.reports import MigrationReport
     from databackup.schema import Schema
@@ -56,6 +57,9 @@ class Migrated(Readable, Protocol):
 
     def report(self) -> MigrationReport:
         """What was done to the records that were read."""
+
+    def traced(self, problems: Sequence[Problem]) -> list[Problem]:
+        """Problems of migrated records, with the steps that have led to them: see `tracing`."""
 
 
 def as_of_today(archive: Archive, schema: Schema, wrong_app: WrongAppChoice = "refuse") -> Readable:

@@ -23,6 +23,7 @@ from databackup.operations.migrating import MigratedArchive
 from databackup.operations.options import WrongAppChoice, require_choice
 from databackup.operations.reports import Progress, reported
 from databackup.schema import Schema
+from databackup.schema.arguments import require_schema, require_version
 from databackup.schema.versions import app_of, not_as_frozen
 
 if TYPE_CHECKING:
@@ -54,8 +55,11 @@ def migrate_archive(
     is told last of the stage "finishing", when all is written but `destination` has not its name.
 
     Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `SchemaError`,
-    `NoInverse`, `InvalidRecords` with up to 100 problems, and whatever `progress` raises.
+    `NoInverse`, `InvalidRecords` with up to 100 problems, and whatever `progress` raises. Raises
+    TypeError for what is no schema or no version.
     """
+    require_schema(schema)
+    require_version(version)
     require_choice("wrong_app", wrong_app, WrongAppChoice)
     with open_archive(source, limits) as archive:
         version = schema.version if version is None else version
@@ -121,7 +125,8 @@ class _Rewriting:
         in_order = self._header.in_key_order(collection.name)
         with UniqueKeys(collection, collection.codec, in_order=in_order) as keys:
             for batch in batches:
-                self._problems.add([*batch.problems, *keys.check(batch)])
+                self._problems.add(batch.problems)
+                self._problems.add_of_today(keys.check(batch))
                 if self._problems.are_enough:
                     self._raise_problems()
                 doubted.add(collection, batch)
@@ -130,7 +135,8 @@ class _Rewriting:
     def _raise_problems(self) -> None:
         if self._problems:
             headline = self._problems.headline("the archive cannot be migrated")
-            raise InvalidRecords.of(headline, self._problems.located, self._problems.total)
+            found = self._problems.locate(self._archive, self._schema)
+            raise InvalidRecords.of(headline, found, self._problems.total)
 
     def report(self, written: files.Written) -> ExportReport:
         """What was written."""

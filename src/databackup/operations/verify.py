@@ -31,6 +31,7 @@ from databackup.operations.reports import (
     reported,
 )
 from databackup.schema import Schema
+from databackup.schema.arguments import require_schema
 from databackup.schema.compiled import Codec
 
 if TYPE_CHECKING:
@@ -49,8 +50,11 @@ def inspect_archive(
     """What an archive says of itself, once its seal has been checked.
 
     With a `schema` also which migrations an import into an app of that schema would run, or why it
-    would be refused. Raises `FileError` and the `ArchiveError`s of an archive that is not sound.
+    would be refused. Raises `FileError` and the `ArchiveError`s of an archive that is not sound;
+    TypeError for what is no schema.
     """
+    if schema is not None:
+        require_schema(schema)
     with open_archive(source, limits) as archive:
         header = archive.header
         collections = {
@@ -92,7 +96,7 @@ def _outlook(archive: Archive, schema: Schema) -> Outlook:
         read = as_of_today(archive, schema)
         require_fit(read.header, schema, "refuse")
     except (SchemaError, SchemaMismatch, VersionMismatch, WrongApp) as error:
-        return Outlook(app=schema.app, version=schema.version, refused=error.message)
+        return Outlook(app=schema.app, version=schema.version, refused=str(error))
     done = migration_of(read)
     steps = () if done is None else done.steps
     return Outlook(app=schema.app, version=schema.version, steps=steps)
@@ -111,8 +115,11 @@ def verify_archive(
     Against `schema`, to which an older archive is migrated, or without one against what the archive
     says its kinds are. `dangling="keep"`
     makes references that point nowhere a warning. Raises `FileError`, the `ArchiveError`s,
-    `SchemaMismatch`, `InvalidRecords` with up to 100 problems; ValueError for another `dangling`.
+    `SchemaMismatch`, `InvalidRecords` with up to 100 problems; ValueError for another `dangling`,
+    TypeError for what is no schema.
     """
+    if schema is not None:
+        require_schema(schema)
     require_choice("dangling", dangling, Dangling)
     with open_archive(source, limits) as opened:
         if schema is None:
@@ -140,17 +147,18 @@ def verified(
             in_order = in_key_order(archive.header, schema[name])
             with UniqueKeys(schema[name], codec.codec, in_order=in_order) as keys:
                 for batch in _until_enough(batches, problems):
-                    problems.add([*batch.problems, *keys.check(batch)])
+                    problems.add(batch.problems)
+                    problems.add_of_today(keys.check(batch))
                     references.add(schema[name], codec.codec, batch)
             if problems.are_enough:
                 break
         if not problems:
             found = problems if dangling == "refuse" else warnings
             for problem in references.dangling():
-                found.add([problem])
+                found.add_of_today([problem])
     if problems:
         headline = problems.headline("the archive is not sound")
-        raise InvalidRecords.of(headline, problems.located, problems.total)
+        raise InvalidRecords.of(headline, problems.locate(archive, schema), problems.total)
     counts = {name: end.count for name, end in archive.ends.items()}
     return VerifyReport(
         archive_id=archive.header.archive_id,
@@ -160,7 +168,7 @@ def verified(
         records=sum(counts.values()),
         seal=archive.seal,
         migrated=migration_of(archive),
-        warnings=tuple(map(str, warnings.located)),
+        warnings=tuple(map(str, warnings.locate(archive, schema))),
     )
 
 

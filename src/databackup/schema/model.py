@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
@@ -16,8 +17,6 @@ from databackup.schema.kind import Kind
 from databackup.schema.offkind import Keep
 
 if TYPE_CHECKING:
-    import os
-
     import cattrs
 
     from databackup.schema import structuring
@@ -67,7 +66,7 @@ class Field:
 
 
 def _names(value: str | Iterable[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
+    return (value,) if isinstance(value, str) else _all_of(value, "names of fields")
 
 
 @attrs.frozen
@@ -120,16 +119,18 @@ class Collection:
         if isinstance(fields, Mapping):
             kinds = classes.kinds_of_mapping(str(name), fields)
             fields = [Field(*item) for item in kinds.items()]
-        references = tuple(references)
-        _require(Reference, references, f"the references of {name}")
+        found = _all_of(fields, f"the fields of {name}")
         self.__attrs_init__(
             name=name,
-            fields=tuple(fields),
+            fields=found,
             key=_names(key),
-            references=tuple(references),
+            references=_require(Reference, references, f"the references of {name}"),
             model=model,
             converter=converter,
-            excluded=tuple(Exclusion(f"{name}.{n}", why) for n, why in (exclude or {}).items()),
+            excluded=tuple(
+                Exclusion(f"{name}.{n}", why)
+                for n, why in _reasons(exclude, f"what {name} excludes").items()
+            ),
         )
 
     @classmethod
@@ -236,15 +237,16 @@ class Schema:
         migrations: Iterable[Migration] = (),
         versions: str | os.PathLike[str] | None = None,
     ) -> None:
-        _require(Collection, collections, "the schema's collections")
-        stated = {n: Exclusion(n, why) for n, why in (exclude or {}).items()}
-        stated |= {exclusion.name: exclusion for c in collections for exclusion in c.excluded}
+        found = _require(Collection, collections, "the schema's collections")
+        reasons = _reasons(exclude, "what the schema excludes")
+        stated = {n: Exclusion(n, why) for n, why in reasons.items()}
+        stated |= {exclusion.name: exclusion for c in found for exclusion in c.excluded}
         self.__attrs_init__(
-            collections=tuple(collections),
+            collections=found,
             app=app,
             version=version,
             excluded=tuple(stated.values()),
-            migrations=tuple(migrations),
+            migrations=_all_of(migrations, "the schema's migrations"),
             versions=versions,
         )
         problems = [*_schema_problems(self), *_migration_problems(self)]
@@ -297,10 +299,24 @@ class Schema:
         return tuple(ordered.values())
 
 
-def _require(kind: type[Any], items: Iterable[Any], what: str) -> None:
-    strangers = [item for item in items if not isinstance(item, kind)]
+def _all_of(items: object, what: str) -> tuple[Any, ...]:
+    if not isinstance(items, Iterable):
+        raise SchemaError.of(what, [f"expected a list, not {items!r}"])
+    return tuple(items)
+
+
+def _reasons(exclude: object, what: str) -> Mapping[str, str]:
+    if not isinstance(exclude, Mapping | None):
+        raise SchemaError.of(what, [f"expected reasons by name, not {exclude!r}"])
+    return exclude or {}
+
+
+def _require(kind: type[Any], items: Iterable[Any], what: str) -> tuple[Any, ...]:
+    found = _all_of(items, what)
+    strangers = [item for item in found if not isinstance(item, kind)]
     if strangers:
         raise SchemaError.of(what, [f"{item!r} is no {kind.__name__}" for item in strangers])
+    return found
 
 
 def _schema_problems(schema: Schema) -> Iterable[str]:
@@ -308,6 +324,9 @@ def _schema_problems(schema: Schema) -> Iterable[str]:
         yield f"the app's name is text that is not empty, not {schema.app!r}"
     if type(schema.version) is not int or schema.version < 1:
         yield f"the version is an integer from 1 on, not {schema.version!r}"
+    folder: object = schema.versions
+    if not isinstance(folder, str | os.PathLike | None):
+        yield f"the folder of versions is a path, not {folder!r}"
     for exclusion in schema.excluded:
         if not _is_name(exclusion.name) or not _is_name(exclusion.reason):
             yield f"what is excluded has a name and a reason, not {exclusion!r}"

@@ -9,6 +9,15 @@ import attrs
 from databackup.errors import SchemaError
 from databackup.schema import classes
 from databackup.schema.across import MoveField, SplitCollection
+from databackup.schema.arguments import (
+    fields_of,
+    names_of,
+    references_of,
+    require_bool,
+    require_callable,
+    require_names,
+    returned_by,
+)
 from databackup.schema.evolution import (
     NO_DEFAULT,
     AddCollection,
@@ -111,10 +120,12 @@ class Recorder:
 
     def rename_collection(self, old: str, new: str) -> None:
         """Give a collection another name; references to it follow."""
+        require_names("rename_collection", old=old, new=new)
         self.operations.append(RenameCollection(old, new))
 
     def rename_field(self, collection: str, old: str, new: str) -> None:
         """Give a field another name; the key and the references that it is part of follow."""
+        require_names("rename_field", collection=collection, old=old, new=new)
         self.operations.append(RenameField(collection, old, new))
 
     def add_field(
@@ -132,13 +143,14 @@ class Recorder:
         `position` is its place among the fields, by default behind the last. `off_kind` is that of
         a `Field`.
         """
-        field = _field(collection, name, kind, off_kind)
+        require_names("add_field", collection=collection, name=name)
         what = f"add_field {collection}.{name}"
+        field = _field(what, collection, name, kind, off_kind)
         if default is NO_DEFAULT and not field.nullable:
             raise SchemaError.of(what, ["a field that may not be null needs a default"])
         if not (position is None or type(position) is int):
             raise SchemaError.of(what, [f"position is an integer, not {shown(position)}"])
-        _require_default("add_field", collection, field, default)
+        _require_default(what, collection, field, default)
         self.operations.append(AddField(collection, field, default, position))
 
     def remove_field(self, collection: str, name: str, *, default: Any = NO_DEFAULT) -> None:
@@ -147,6 +159,7 @@ class Recorder:
         On the way back the field gets `default`, or null where it may be; without either there is
         no way back.
         """
+        require_names("remove_field", collection=collection, name=name)
         self.operations.append(RemoveField(collection, name, default))
 
     def change_kind(
@@ -166,9 +179,11 @@ class Recorder:
         value stays what it is, 1 as 1.0 where that is the kind's type. Nulls are not handed to
         them: they stay null, or become `default`. `off_kind` is that of a `Field`, None leaves it.
         """
-        field = _field(collection, name, kind, off_kind or "refuse")
-        _require_default("change_kind", collection, field, default)
-        _require_callable(f"change_kind {collection}.{name}", using=using, inverse=inverse)
+        require_names("change_kind", collection=collection, name=name)
+        what = f"change_kind {collection}.{name}"
+        field = _field(what, collection, name, kind, off_kind or "refuse")
+        _require_default(what, collection, field, default)
+        require_callable(what, using=using, inverse=inverse)
         self.operations.append(
             ChangeKind(collection, name, field.kind, using, inverse, default, off_kind)
         )
@@ -186,10 +201,12 @@ class Recorder:
         It leaves the key as it is, so that records stay in its order; a record whose key it changes
         is a Problem. With `changes_key` it may, and keys go through an index on disk.
         """
+        require_names("map_records", collection=collection)
         what = f"map_records {collection}"
         if function is None:
             raise SchemaError.of(what, ["it needs a function"])
-        _require_callable(what, function=function, inverse=inverse)
+        require_callable(what, function=function, inverse=inverse)
+        require_bool(what, changes_key=changes_key)
         self.operations.append(MapRecords(collection, function, inverse, changes_key))
 
     def add_collection(
@@ -201,16 +218,26 @@ class Recorder:
         references: Iterable[Reference] = (),
     ) -> None:
         """Add a collection without records, described as in `Collection`."""
-        collection = Collection(name, fields=fields, key=key, references=references)
+        require_names("add_collection", name=name)
+        what = f"add_collection {name}"
+        collection = Collection(
+            name,
+            fields=fields_of(what, fields),
+            key=names_of(what, "key", key),
+            references=references_of(what, references),
+        )
         self.operations.append(AddCollection(collection))
 
     def remove_collection(self, name: str) -> None:
         """Remove a collection with all of its records."""
+        require_names("remove_collection", name=name)
         self.operations.append(RemoveCollection(name))
 
     def change_key(self, collection: str, key: str | Iterable[str]) -> None:
         """Make other fields the key; references to the collection go on naming the old ones."""
-        self.operations.append(ChangeKey(collection, _names(key)))
+        require_names("change_key", collection=collection)
+        names = names_of(f"change_key {collection}", "key", key)
+        self.operations.append(ChangeKey(collection, names))
 
     def add_reference(
         self,
@@ -220,7 +247,8 @@ class Recorder:
         to_fields: str | Iterable[str] = (),
     ) -> None:
         """Let fields refer to the key of another collection, or to fields of it that are unique."""
-        self.operations.append(AddReference(collection, Reference(fields, to, to_fields)))
+        found = _link("add_reference", collection, fields, to, to_fields)
+        self.operations.append(AddReference(collection, Reference(*found)))
 
     def remove_reference(
         self,
@@ -233,12 +261,14 @@ class Recorder:
 
         `to_fields` says which reference is meant where several lead there.
         """
-        removed = RemoveReference(collection, _names(fields), to, _names(to_fields))
-        self.operations.append(removed)
+        found = _link("remove_reference", collection, fields, to, to_fields)
+        self.operations.append(RemoveReference(collection, *found))
 
     def split_collection(self, collection: str, into: str, *, fields: str | Iterable[str]) -> None:
         """Move fields to a new collection of the same key, a record for each record."""
-        self.operations.append(SplitCollection(collection, into, _names(fields)))
+        require_names("split_collection", collection=collection, into=into)
+        names = names_of(f"split_collection {collection} into {into}", "fields", fields)
+        self.operations.append(SplitCollection(collection, into, names))
 
     def move_field(
         self,
@@ -257,8 +287,9 @@ class Recorder:
         A record without a partner gets `default`, or null, on the way back as well; a field that
         may not be null has no way back without one.
         """
-        moved = MoveField(source, field, target, _names(via), default=default)
-        self.operations.append(moved)
+        require_names("move_field", source=source, field=field, target=target)
+        names = names_of(f"move_field {source}.{field} to {target}", "via", via)
+        self.operations.append(MoveField(source, field, target, names, default=default))
 
 
 @overload
@@ -274,8 +305,8 @@ def migration(
 ) -> Any:
     """Make a function the migration from one version of the schema to the next.
 
-    The function gets a recorder and calls the operations on it. It is run once, here. Raises
-    `SchemaError`.
+    The function gets a recorder, calls the operations on it, and returns nothing. It is run once,
+    here. Raises `SchemaError`.
     """
     if type(source) is not int or type(target) is not int:
         raise SchemaError.of(
@@ -283,12 +314,30 @@ def migration(
         )
 
     def record(recorded: Callable[[Recorder], None]) -> Migration:
-        recorder = Recorder()
-        recorded(recorder)
+        given: object = recorded
+        if not callable(given):
+            said = f"it is made of a function, not {shown(given)}"
+            raise SchemaError.of(f"the migration {source} to {target}", [said])
         name = str(getattr(recorded, "__name__", None) or type(recorded).__name__)
-        return Migration(source, target, name, tuple(recorder.operations))
+        return Migration(source, target, name, _recorded(source, target, name, recorded))
 
     return record if function is None else record(function)
+
+
+def _recorded(
+    source: int, target: int, name: str, function: Callable[[Recorder], None]
+) -> tuple[Operation, ...]:
+    """The operations that a function calls. Raises `SchemaError`, which names the step."""
+    what = f"the migration {source} to {target} ({name})"
+    recorder = Recorder()
+    try:
+        returned = returned_by(function, recorder)
+    except SchemaError as error:
+        raise SchemaError.of(what, [error.message]) from error
+    if returned is not None:
+        said = f"its function calls operations and returns nothing, not {shown(returned)}"
+        raise SchemaError.of(what, [said])
+    return tuple(recorder.operations)
 
 
 _OLDEST: Final = 1
@@ -326,23 +375,20 @@ def chain_problems(migrations: Sequence[Any], version: int) -> list[str]:
     return problems
 
 
-def _field(collection: str, name: str, kind: Any, off_kind: OffKind) -> Field:
-    kinds = classes.kinds_of_mapping(collection, {name: kind})
-    return Field(name, kinds[name], off_kind)
+def _field(operation: str, collection: str, name: str, kind: Any, off_kind: OffKind) -> Field:
+    try:
+        kinds = classes.kinds_of_mapping(collection, {name: kind})
+        return Field(name, kinds[name], off_kind)
+    except SchemaError as error:
+        raise SchemaError.of(operation, [error.message]) from error
 
 
-def _names(given: str | Iterable[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
-
-
-def _require_callable(what: str, **given: object) -> None:
-    found = [
-        f"{name} is a function, not {shown(function)}"
-        for name, function in given.items()
-        if not (function is None or callable(function))
-    ]
-    if found:
-        raise SchemaError.of(what, found)
+def _link(
+    operation: str, collection: str, fields: object, to: str, to_fields: object
+) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    require_names(operation, collection=collection, to=to)
+    what = f"{operation} {collection} to {to}"
+    return names_of(what, "fields", fields), to, names_of(what, "to_fields", to_fields)
 
 
 def _require_default(operation: str, collection: str, field: Field, default: Any) -> None:
@@ -351,4 +397,4 @@ def _require_default(operation: str, collection: str, field: Field, default: Any
     try:
         require_of_kind(collection, field, default)
     except CannotApply as error:
-        raise SchemaError.of(f"{operation} {collection}.{field.name}", [str(error)]) from None
+        raise SchemaError.of(operation, [str(error)]) from None

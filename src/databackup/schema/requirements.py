@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import TYPE_CHECKING, Any
 
 from databackup.schema.kind import KindError, shown
@@ -87,7 +88,8 @@ def require_of_kind(owner: str, field: Field, value: object) -> None:
     try:
         field.form.encode(value)
     except KindError as error:
-        raise CannotApply(f"the default of {owner}.{field.name}: {error}") from None
+        meant = "; say its .value" if isinstance(value, enum.Enum) else ""
+        raise CannotApply(f"the default of {owner}.{field.name}: {error}{meant}") from None
 
 
 def require_reference(

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from databackup.errors import FileError, SchemaError, reason_of
+from databackup.schema.arguments import require_schema
 from databackup.schema.document import describe, described_collection, description_digest
 from databackup.schema.evolution import RenameApp, described
+from databackup.schema.kind import shown
 from databackup.schema.model import Schema
 
 if TYPE_CHECKING:
@@ -107,6 +109,8 @@ class Versions:
     """The frozen versions in a folder, which need not be there as long as there are none."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
+        if not isinstance(folder, str | os.PathLike):
+            raise TypeError(f"a folder of versions is a path, not {shown(folder)}")
         self.folder = Path(folder)
 
     def __repr__(self) -> str:
@@ -152,6 +156,7 @@ def freeze(schema: Schema) -> Path:
     Raises `SchemaError` where that version was frozen as something else, or the schema has no
     folder; `FileError` where it cannot be written.
     """
+    require_schema(schema)
     if schema.versions is None:
         raise SchemaError.of("the schema cannot be frozen", ["it has no folder: say versions="])
     check_frozen(schema, may_be_new=True)
@@ -181,6 +186,7 @@ def check_frozen(schema: Schema, *, may_be_new: bool = False) -> None:
 
     With `may_be_new` a version may not be frozen yet.
     """
+    require_schema(schema)
     if schema.versions is None:
         raise SchemaError.of("the schema cannot be checked", ["it has no folder: say versions="])
     number = schema.version

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import attrs
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Flaky
+from hypothesis.strategies import SearchStrategy
 
 from databackup.errors import DatabackupError, InvalidRecords, SchemaError, VersionMismatch
 from databackup.migrations.way import check_chain
+from databackup.schema.kind import shown
 from databackup.schema.versions import Versions, check_frozen
 from databackup.testing.journeys import Journey, same
 from databackup.testing.strategies.datasets import datasets
 from databackup.testing.strategies.likely import likely_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from hypothesis.strategies import SearchStrategy
+    from collections.abc import Callable, Iterable
 
     from databackup.repository import Row
     from databackup.schema import Schema
@@ -41,7 +42,7 @@ def check_schema(schema: Schema) -> None:
 
     Without any data: the recorded operations are applied to each frozen version, which must make
     the next one. Raises AssertionError that lists what differs, field by field, and says what to
-    do; `FileError` for a file that cannot be read.
+    do; `FileError` for a file that cannot be read; TypeError for what is no schema.
     """
     try:
         check_frozen(schema)
@@ -49,12 +50,14 @@ def check_schema(schema: Schema) -> None:
         raise AssertionError(_listed(error)) from error
     try:
         check_chain(schema)
-    except (SchemaError, VersionMismatch) as error:
+    except SchemaError as error:
         todo = (
             "mend the migrations: each makes of one frozen version the next one, and versions that "
             "were released stay as they were frozen"
         )
         raise AssertionError(_listed(error, todo)) from error
+    except VersionMismatch as error:
+        raise AssertionError(_listed(error, error.remedy)) from error
 
 
 def _listed(error: DatabackupError, *todo: str) -> str:
@@ -87,21 +90,54 @@ def check_migrations(
     from lists of records by collection to the same as the app's own rules have them.
 
     Raises AssertionError that names the step and shows the smallest data it fails on; ValueError
-    for `values` and `adjust` of versions and fields that there are not; and what `check_schema`
-    raises.
+    for `values` and `adjust` of versions and fields that there are not, TypeError for those of
+    other types and for what a function of `adjust` returns instead; and what `check_schema` raises.
     """
     check_schema(schema)
-    values, adjust = values or {}, adjust or {}
+    values = {} if values is None else values
+    adjust = {} if adjust is None else adjust
+    _require_by_version(values=values, adjust=adjust)
+    if type(max_examples) is not int:
+        raise TypeError(f"max_examples is an integer, not {shown(max_examples)}")
     versions = Versions(schema.versions or ".")
     older = [number for number in versions.numbers if number < schema.version]
     unknown = sorted({*values, *adjust} - set(older))
     if unknown:
         raise ValueError(f"no older version is frozen as {', '.join(map(str, unknown))}")
+    _require_types(values, adjust)
     for number in older:
         old, own = versions[number].schema, values.get(number, {})
         _require_fields(old, own)
         trial = _Trial(Journey(schema, old), adjust.get(number, _unchanged))
         _run(trial, _datasets_of(old, {**likely_values(old), **own}), max_examples)
+
+
+def _require_by_version(**arguments: object) -> None:
+    """See that what a host gives is by version. Raises TypeError."""
+    for name, found in arguments.items():
+        if not isinstance(found, Mapping):
+            raise TypeError(f"{name} is a dict by version, not {shown(found)}")
+        for version in found:
+            if type(version) is not int:
+                raise TypeError(f"{name} is a dict by version, not by {shown(version)}")
+
+
+def _require_types(values: Mapping[int, object], adjust: Mapping[int, object]) -> None:
+    """See that it is strategies and functions. Raises TypeError."""
+    for version, found in values.items():
+        if not _are_strategies(found):
+            said = f"values of version {version} are strategies by field"
+            raise TypeError(f"{said}, not {shown(found)}")
+    for version, found in adjust.items():
+        if not callable(found):
+            raise TypeError(f"adjust of version {version} is a function, not {shown(found)}")
+
+
+def _are_strategies(found: object) -> bool:
+    return isinstance(found, Mapping) and all(
+        isinstance(name, str) and isinstance(strategy, SearchStrategy)
+        for name, strategy in found.items()
+    )
 
 
 def _require_fields(old: Schema, values: Values) -> None:
@@ -115,6 +151,13 @@ def _datasets_of(old: Schema, values: Values) -> SearchStrategy[dict[str, list[R
     """Datasets of a version: any, and such as have something in every collection."""
     some = datasets(old, max_records=_MAX_RECORDS, values=values)
     return some | datasets(old, min_records=2, max_records=_MAX_RECORDS, values=values)
+
+
+def _are_records(found: object) -> TypeGuard[Records]:
+    return isinstance(found, dict) and all(
+        isinstance(some, list) and all(isinstance(record, dict) for record in some)
+        for some in found.values()
+    )
 
 
 def _unchanged(records: Records) -> Records:
@@ -187,11 +230,15 @@ class _Trial:
         """Try one dataset. Raises `_Failed`."""
         collections = self.journey.old.collections
         names = {collection.name: collection.field_names for collection in collections}
-        self._send(
-            self.adjust(
-                {n: [dict(zip(names[n], row, strict=True)) for row in rows[n]] for n in names}
-            )
+        adjusted: object = self.adjust(
+            {n: [dict(zip(names[n], row, strict=True)) for row in rows[n]] for n in names}
         )
+        if not _are_records(adjusted):
+            raise TypeError(
+                f"adjust of version {self.journey.old.version} returns lists of dicts by "
+                f"collection, not {shown(adjusted)}"
+            )
+        self._send(adjusted)
 
     def smallest(self, failed: _Failed) -> _Failed:
         """The same failure without the records that it does not need."""
