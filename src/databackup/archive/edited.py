@@ -343,7 +343,7 @@ def _parsed(document: bytes) -> dict[str, Any]:
         raise NotSealable("the document is not UTF-8", line) from error
     except JsonTextError as error:
         if found := syntax_error(error):
-            line, column = line_and_column(document, found)
+            line, column = line_and_column(error, found)
             message = f"the document is no JSON at line {line}, column {column}: {found.msg}"
             raise NotSealable(message, line) from error
         place = json_pointer(steps_to_flaw(document, error)) or "an unknown place"

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from databackup.schema.jsonshort import Shortened, as_parsed, shortened
+from databackup.schema.jsonshort import Shortened, as_read, shortened
 from databackup.schema.jsontext import (
     JsonTextError,
     TooDeepError,
     find_flaw,
     is_text,
     parse_json,
-    steps_to_surrogate,
 )
 from databackup.schema.jsonvalues import MAX_DEPTH
 
@@ -47,17 +46,16 @@ def place_of_flaw(line: bytes, error: JsonTextError, key: Sequence[str]) -> Plac
     if isinstance(cause, UnicodeDecodeError):
         outline = _Outline(shortened(line[: cause.start]))
         return Place(outline.steps, outline.forms(key))
+    read = as_read(line, error)
     if isinstance(cause, json.JSONDecodeError):
-        outline = _Outline(as_parsed(line), cause.pos, cause.pos)
+        outline = _Outline(read, cause.pos, cause.pos)
         return Place(outline.steps, outline.forms(key))
-    short = shortened(line)
     if isinstance(error, TooDeepError):
-        outline = _Outline(short)
+        outline = _Outline(read)
         return Place(outline.steps_to_depth[:_FIELD], outline.forms(key))
-    flaw = find_flaw(short.text, error)
-    outline = _Outline(short, None if flaw is None else flaw.start())
-    steps = steps_to_surrogate(short.text) if flaw is None else _steps_to_found(flaw, outline)
-    return Place(steps, outline.forms(key))
+    flaw = find_flaw(read.text, error)
+    outline = _Outline(read, flaw)
+    return Place(_steps_to_found(flaw, outline), outline.forms(key))
 
 
 def steps_to_flaw(text: bytes, error: JsonTextError) -> tuple[str | int, ...]:
@@ -66,18 +64,18 @@ def steps_to_flaw(text: bytes, error: JsonTextError) -> tuple[str | int, ...]:
     For UTF-8 that is JSON by its syntax at least up to there; empty where no value is to blame. Of
     a document that is too deep they lead to the field, or whatever is as deep.
     """
-    short = shortened(text)
+    read = as_read(text, error)
     if isinstance(error, TooDeepError):
-        return _Outline(short).steps_to_depth[:_FIELD_OF_DOCUMENT]
-    flaw = find_flaw(short.text, error)
+        return _Outline(read).steps_to_depth[:_FIELD_OF_DOCUMENT]
+    flaw = find_flaw(read.text, error)
+    return _steps_to_found(flaw, _Outline(read, flaw, flaw))
+
+
+def _steps_to_found(flaw: int | None, outline: _Outline) -> tuple[str | int, ...]:
     if flaw is None:
-        return steps_to_surrogate(short.text)
-    return _steps_to_found(flaw, _Outline(short, flaw.start(), flaw.start()))
-
-
-def _steps_to_found(flaw: re.Match[str], outline: _Outline) -> tuple[str | int, ...]:
+        return ()
     # Where an object is closed, its last name is the last step.
-    return outline.steps[:-1] if flaw[0] == "}" else outline.steps
+    return outline.steps[:-1] if outline.text[flaw] == "}" else outline.steps
 
 
 class _Outline:
@@ -89,7 +87,7 @@ class _Outline:
 
     def __init__(self, short: Shortened, flaw: int | None = None, end: int | None = None) -> None:
         self._short = short
-        self._text = short.text
+        self.text = short.text
         self._end = len(short.text) if end is None else end
         self._fields: dict[str, list[int]] = {}
         # By open container: the position in an array, the name in an object once it is known.
@@ -105,7 +103,7 @@ class _Outline:
         """Take in a part of the text, and whether the record may go on behind it."""
         places = self._places
         name = ""  # that a colon may follow
-        for found in _TOKEN.finditer(self._text, start, end):
+        for found in _TOKEN.finditer(self.text, start, end):
             if found[1]:
                 name = found[1]
                 if found[2]:
@@ -151,8 +149,8 @@ class _Outline:
 
     def _form(self, name: str) -> Any:
         (start,) = self._fields[name]
-        start = _SPACES.match(self._text, start).end()  # type: ignore[union-attr] # matches always
-        _value, end = _DECODER.raw_decode(self._text, start)
+        start = _SPACES.match(self.text, start).end()  # type: ignore[union-attr] # matches always
+        _value, end = _DECODER.raw_decode(self.text, start)
         if end >= self._end:
             raise ValueError("it may go on")
         return parse_json(self._short.between(start, end))

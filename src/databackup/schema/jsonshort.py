@@ -179,20 +179,21 @@ def parse_bytes(whole: bytes) -> Any:
     """
     if len(whole) <= LONG:
         return parse_json(whole.decode())
+    short = _much_shorter(whole)
     try:
-        if (short := _much_shorter(whole)) is not None:
+        if short is not None:
             _see_that_it_parses(short)
-            del short
+            short = None
         return parse_json(whole.decode())
     except JsonTextError as error:
         _forget_the_text(error)
+        error.read = short
         raise
 
 
-def as_parsed(whole: bytes) -> Shortened:
-    """A text as `parse_bytes` has parsed it: positions of its syntax errors are those in here."""
-    short = _much_shorter(whole) if len(whole) > LONG else None
-    return short or Shortened(whole.decode(), whole, [], [])
+def as_read(whole: bytes, error: JsonTextError) -> Shortened:
+    """A text as `parse_bytes` has read it when it raised an error, which tells of places in it."""
+    return error.read or Shortened(whole.decode(), whole, [], [])
 
 
 def _much_shorter(whole: bytes) -> Shortened | None:
@@ -233,10 +234,9 @@ def _see_that_it_parses(short: Shortened) -> None:
         raise JsonTextError.of_syntax(short.position(found.pos), found) from found
 
 
-def line_and_column(whole: bytes, error: json.JSONDecodeError) -> tuple[int, int]:
+def line_and_column(error: JsonTextError, found: json.JSONDecodeError) -> tuple[int, int]:
     """Where in a text `parse_bytes` has met a syntax error, both from 1 on."""
-    short = _much_shorter(whole) if len(whole) > LONG else None
-    if short is None:
-        return error.lineno, error.colno
-    start = short.position(error.pos - error.colno + 1)
-    return error.lineno, short.position(error.pos) - start + 1
+    if error.read is None:
+        return found.lineno, found.colno
+    start = error.read.position(found.pos - found.colno + 1)
+    return found.lineno, error.read.position(found.pos) - start + 1

@@ -14,7 +14,7 @@ from databackup.schema.jsonvalues import MAX_DEPTH, integer, is_plain, number
 from databackup.schema.kind import KindError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from databackup.schema.jsonshort import Shortened
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
@@ -29,6 +29,11 @@ _STRING_TEXT: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
 _BRACKETS: Final = re.compile(rf"{_STRING_TEXT}|[\[{{]++|[\]}}]++", re.DOTALL)
 _OBJECT_ENDS: Final = re.compile(rf"{_STRING_TEXT}|\}}", re.DOTALL)
 _NUMBERS: Final = re.compile(rf"{_STRING_TEXT}|[-\dIN][-+.\w]*+", re.DOTALL)
+_SURROGATES: Final = r"[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+# Strings without a lone surrogate, and what stands between them.
+_SOUND_TEXTS: Final = re.compile(
+    rf'[^"]*+(?:"[^"\\]*+(?:\\(?:u{_SURROGATES}|u(?![dD][89a-fA-F])|[^u])[^"\\]*+)*+"[^"]*+)*+'
+)
 _EXPONENT: Final = re.compile(rb"e(?<=[0-9]e)")
 _DIGITS: Final = 17  # as many as doubles need at most
 # A number that may have more, with a point or an exponent, and its digits but for zeros in front.
@@ -44,7 +49,14 @@ _STRING_BYTES: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.
 
 
 class JsonTextError(ValueError):
-    """Text that is no JSON, or JSON whose values would not be written as they stand."""
+    """Text that is no JSON, or JSON whose values would not be written as they stand.
+
+    `flaw` is which of some tokens is refused, from 1 on, where it is one; `read` is the text that
+    was read in place of a longer one.
+    """
+
+    flaw: tuple[re.Pattern[str], int] | None = None
+    read: Shortened | None = None
 
     @classmethod
     def of_syntax(cls, position: int, error: json.JSONDecodeError) -> JsonTextError:
@@ -64,10 +76,6 @@ class TooDeepError(JsonTextError):
         super().__init__(f"JSON deeper than {MAX_DEPTH} levels")
 
 
-class TwiceError(JsonTextError):
-    """A name that stands twice in one object."""
-
-
 def parse_json(text: str) -> Any:
     """The value of a JSON text, whose numbers lose nothing.
 
@@ -76,13 +84,14 @@ def parse_json(text: str) -> Any:
     """
     if deeper_than(_MAX_BRACKETS, text):
         raise TooDeepError
+    hooks = _Hooks()
     try:
         value = json.loads(
             text,
-            object_pairs_hook=_object,
-            parse_constant=_constant,
-            parse_float=number,
-            parse_int=integer,
+            object_pairs_hook=hooks.object,
+            parse_constant=hooks.constant,
+            parse_float=hooks.number,
+            parse_int=hooks.integer,
         )
         # JSON's \\ud800 makes a text that no UTF-8 can hold; only encoding it again tells.
         _ENCODER.encode(value)
@@ -91,10 +100,45 @@ def parse_json(text: str) -> Any:
     except json.JSONDecodeError as error:
         raise JsonTextError.of_syntax(error.pos, error) from error
     except KindError as error:
-        raise JsonTextError(str(error)) from error
+        refused = JsonTextError(str(error))
+        refused.flaw = (_NUMBERS, hooks.numbers)
+        raise refused from error
     except RecursionError:
         raise TooDeepError from None
     return value
+
+
+class _Hooks:
+    """What json calls at each number and at the end of each object: both are counted."""
+
+    def __init__(self) -> None:
+        self.numbers = 0
+        self.objects = 0
+
+    def integer(self, text: str) -> int | float:
+        self.numbers += 1
+        return integer(text)
+
+    def number(self, text: str) -> Any:
+        self.numbers += 1
+        return number(text)
+
+    def constant(self, text: str) -> NoReturn:
+        error = JsonTextError(f"{text} is no JSON")
+        error.flaw = (_NUMBERS, self.numbers + 1)
+        raise error
+
+    def object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        self.objects += 1
+        members = dict(pairs)
+        if len(members) == len(pairs):
+            return members
+        # The names stand in the order in which they were met: where they differ, one was met again.
+        met = itertools.chain(members, [None])
+        twice = next(name for (name, _), first in zip(pairs, met, strict=False) if name != first)
+        error = JsonTextError(f"the name {shown(twice)} stands twice in one object")
+        error.flaw = (_OBJECT_ENDS, self.objects)
+        raise error
 
 
 def parse_fast(text: str) -> tuple[Any] | None:
@@ -161,114 +205,23 @@ def _alike(given: bytes, written: bytes, spaces: bytes) -> bool:
     return written == given or written.translate(None, spaces) == given.translate(None, spaces)
 
 
-def find_flaw(text: str, error: JsonTextError) -> re.Match[str] | None:
-    """The first value that `parse_json` refuses, for another reason than syntax or surrogates.
+def find_flaw(text: str, error: JsonTextError) -> int | None:
+    """Where the first value stands that `parse_json` refuses, not for its syntax or depth.
 
-    `error` is what it raises. Found is a number, or the bracket that closes an object; up to there
-    the text is JSON by its syntax. The time is that of parsing the text once more up to it.
+    `error` is what it has raised. There is a number, the bracket that closes an object, or the
+    quote of a string with a lone surrogate; up to there the text is JSON by its syntax.
     """
-    numbers = _Counted(_NUMBERS, number)
-    try:
-        if isinstance(error, TwiceError):  # no number up to there is refused
-            objects = _Counted(_OBJECT_ENDS, _object)
-            json.loads(text, object_pairs_hook=objects, parse_float=str, parse_int=str)
-        else:
-            json.loads(text, parse_constant=numbers.refuse, parse_float=numbers, parse_int=numbers)
-    except _Refused as refused:
-        found = (f for f in refused.tokens.finditer(text) if not f[0].startswith('"'))
-        return next(itertools.islice(found, refused.count - 1, None))
-    except (ValueError, RecursionError):
-        return None
-    return None
-
-
-class _Refused(Exception):
-    """The so manieth of some tokens is refused."""
-
-    def __init__(self, tokens: re.Pattern[str], count: int) -> None:
-        super().__init__(tokens, count)
-        self.tokens = tokens
-        self.count = count
-
-
-class _Counted:
-    """A hook of json, which is called at each of some tokens, in their order."""
-
-    def __init__(self, tokens: re.Pattern[str], hook: Callable[[Any], Any]) -> None:
-        self._tokens = tokens
-        self._hook = hook
-        self._count = 0
-
-    def __call__(self, found: Any) -> Any:
-        self._count += 1
-        try:
-            return self._hook(found)
-        except (JsonTextError, KindError):
-            raise _Refused(self._tokens, self._count) from None
-
-    def refuse(self, _found: str) -> NoReturn:
-        raise _Refused(self._tokens, self._count + 1)
-
-
-def steps_to_surrogate(text: str) -> tuple[str | int, ...]:
-    """The names and positions that lead to the first lone surrogate, or object that names one.
-
-    Empty where there is none in the values of the outermost, and for text that is no JSON.
-    """
-    try:
-        document = json.loads(text, parse_float=str, parse_int=str)
-    except (ValueError, RecursionError):
-        return ()
-    path: list[str | int] = []
-    open_: list[Iterator[tuple[str | int, Any]]] = [iter(_items(document))]
-    if _has_lone_surrogates(document):
-        return ()
-    while open_:
-        for step, value in open_[-1]:
-            if _has_lone_surrogates(value):
-                return (*path, step)
-            if type(value) is dict or type(value) is list:
-                path.append(step)
-                open_.append(iter(_items(value)))
-                break
-        else:
-            open_.pop()
-            del path[-1:]
-    return ()
-
-
-def _items(value: Any) -> Iterable[tuple[str | int, Any]]:
-    if type(value) is dict:
-        return value.items()
-    return enumerate(value) if type(value) is list else ()
-
-
-def _has_lone_surrogates(value: Any) -> bool:
-    if type(value) is str:
-        return not is_text(value)
-    return type(value) is dict and not all(map(is_text, value))
+    if error.flaw is None:
+        end = _SOUND_TEXTS.match(text).end()  # type: ignore[union-attr] # matches always
+        return end if end < len(text) else None
+    tokens, count = error.flaw
+    others = (f.start() for f in tokens.finditer(text) if not f[0].startswith('"'))
+    return next(itertools.islice(others, count - 1, None), None)
 
 
 def is_text(value: str) -> bool:
     """Whether UTF-8 can hold a text: whether it has no lone surrogates."""
     return value.isascii() or value.encode(errors="replace").decode() == value
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        del members  # there may be half a million
-        met: set[str] = set()
-        others: set[str] = set()
-        for name, _ in pairs:
-            (others if name in met else met).add(name)
-        twice = next(name for name, _ in pairs if name in others)
-        raise TwiceError(f"the name {shown(twice)} stands twice in one object")
-    return members
-
-
-def _constant(text: str) -> NoReturn:
-    raise JsonTextError(f"{text} is no JSON")
 
 
 def deeper_than(levels: int, text: str) -> bool:
