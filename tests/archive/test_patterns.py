@@ -11,7 +11,7 @@ import pytest
 from databackup.archive.limits import DEFAULTS
 from databackup.archive.lines import EditedLines, NotInLines
 from databackup.schema.jsonshort import shortened
-from databackup.schema.jsontext import _LONG_FRACTIONS, more_values_than
+from databackup.schema.jsontext import _LONG_NUMBERS, more_values_than
 from tests.archive.trap import BEFORE
 
 MB = 1_000_000
@@ -86,5 +86,5 @@ def test_digits_within_strings_are_no_number() -> None:
 
 def test_integers_are_passed_over_as_a_whole() -> None:
     """They are no long fractions, and are not looked at digit by digit."""
-    (found,) = _LONG_FRACTIONS.finditer(b"[" + b"7" * MB + b"]")
+    (found,) = _LONG_NUMBERS.finditer(b"[" + b"7" * MB + b"]")
     assert (1, MB + 1) == found.span()

@@ -112,11 +112,14 @@ class EditedLines:
         """The lines of records, many at a time, each without its comma."""
         held: list[bytes] = []
         length = 0
-        for number, line in enumerate(self._lines, 1):
+        number = 0  # enumerate would hold the line
+        for line in self._lines:
+            number += 1  # noqa: SIM113
             record = _bare(line)
             if record == b"]":
                 self._comma = line.endswith(b",")
                 break
+            del line
             if not (record.startswith(b"{") and record.endswith(b"}")):
                 raise self._not_in_lines()
             self._limits.require_record(record, f"record {number} of {name}", self.number)
@@ -125,7 +128,7 @@ class EditedLines:
                 held, length = [], 0
             held.append(record)
             length += len(record)
-            del line, record
+            del record
             if length >= compression.CHUNK:
                 yield held
                 held, length = [], 0

@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # As in jsontext: from every quote on it matches, so that no text is looked at twice.
+_STRING: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
+_STRINGS: Final = re.compile(_STRING, re.DOTALL)
+# Commas with strings and scalars between them are one.
 _TOKEN: Final = re.compile(
-    r'("[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z))(?:[ \t\r\n]*+(:))?|[][{},:]', re.DOTALL
+    rf'({_STRING})(?:[ \t\r\n]*+(:))?|[][{{}}:]'
+    rf'|(?:,[^][{{}}",:]*+(?:{_STRING}[ \t\r\n]*+(?=[],}}]))?+)++',
+    re.DOTALL,
 )
 _SPACES: Final = re.compile(r"[ \t]*+")
 _FIELD_OF_DOCUMENT: Final = 4  # the steps `data`, collection, record, field
@@ -44,18 +49,18 @@ def place_of_flaw(line: bytes, error: JsonTextError, key: Sequence[str]) -> Plac
     """Where in a record's line its first flaw is, which `error` tells of. It raises nothing."""
     cause = error.__cause__
     if isinstance(cause, UnicodeDecodeError):
-        outline = _Outline(shortened(line[: cause.start]))
-        return Place(outline.steps, outline.forms(key))
+        outline = _Outline(shortened(line[: cause.start]), key=key)
+        return Place(outline.steps, outline.key())
     read = as_read(line, error)
     if isinstance(cause, json.JSONDecodeError):
-        outline = _Outline(read, cause.pos, cause.pos)
-        return Place(outline.steps, outline.forms(key))
+        outline = _Outline(read, cause.pos, cause.pos, key)
+        return Place(outline.steps, outline.key())
     if isinstance(error, TooDeepError):
-        outline = _Outline(read)
-        return Place(outline.steps_to_depth[:_FIELD], outline.forms(key))
+        outline = _Outline(read, key=key)
+        return Place(outline.steps_to_depth[:_FIELD], outline.key())
     flaw = find_flaw(read.text, error)
-    outline = _Outline(read, flaw)
-    return Place(_steps_to_found(flaw, outline), outline.forms(key))
+    outline = _Outline(read, flaw, key=key)
+    return Place(_steps_to_found(flaw, outline), outline.key())
 
 
 def steps_to_flaw(text: bytes, error: JsonTextError) -> tuple[str | int, ...]:
@@ -85,11 +90,18 @@ class _Outline:
     some to each value that is counted for the limit, in whatever text.
     """
 
-    def __init__(self, short: Shortened, flaw: int | None = None, end: int | None = None) -> None:
+    def __init__(
+        self,
+        short: Shortened,
+        flaw: int | None = None,
+        end: int | None = None,
+        key: Sequence[str] = (),
+    ) -> None:
         self._short = short
         self.text = short.text
         self._end = len(short.text) if end is None else end
-        self._fields: dict[str, list[int]] = {}
+        self._key = key
+        self._fields: dict[str | None, list[int]] = {name: [] for name in key}
         # By open container: the position in an array, the name in an object once it is known.
         self._places: list[int | str | None] = []
         self.steps_to_depth: tuple[int | str, ...] = ()
@@ -117,13 +129,13 @@ class _Outline:
                 del places[-1:]
                 if not places:
                     return False
-            elif mark == "," and places:
-                place = places[-1]
-                places[-1] = place + 1 if type(place) is int else None
             elif mark == ":":
                 if not name:
                     return False
                 self._take_name(name, found.end())
+            elif places:
+                place = places[-1]
+                places[-1] = place + _commas(mark) if type(place) is int else None
             name = ""
         return True
 
@@ -136,14 +148,13 @@ class _Outline:
         if not self._places or type(self._places[-1]) is int:
             return
         self._places[-1] = mark
-        name = _name(mark) if len(self._places) == _FIELD else None
-        if name is not None:
-            self._fields.setdefault(name, []).append(end)
+        if len(self._places) == _FIELD and (name := _name(mark)) in self._fields:
+            self._fields[name].append(end)
 
-    def forms(self, names: Sequence[str]) -> tuple[Any, ...] | None:
-        """The forms of some fields, None where not each of them can be told for sure."""
+    def key(self) -> tuple[Any, ...] | None:
+        """The forms of the key's fields, None where not each of them can be told for sure."""
         try:
-            return tuple(map(self._form, names)) or None
+            return tuple(map(self._form, self._key)) or None
         except (ValueError, LookupError, RecursionError):
             return None
 
@@ -154,6 +165,10 @@ class _Outline:
         if end >= self._end:
             raise ValueError("it may go on")
         return parse_json(self._short.between(start, end))
+
+
+def _commas(mark: str) -> int:
+    return (_STRINGS.sub("", mark) if '"' in mark else mark).count(",")
 
 
 def _steps(places: list[int | str | None]) -> list[int | str]:

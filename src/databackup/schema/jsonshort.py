@@ -27,6 +27,7 @@ _LONG_NAME: Final = 4096  # bytes of a name that is looked at
 _PIECE: Final = 1024 * 1024
 _WORTH: Final = 64  # bytes of a string's text that are worth a cut
 _STRING: Final = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"[ \t\r\n]*+(:)?|\\?\Z)', re.DOTALL)
+_PASSED_OVER: Final = rb'(?:[^"]++|"[^"\\]{0,%d}+"|"[^"\\]{0,%d}+"[ \t\r\n]*+:)*+(?:%s|\Z)'
 _EXCESS: Final = 3  # the group of the digits that are cut
 # With more digits than a number may have: no parser gets further than through the first of these.
 _STRING_OR_DIGITS: Final = re.compile(
@@ -103,7 +104,10 @@ def shortened(whole: bytes) -> Shortened:
 
 def _cuts(whole: bytes) -> Iterator[tuple[int, int]]:
     view = memoryview(whole)
-    pattern = _STRING_OR_DIGITS if _has_long_digits(whole) else _STRING
+    if _has_long_digits(whole):
+        pattern = _STRING_OR_DIGITS
+    else:  # strings that stay, but for those with escapes, are passed over with what is between
+        pattern = re.compile(_PASSED_OVER % (_WORTH, _LONG_NAME, _STRING.pattern), re.DOTALL)
     for found in pattern.finditer(whole):
         start, end = found.span(1)
         if found[2]:

@@ -27,8 +27,11 @@ _MAX_BRACKETS: Final = 3 * MAX_DEPTH
 # It matches from every quote on: were it to fail at the end, it would be tried from the next one.
 _STRING_TEXT: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
 _BRACKETS: Final = re.compile(rf"{_STRING_TEXT}|[\[{{]++|[\]}}]++", re.DOTALL)
-_OBJECT_ENDS: Final = re.compile(rf"{_STRING_TEXT}|\}}", re.DOTALL)
-_NUMBERS: Final = re.compile(rf"{_STRING_TEXT}|[-\dIN][-+.\w]*+", re.DOTALL)
+# What they look for is behind strings and whatever else there is, which are one step.
+_OBJECT_ENDS: Final = re.compile(rf'(?:[^"}}]++|{_STRING_TEXT})*+(?:(\}})|\Z)', re.DOTALL)
+_NUMBERS: Final = re.compile(
+    rf'(?:[^-\dIN"]++|{_STRING_TEXT})*+(?:([-\dIN][-+.\w]*+)|\Z)', re.DOTALL
+)
 _SURROGATES: Final = r"[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 # Strings without a lone surrogate, and what stands between them.
 _SOUND_TEXTS: Final = re.compile(
@@ -36,12 +39,9 @@ _SOUND_TEXTS: Final = re.compile(
 )
 _EXPONENT: Final = re.compile(rb"e(?<=[0-9]e)")
 _DIGITS: Final = 17  # as many as doubles need at most
-# A number that may have more, with a point or an exponent, and its digits but for zeros in front.
-# It begins where no digit stands before: else long numbers took as many looks as they have digits.
-# Integers are passed over as a whole.
-_LONG_FRACTIONS: Final = re.compile(
-    rb"(?<![0-9.])(?:[0-9]{18,}+(?![.eE])|(?=[0-9]*+[.eE])(?=[0-9.]{18})[0.]*+([0-9.]*+))"
-)
+# A number that may have more, and its digits but for zeros in front. It begins where no digit
+# stands before: else long numbers took as many looks as they have digits.
+_LONG_NUMBERS: Final = re.compile(rb"(?<![0-9.])(?=[0-9.]{18})[0.]*+([0-9.]*+)")
 _ZEROS: Final = bytes.maketrans(b".123456789", b"0" * 10)
 _LONG_RUN: Final = b"0" * (_DIGITS + 1)
 _PIECE: Final = 1024 * 1024
@@ -55,8 +55,11 @@ class JsonTextError(ValueError):
     was read in place of a longer one.
     """
 
-    flaw: tuple[re.Pattern[str], int] | None = None
     read: Shortened | None = None
+
+    def __init__(self, message: str, flaw: tuple[re.Pattern[str], int] | None = None) -> None:
+        super().__init__(message)
+        self.flaw = flaw
 
     @classmethod
     def of_syntax(cls, position: int, error: json.JSONDecodeError) -> JsonTextError:
@@ -100,9 +103,7 @@ def parse_json(text: str) -> Any:
     except json.JSONDecodeError as error:
         raise JsonTextError.of_syntax(error.pos, error) from error
     except KindError as error:
-        refused = JsonTextError(str(error))
-        refused.flaw = (_NUMBERS, hooks.numbers)
-        raise refused from error
+        raise JsonTextError(str(error), (_NUMBERS, hooks.numbers)) from error
     except RecursionError:
         raise TooDeepError from None
     return value
@@ -124,9 +125,7 @@ class _Hooks:
         return number(text)
 
     def constant(self, text: str) -> NoReturn:
-        error = JsonTextError(f"{text} is no JSON")
-        error.flaw = (_NUMBERS, self.numbers + 1)
-        raise error
+        raise JsonTextError(f"{text} is no JSON", (_NUMBERS, self.numbers + 1))
 
     def object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         self.objects += 1
@@ -136,9 +135,8 @@ class _Hooks:
         # The names stand in the order in which they were met: where they differ, one was met again.
         met = itertools.chain(members, [None])
         twice = next(name for (name, _), first in zip(pairs, met, strict=False) if name != first)
-        error = JsonTextError(f"the name {shown(twice)} stands twice in one object")
-        error.flaw = (_OBJECT_ENDS, self.objects)
-        raise error
+        message = f"the name {shown(twice)} stands twice in one object"
+        raise JsonTextError(message, (_OBJECT_ENDS, self.objects))
 
 
 def parse_fast(text: str) -> tuple[Any] | None:
@@ -215,8 +213,8 @@ def find_flaw(text: str, error: JsonTextError) -> int | None:
         end = _SOUND_TEXTS.match(text).end()  # type: ignore[union-attr] # matches always
         return end if end < len(text) else None
     tokens, count = error.flaw
-    others = (f.start() for f in tokens.finditer(text) if not f[0].startswith('"'))
-    return next(itertools.islice(others, count - 1, None), None)
+    found = next(itertools.islice(tokens.finditer(text), count - 1, None), None)
+    return None if found is None or found[1] is None else found.start(1)
 
 
 def is_text(value: str) -> bool:
@@ -254,21 +252,22 @@ def more_values_than(limit: int, text: bytes) -> bool:
     if len(text) <= 2 * limit:
         return False
     most = _separators(text) + text.count(b"{")
-    if _may_have_long_fractions(text):
+    if _may_have_long_numbers(text):
         most += len(text) // _DIGITS
     if most <= limit:
         return False
     # What is counted has one string at most; more of them are too many, and are not cut out.
-    strings = itertools.islice(_STRING_BYTES.finditer(text), limit + 1, None)
-    if next(strings, None) is not None:
-        return True
+    if text.count(b'"') > 2 * limit:
+        strings = itertools.islice(_STRING_BYTES.finditer(text), limit + 1, None)
+        if next(strings, None) is not None:
+            return True
     return _values_in_bare(_STRING_BYTES.sub(b"0", text), limit) > limit
 
 
 def values_in(text: bytes) -> int:
     """How many values and names a sound JSON text has in its arrays and objects, at all levels.
 
-    A fraction of more than 17 digits, which is no double's, counts once for each 17 of them.
+    A number of more than 17 digits, which is no double's, counts once for each 17 of them.
     """
     return _values_in_bare(_STRING_BYTES.sub(b"0", text))
 
@@ -287,12 +286,12 @@ def _values_in_bare(text: bytes, limit: float = math.inf) -> int:
 
 
 def _more_for_digits(text: bytes, limit: float) -> int:
-    """By how much long fractions count for more than one value each; beyond a limit, not all."""
-    if limit < 0 or not _may_have_long_fractions(text):
+    """By how much long numbers count for more than one value each; beyond a limit, not all."""
+    if limit < 0 or not _may_have_long_numbers(text):
         return 0
     more = 0
-    for found in _LONG_FRACTIONS.finditer(text):
-        start, end = found.span(1)  # of an integer both are -1
+    for found in _LONG_NUMBERS.finditer(text):
+        start, end = found.span(1)
         digits = end - start - text.count(b".", start, end)
         more += max(digits - 1, 0) // _DIGITS
         if more > limit:
@@ -300,7 +299,7 @@ def _more_for_digits(text: bytes, limit: float) -> int:
     return more
 
 
-def _may_have_long_fractions(text: bytes) -> bool:
+def _may_have_long_numbers(text: bytes) -> bool:
     """Whether many digits stand together somewhere; several times as fast as by the pattern."""
     pieces = (text[start : start + _PIECE + _DIGITS] for start in range(0, len(text), _PIECE))
     return any(_LONG_RUN in piece.translate(_ZEROS) for piece in pieces)
