@@ -84,7 +84,7 @@ def test_digits_within_strings_are_no_number() -> None:
     assert f'{{"{digits.decode()}":"","a":{"7" * 1001}}}' == shortened(whole).text
 
 
-def test_integers_are_passed_over_as_a_whole() -> None:
-    """They are no long fractions, and are not looked at digit by digit."""
+def test_a_long_number_is_one() -> None:
+    """It is found once, as a whole."""
     (found,) = _LONG_NUMBERS.finditer(b"[" + b"7" * MB + b"]")
     assert (1, MB + 1) == found.span()

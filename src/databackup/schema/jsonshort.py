@@ -15,6 +15,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+import msgspec
 
 from databackup.schema.jsontext import JsonTextError, parse_json, syntax_error
 from databackup.schema.jsonvalues import MAX_NUMBER_LENGTH
@@ -39,6 +40,7 @@ _ANY: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _STRING: Final = rb'"(%s)(?:"[ \t\r\n]*+(:)?|\\?\Z)' % _ANY.pattern
 # Strings that stay, but for those with escapes, and what is between.
 _PASSED_OVER: Final = rb'(?:[^"]++|"[^"\\]{0,%d}+"|"[^"\\]{0,%d}+"[ \t\r\n]*+:)*+'
+_RAW: Final = msgspec.json.Decoder(msgspec.Raw)
 _LONE_SURROGATE: Final = re.compile(rb"\\u[0-9a-fA-F]{4}")  # where what is sound ends
 _VALID: Final = re.compile(
     rb'[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+'
@@ -113,16 +115,18 @@ def _cuts(whole: bytes) -> Iterator[tuple[int, int]]:
         parts = (passed_over, sound.pattern, _STRING, _TOO_LONG)
         pattern = re.compile(rb'%s(?:"(%s)"(?![ \t\r\n]*+:)|%s|%s|\Z)' % parts, re.DOTALL)
         for found in pattern.finditer(whole, end):
-            end = found.end()
             match found.lastindex:
                 case 1 | 4:  # a sound value, or digits
                     yield found.span(found.lastindex)
                 case 2:
                     yield from _cuts_in_string(view, *found.span(2), is_name=False)
                     if sound is not _ANY:
+                        end = found.end()
                         break
                 case 3 if found.end(2) - found.start(2) > _LONG_NAME:
                     yield from _cuts_in_string(view, *found.span(2), is_name=True)
+        else:
+            return
 
 
 def _has_long_digits(whole: bytes) -> bool:
@@ -220,8 +224,9 @@ def is_refused(whole: bytes) -> bool:
     if len(whole) <= LONG or whole.isascii() or b"\n" in whole:
         return False
     try:
+        _RAW.decode(whole)  # in no time; it is refused, or too deep for one of both
         parse_json(shortened(whole).text)
-    except (JsonTextError, UnicodeDecodeError):
+    except (msgspec.DecodeError, RecursionError, JsonTextError, UnicodeDecodeError):
         return True
     return False
 
