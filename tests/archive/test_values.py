@@ -369,7 +369,7 @@ def test_an_export_warns_of_decimals() -> None:
     _verify(file.getvalue(), Limits(record=needed))
 
 
-# -- numbers of more digits than a double has ------------------------------------------------------------
+# -- numbers of more digits than a double has --------------------------------------------------
 
 
 @pytest.mark.parametrize(

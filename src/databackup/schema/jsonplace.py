@@ -26,7 +26,7 @@ _STRING: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
 _STRINGS: Final = re.compile(_STRING, re.DOTALL)
 # Commas with strings and scalars between them are one.
 _TOKEN: Final = re.compile(
-    rf'({_STRING})(?:[ \t\r\n]*+(:))?|[][{{}}:]'
+    rf"({_STRING})(?:[ \t\r\n]*+(:))?|[][{{}}:]"
     rf'|(?:,[^][{{}}",:]*+(?:{_STRING}[ \t\r\n]*+(?=[],}}]))?+)++',
     re.DOTALL,
 )

@@ -41,9 +41,7 @@ _EXPONENT: Final = re.compile(rb"e(?<=[0-9]e)")
 _DIGITS: Final = 17  # as many as doubles need at most
 # A number that may have more, and its digits but for zeros in front. It begins where no digit
 # stands before: else long numbers took as many looks as they have digits.
-_LONG_NUMBERS: Final = re.compile(
-    rb"(?<![0-9.])(?=[0-9]{18}|[0-9.]{19})[0.]*+([0-9.]*+)"
-)
+_LONG_NUMBERS: Final = re.compile(rb"(?<![0-9.])(?=[0-9]{18}|[0-9.]{19})[0.]*+([0-9.]*+)")
 _ZEROS: Final = bytes.maketrans(b".123456789", b"0" * 10)
 _LONG_RUN: Final = b"0" * (_DIGITS + 1)
 _PIECE: Final = 1024 * 1024
