@@ -64,6 +64,13 @@ def test_of_many_flaws_the_first_is_kept(text: bytes) -> None:
     assert len(shortened(b'["%s"]' % (text * 2 * MB)).text) < 20
 
 
+def test_behind_a_flaw_strings_are_cut_as_well() -> None:
+    """Lone surrogates behind the first one, and whatever else behind bad syntax."""
+    text = b"x" * MB
+    whole = rb'["\ud800%b","\ud801%b","\a%b","\b%b","\a%b"]' % ((text,) * 5)
+    assert r'["\ud800","","\a","",""]' == shortened(whole).text
+
+
 def test_of_a_name_is_kept_what_stands_before_its_first_flaw() -> None:
     """Nobody reads what follows it, be it a collection's name of 60 MB."""
     assert '{"name\\a":1}' == shortened(b'{"name%s":1}' % (rb"\a" * MB)).text
