@@ -11,7 +11,7 @@ import pytest
 from databackup.archive.limits import DEFAULTS
 from databackup.archive.lines import EditedLines, NotInLines
 from databackup.schema.jsonshort import shortened
-from databackup.schema.jsontext import _LONG_FRACTIONS, more_values_than
+from databackup.schema.jsontext import _LONG_NUMBERS, more_values_than
 from tests.archive.trap import BEFORE
 
 MB = 1_000_000
@@ -64,6 +64,13 @@ def test_of_many_flaws_the_first_is_kept(text: bytes) -> None:
     assert len(shortened(b'["%s"]' % (text * 2 * MB)).text) < 20
 
 
+def test_behind_a_flaw_strings_are_cut_as_well() -> None:
+    """Lone surrogates behind the first one, and whatever else behind bad syntax."""
+    text = b"x" * MB
+    whole = rb'["\ud800%b","\ud801%b","\a%b","\b%b","\a%b"]' % ((text,) * 5)
+    assert r'["\ud800","","\a","",""]' == shortened(whole).text
+
+
 def test_of_a_name_is_kept_what_stands_before_its_first_flaw() -> None:
     """Nobody reads what follows it, be it a collection's name of 60 MB."""
     assert '{"name\\a":1}' == shortened(b'{"name%s":1}' % (rb"\a" * MB)).text
@@ -84,7 +91,7 @@ def test_digits_within_strings_are_no_number() -> None:
     assert f'{{"{digits.decode()}":"","a":{"7" * 1001}}}' == shortened(whole).text
 
 
-def test_integers_are_passed_over_as_a_whole() -> None:
-    """They are no long fractions, and are not looked at digit by digit."""
-    (found,) = _LONG_FRACTIONS.finditer(b"[" + b"7" * MB + b"]")
+def test_a_long_number_is_one() -> None:
+    """It is found once, as a whole."""
+    (found,) = _LONG_NUMBERS.finditer(b"[" + b"7" * MB + b"]")
     assert (1, MB + 1) == found.span()

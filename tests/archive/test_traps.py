@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.archive.trap import LARGE, VALUES
+from tests.archive.trap import LARGE, LONG, VALUES
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc"),
@@ -73,6 +73,19 @@ def test_large_traps(name: str) -> None:
     if error["code"] == "limit-exceeded":
         assert repr(error["limit"]) in error["message"]
         assert f"{error['allowed']:,}" in error["message"]
+
+
+@pytest.mark.parametrize("operation", ["", "sealing: "])
+@pytest.mark.parametrize("name", LONG)
+def test_long_traps(name: str, operation: str) -> None:
+    """A record as long as may be is refused with the place, by an import and by a seal."""
+    (error,) = _fallen_into(operation + name)
+    if "digits" in name:
+        assert ("limit-exceeded", "values", 8) == (error["code"], error["limit"], error["line"])
+    else:
+        (problem,) = error["problems"]
+        assert ([2], "value") == (problem["key"], problem["field"])
+        assert problem["pointer"].startswith("/data/notes/1/value")
 
 
 def test_hostile_values_in_a_record() -> None:

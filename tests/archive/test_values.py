@@ -34,6 +34,9 @@ SHAPES = pytest.mark.parametrize("item", ["[]", "{}", '{"a":0}', "0", '""', "[[]
 
 
 def _count(value: Any) -> int:
+    """What counts in a value, itself not; the digits of an integer do beyond 17."""
+    if type(value) is int:
+        return (len(str(abs(value))) - 1) // 17
     if type(value) is dict:
         return sum(2 + _count(item) for item in value.values())
     return sum(1 + _count(item) for item in value) if type(value) is list else 0
@@ -366,7 +369,7 @@ def test_an_export_warns_of_decimals() -> None:
     _verify(file.getvalue(), Limits(record=needed))
 
 
-# -- fractions that no double holds ------------------------------------------------------------
+# -- numbers of more digits than a double has --------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -380,14 +383,29 @@ def test_an_export_warns_of_decimals() -> None:
         ("12.3456789012345678", 2),
         ("1.23456789012345678e5", 2),
         ("123456789012345678e-5", 2),
-        ("1234567890123456789012", 1),
+        ("12345678901234567", 1),
+        ("-1234567890123456789012", 2),
+        ("7" * 999, 59),
         ('"0.123456789012345678"', 1),
         ("0." + "1" * 130, 8),
     ],
 )
-def test_long_fractions_count_more(text: str, count: int) -> None:
-    """Once for each 17 digits; integers, and digits in texts, count once."""
+def test_long_numbers_count_more(text: str, count: int) -> None:
+    """Once for each 17 digits; digits in texts do not count."""
     array = f"[{text}{',[]' * 50}]".encode()
     assert count + 50 == values_in(array)
     assert more_values_than(count + 49, array)
     assert not more_values_than(count + 50, array)
+
+
+@pytest.mark.parametrize("item", [1e300, 10.0**18])
+def test_written_out_floats_count_once(item: float) -> None:
+    """Canonical forms have all their digits; what is read and written has not."""
+    count = DEFAULT // 2
+    repository = MemoryRepository(NOTES, {"notes": [{"id": 1, "value": [item] * count}]})
+    file = io.BytesIO()
+    limits = Limits(record=2**30)
+    warnings = export_all(repository, file).warnings
+    assert not any("values" in warning for warning in warnings)
+    _verify(file.getvalue(), limits)
+    _seal(file.getvalue(), limits)

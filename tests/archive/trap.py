@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from databackup import import_all
+from databackup import import_all, seal_archive
 from databackup.adapters.memory import MemoryRepository
 from databackup.archive.format import END_START, seal_to_bytes
 from databackup.errors import DatabackupError
@@ -208,10 +208,32 @@ LARGE: dict[str, Callable[[], io.IOBase]] = {
 """Each that is compressed expands to 10 GB, the records in zstd to 2 GB."""
 
 
+def _array(*items: Part) -> Callable[[], io.IOBase]:
+    return partial(sealed, (BEFORE + b"[", 1), *items, (b"0]" + REST, 1))
+
+
+_FACE = "\N{GRINNING FACE}".encode()
+LONG: dict[str, Callable[[], io.IOBase]] = {
+    "a text of lone surrogates": partial(
+        sealed, (BEFORE + b'"', 1), (rb"\ud800XX", 7_500_000), (b'"' + REST, 1)
+    ),
+    "texts with lone surrogates": _array((rb'"\ud800%b",' % (b"x" * 56), 500_000)),
+    "texts beyond the BMP": _array((b'"%b",' % (b"x" * 56 + _FACE), 500_000), (rb'"\ud800",', 1)),
+    "texts and a name twice": _array((b'"%b",' % (b"x" * 60), 500_000), (b'{"a":1,"a":2},', 1)),
+    "numbers and 1e400": _array((b"1234567890.1234567,", 500_000), (b"1e400,", 1)),
+    "numbers and NaN": _array((b"1234567890.1234567,", 500_000), (b"NaN,", 1)),
+    "numbers of 5,000 digits": _array((b"7" * 5000 + b",", 12_000)),
+    "integers of 999 digits": _array((b"7" * 999 + b",", 60_000)),
+}
+"""A record each, of tens of megabytes."""
+
+
 def made(name: str) -> io.IOBase:
-    """The trap of a name: `LARGE`, or a place and one of `VALUES`."""
+    """The trap of a name: `LARGE`, `LONG`, or a place and one of `VALUES`."""
     if name in LARGE:
         return LARGE[name]()
+    if name in LONG:
+        return LONG[name]()
     place, _, value = name.partition(": ")
     makers: dict[str, Callable[[bytes], io.IOBase]] = {
         "record": in_record,
@@ -229,14 +251,18 @@ def peak() -> int:
 
 
 def fallen_into(name: str) -> dict[str, Any]:
-    """What came of importing a trap."""
+    """What came of importing a trap, or of sealing it where its name says so."""
+    to_seal = name.startswith("sealing: ")
     store: dict[str, list[dict[str, Any]]] = {"notes": [{"id": 1, "value": "as it was"}]}
     repository = MemoryRepository(SCHEMA, store)
-    source: Any = made(name)
+    source: Any = made(name.removeprefix("sealing: "))
     error: DatabackupError | None = None
     started = time.process_time()
     try:
-        import_all(repository, source)
+        if to_seal:
+            seal_archive(source, io.BytesIO())
+        else:
+            import_all(repository, source)
     except DatabackupError as caught:
         error = caught
     seconds = time.process_time() - started

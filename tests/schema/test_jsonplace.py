@@ -109,6 +109,7 @@ def test_what_follows_does_not_matter(steps: list[str | int], flaw: str, tail: l
         (b'{"id":1,"value":{"\\ud800":}}', (1,), "value", '/value/"\\ud800"'),
         (b'{"id":1,"value":["\\ud800",NaN]}', (1,), "value", "/value/1"),
         (b'{"id":1,"value":[1e999,NaN]}', (1,), "value", "/value/0"),
+        (b'{"id":1,"value":["a","b,,c" ,"d",NaN]}', (1,), "value", "/value/3"),
         (b'{"id":1,"value":{"a":{"b":NaN,"b":1}}}', (1,), "value", "/value/a/b"),
         (b'{"id":1,"value":[0,{"b":2,"b":[1]},NaN]}', (1,), "value", "/value/1"),
         (b'{"id":1,"value":[NaN,]}', (1,), "value", "/value/0"),

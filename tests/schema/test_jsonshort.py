@@ -53,7 +53,7 @@ def _answer(whole: bytes) -> Any:
         return (
             str(error),
             place,
-            line_and_column(whole, found) if found else steps_to_flaw(whole, error),
+            line_and_column(error, found) if found else steps_to_flaw(whole, error),
         )
 
 

@@ -15,6 +15,7 @@ import attrs
 import msgspec
 
 from databackup.archive import compression, files, text
+from databackup.archive.editedrecords import batch_of_texts, batch_of_values
 from databackup.archive.format import (
     BYTE_ORDER_MARK,
     FORMAT,
@@ -32,8 +33,6 @@ from databackup.archive.lines import (
     require_end,
     with_commas,
 )
-from databackup.archive.records import Batch, unreadable
-from databackup.archive.shortened import with_floats
 from databackup.errors import (
     ArchiveInvalid,
     ArchiveSwapped,
@@ -46,14 +45,13 @@ from databackup.schema.compiled import json_pointer
 from databackup.schema.jsonplace import steps_to_flaw
 from databackup.schema.jsonshort import line_and_column, parse_bytes
 from databackup.schema.jsontext import JsonTextError, TooDeepError, syntax_error
-from databackup.schema.kind import KindError, shown
+from databackup.schema.kind import shown
 from databackup.schema.writtenout import length_written_out, parts_held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
-    from databackup.archive.records import RecordCodec
-    from databackup.schema import Row
+    from databackup.archive.records import Batch, RecordCodec
 
     Expand = Callable[[], Iterator[bytes]]
     Collections = Iterator[tuple[str, Callable[[RecordCodec], Iterator[Batch]]]]
@@ -259,13 +257,13 @@ def _batches_of_lines(
             continue
         records = records_of(lines)[0] if any(map(may_hold_several, lines)) else lines
         if may_be_held and are_within and records == lines:
-            yield _batch_of_texts(records, number, codec)
+            yield batch_of_texts(records, number, codec)
             number += len(records)
             continue
         _require_decimals_within_limits(records, number, limits, codec)
         for part in codec.lines_held(records):
             as_written = codec.batch(b",\n".join(part), number)
-            yield _batch_of_texts(part, number, codec) if as_written is None else as_written
+            yield batch_of_texts(part, number, codec) if as_written is None else as_written
             number += len(part)
 
 
@@ -275,19 +273,6 @@ def _require_decimals_within_limits(
     for number, text_ in enumerate(texts, first):
         what = f"record {number} of {codec.collection.name}"
         limits.require_record(text_, what, decimals=bool(codec.codec.decimals))
-
-
-def _batch_of_texts(texts: list[bytes], first: int, codec: RecordCodec) -> Batch:
-    records, numbers, problems = [], [], []
-    for number, record in enumerate(texts, first):
-        try:
-            records.append(text.load(record))
-            numbers.append(number)
-        except JsonTextError as error:
-            problems.append(unreadable(codec.collection, number, error, record))
-    batch = _batch(records, numbers, codec)
-    found = sorted([*batch.problems, *problems], key=lambda problem: problem.record or 0)
-    return attrs.evolve(batch, problems=found)
 
 
 # -- as a whole --------------------------------------------------------------------------------
@@ -343,10 +328,12 @@ def _parsed(document: bytes) -> dict[str, Any]:
         raise NotSealable("the document is not UTF-8", line) from error
     except JsonTextError as error:
         if found := syntax_error(error):
-            line, column = line_and_column(document, found)
+            line, column = line_and_column(error, found)
+            error.read = None  # which is long
             message = f"the document is no JSON at line {line}, column {column}: {found.msg}"
             raise NotSealable(message, line) from error
         place = json_pointer(steps_to_flaw(document, error)) or "an unknown place"
+        error.read = None  # which is long
         raise NotSealable(f"the document cannot be read: {error}, at {place}") from error
     return members
 
@@ -355,7 +342,7 @@ def _batches_of_values(records: list[Any], limits: Limits, codec: RecordCodec) -
     for start in range(0, len(records), _BATCH):
         first = start + 1
         for part in _values_held(records[start : start + _BATCH], first, limits, codec):
-            yield _batch(part, range(first, first + len(part)), codec)
+            yield batch_of_values(part, range(first, first + len(part)), codec)
             first += len(part)
 
 
@@ -372,41 +359,6 @@ def _values_held(
     if codec.may_be_held(joined):
         return (records,)
     return parts_held(records, [length_written_out(t, decimals=True) for t in texts])
-
-
-# -- records -----------------------------------------------------------------------------------
-
-
-def _batch(records: list[Any], numbers: list[int] | range, codec: RecordCodec) -> Batch:
-    """The rows of parsed records, and what is wrong with the others."""
-    rows = _rows(records, codec)
-    if rows is None:
-        rows = _rows(with_floats(records, codec.collection), codec)
-    if rows is not None:
-        return Batch(rows, numbers, make_canonical=functools.partial(codec.canonical, rows))
-    if len(records) > 1:
-        return _one_by_one(records, numbers, codec)
-    problems = codec.codec.explain_records(records, numbers[0])
-    if not problems:  # no record is left out in silence
-        raise NotSealable(f"record {numbers[0]} of {codec.collection} cannot be read")
-    return Batch([], [], problems)
-
-
-def _rows(records: list[Any], codec: RecordCodec) -> list[Row] | None:
-    try:
-        return codec.codec.decode(records)
-    except KindError:
-        return None
-
-
-def _one_by_one(records: list[Any], numbers: list[int] | range, codec: RecordCodec) -> Batch:
-    parts = [_batch([record], [n], codec) for record, n in zip(records, numbers, strict=True)]
-    return Batch(
-        [row for part in parts for row in part.rows],
-        [number for part in parts for number in part.numbers],
-        [problem for part in parts for problem in part.problems],
-        make_canonical=lambda: [form for part in parts for form in part.canonical],
-    )
 
 
 # -- bytes -------------------------------------------------------------------------------------

@@ -64,8 +64,8 @@ class Limits:
         format allows 256 in a value of JSON; only a lower limit is looked for.
     values
         JSON values in a record, in the header, or in the totals: what stands in an array or object
-        at any level, arrays and objects as well, and the names of members. A fraction of more than
-        17 digits, which no double holds, counts once for each 17 of them.
+        at any level, arrays and objects as well, and the names of members. A number of more than
+        17 digits counts once for each 17 of them.
     document
         Bytes of an edited document, to be sealed anew, that has not one record on each line.
 
@@ -120,9 +120,13 @@ class Limits:
         """Whether JSON text is long enough to have more values."""
         return self.values is not None and len(text) > 2 * self.values
 
+    def has_more_values(self, text: bytes) -> bool:
+        """Whether JSON text, not parsed yet, has more values."""
+        return self.values is not None and more_values_than(self.values, text)
+
     def require_values(self, text: bytes, what: str, line: int | None = None) -> None:
         """See that JSON text, not parsed yet, has no more values. Raises `LimitExceeded`."""
-        if self.values is not None and more_values_than(self.values, text):
+        if self.values is not None and self.has_more_values(text):
             raise LimitExceeded.of("values", self.values, f"{what} has more values", line)
 
 

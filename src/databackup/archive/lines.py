@@ -30,8 +30,10 @@ _COLLECTION: Final = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t]*:[ \t]*\['
 _OBJECTS: Final = msgspec.json.Decoder(dict)
 _RAW_VALUES: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _PARTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
-# Strings, closed or not, and what stands outside of them; brackets that stand together are one.
-_TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]++|[\]}]++|,', re.DOTALL)
+_STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'  # closed or not
+# Brackets that stand together are one, and so is all that stands between them.
+_TOKEN: Final = re.compile(rb'([\[{]++)|([\]}]++)|(?:[^][{}"]++|%s)++' % _STRING, re.DOTALL)
+_COMMA: Final = re.compile(rb"%s|(,)" % _STRING, re.DOTALL)
 _BEHIND_RECORD: Final = re.compile(rb"\}[ \t\r\n]*,")
 _NO_COMMA: Final = re.compile(rb"\}([ \t\r]*\n\s*\{)")
 _COMMA_TOO_MANY: Final = re.compile(rb"\},([ \t\r]*\n\s*\])")
@@ -112,11 +114,14 @@ class EditedLines:
         """The lines of records, many at a time, each without its comma."""
         held: list[bytes] = []
         length = 0
-        for number, line in enumerate(self._lines, 1):
+        number = 0  # enumerate would hold the line
+        for line in self._lines:
+            number += 1  # noqa: SIM113
             record = _bare(line)
             if record == b"]":
                 self._comma = line.endswith(b",")
                 break
+            del line
             if not (record.startswith(b"{") and record.endswith(b"}")):
                 raise self._not_in_lines()
             self._limits.require_record(record, f"record {number} of {name}", self.number)
@@ -125,7 +130,7 @@ class EditedLines:
                 held, length = [], 0
             held.append(record)
             length += len(record)
-            del line, record
+            del record
             if length >= compression.CHUNK:
                 yield held
                 held, length = [], 0
@@ -262,15 +267,17 @@ def _parts(line: bytes) -> tuple[list[bytes], bool]:
     start = depth = 0
     are_closed = True
     for token in _TOKEN.finditer(line):
-        match token[0][:1]:
-            case b"{" | b"[":
+        match token.lastindex:
+            case 1:
                 depth += token.end() - token.start()
-            case b"}" | b"]":
+            case 2:
                 depth -= token.end() - token.start()
-            case b"," if depth <= 0 and (part := line[start : token.start()].strip(_SPACES)):
-                parts.append(part)
-                are_closed = are_closed and depth == 0
-                start, depth = token.end(), 0
+            case None if depth <= 0:
+                for comma in _COMMA.finditer(line, *token.span()):
+                    if comma[1] and (part := line[start : comma.start()].strip(_SPACES)):
+                        parts.append(part)
+                        are_closed = are_closed and depth == 0
+                        start, depth = comma.end(), 0
     return [*parts, line[start:]], are_closed and depth == 0
 
 

@@ -79,8 +79,8 @@ class ArchiveWriter:
             if order is not None:
                 order.check(rows)
             self._note_long_lines("record", lines)
-            if DEFAULTS.may_exceed_values(lines):
-                self._note_many_values(canonical)
+            if DEFAULTS.may_exceed_values(lines) and any(map(DEFAULTS.has_more_values, canonical)):
+                self._note_many_values(lines.split(b"\n"))
             self._note_long_numbers(lines, decimals=bool(codec.codec.decimals))
             separator = b",\n" if digest.count else b""
             digest.add(canonical)

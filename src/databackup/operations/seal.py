@@ -128,18 +128,24 @@ class _Seal:
 
         Beyond the defaults of `record` and `depth` none was read.
         """
-        if self._limits.may_exceed_values(max(batch.canonical, key=len, default=b"")):
-            for number, form in zip(batch.numbers, batch.canonical, strict=False):
-                self._limits.require_values(form, f"record {number} of {name}")
         record, depth = self._limits.record, self._limits.depth
-        if (record, depth) == (DEFAULTS.record, DEFAULTS.depth):
+        is_usual = (record, depth) == (DEFAULTS.record, DEFAULTS.depth)
+        if is_usual and not self._may_have_more_values(batch):
             return
         lines = RecordCodec(self._schema[name], self._codecs[name]).lines(batch.rows)[0]
         for number, line in zip(batch.numbers, lines.split(b"\n"), strict=False):
+            self._limits.require_values(line, f"record {number} of {name}")
             if record is not None and len(line) > record:
                 raise LimitExceeded.of("record", record, f"record {number} of {name} is longer")
             if _is_deeper(line, depth):
                 raise LimitExceeded.of("depth", depth or 0, f"record {number} of {name} is deeper")
+
+    def _may_have_more_values(self, batch: Batch) -> bool:
+        """In the canonical forms `1e300` has 301 digits, and counts for more than it is."""
+        longest = max(batch.canonical, key=len, default=b"")
+        return self._limits.may_exceed_values(longest) and any(
+            map(self._limits.has_more_values, batch.canonical)
+        )
 
     def _require_header_within_limits(self) -> None:
         limit = self._limits.header

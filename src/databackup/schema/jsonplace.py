@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from databackup.schema.jsonshort import Shortened, as_parsed, shortened
+from databackup.schema.jsonshort import Shortened, as_read, shortened
 from databackup.schema.jsontext import (
     JsonTextError,
     TooDeepError,
     find_flaw,
     is_text,
     parse_json,
-    steps_to_surrogate,
 )
 from databackup.schema.jsonvalues import MAX_DEPTH
 
@@ -23,8 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # As in jsontext: from every quote on it matches, so that no text is looked at twice.
+_STRING: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
+_STRINGS: Final = re.compile(_STRING, re.DOTALL)
+# Commas with strings and scalars between them are one.
 _TOKEN: Final = re.compile(
-    r'("[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z))(?:[ \t\r\n]*+(:))?|[][{},:]', re.DOTALL
+    rf"({_STRING})(?:[ \t\r\n]*+(:))?|[][{{}}:]"
+    rf'|(?:,[^][{{}}",:]*+(?:{_STRING}[ \t\r\n]*+(?=[],}}]))?+)++',
+    re.DOTALL,
 )
 _SPACES: Final = re.compile(r"[ \t]*+")
 _FIELD_OF_DOCUMENT: Final = 4  # the steps `data`, collection, record, field
@@ -45,19 +49,18 @@ def place_of_flaw(line: bytes, error: JsonTextError, key: Sequence[str]) -> Plac
     """Where in a record's line its first flaw is, which `error` tells of. It raises nothing."""
     cause = error.__cause__
     if isinstance(cause, UnicodeDecodeError):
-        outline = _Outline(shortened(line[: cause.start]))
-        return Place(outline.steps, outline.forms(key))
+        outline = _Outline(shortened(line[: cause.start]), key=key)
+        return Place(outline.steps, outline.key())
+    read = as_read(line, error)
     if isinstance(cause, json.JSONDecodeError):
-        outline = _Outline(as_parsed(line), cause.pos, cause.pos)
-        return Place(outline.steps, outline.forms(key))
-    short = shortened(line)
+        outline = _Outline(read, cause.pos, cause.pos, key)
+        return Place(outline.steps, outline.key())
     if isinstance(error, TooDeepError):
-        outline = _Outline(short)
-        return Place(outline.steps_to_depth[:_FIELD], outline.forms(key))
-    flaw = find_flaw(short.text, error)
-    outline = _Outline(short, None if flaw is None else flaw.start())
-    steps = steps_to_surrogate(short.text) if flaw is None else _steps_to_found(flaw, outline)
-    return Place(steps, outline.forms(key))
+        outline = _Outline(read, key=key)
+        return Place(outline.steps_to_depth[:_FIELD], outline.key())
+    flaw = find_flaw(read.text, error)
+    outline = _Outline(read, flaw, key=key)
+    return Place(_steps_to_found(flaw, outline), outline.key())
 
 
 def steps_to_flaw(text: bytes, error: JsonTextError) -> tuple[str | int, ...]:
@@ -66,18 +69,18 @@ def steps_to_flaw(text: bytes, error: JsonTextError) -> tuple[str | int, ...]:
     For UTF-8 that is JSON by its syntax at least up to there; empty where no value is to blame. Of
     a document that is too deep they lead to the field, or whatever is as deep.
     """
-    short = shortened(text)
+    read = as_read(text, error)
     if isinstance(error, TooDeepError):
-        return _Outline(short).steps_to_depth[:_FIELD_OF_DOCUMENT]
-    flaw = find_flaw(short.text, error)
+        return _Outline(read).steps_to_depth[:_FIELD_OF_DOCUMENT]
+    flaw = find_flaw(read.text, error)
+    return _steps_to_found(flaw, _Outline(read, flaw, flaw))
+
+
+def _steps_to_found(flaw: int | None, outline: _Outline) -> tuple[str | int, ...]:
     if flaw is None:
-        return steps_to_surrogate(short.text)
-    return _steps_to_found(flaw, _Outline(short, flaw.start(), flaw.start()))
-
-
-def _steps_to_found(flaw: re.Match[str], outline: _Outline) -> tuple[str | int, ...]:
+        return ()
     # Where an object is closed, its last name is the last step.
-    return outline.steps[:-1] if flaw[0] == "}" else outline.steps
+    return outline.steps[:-1] if outline.text[flaw] == "}" else outline.steps
 
 
 class _Outline:
@@ -87,11 +90,18 @@ class _Outline:
     some to each value that is counted for the limit, in whatever text.
     """
 
-    def __init__(self, short: Shortened, flaw: int | None = None, end: int | None = None) -> None:
+    def __init__(
+        self,
+        short: Shortened,
+        flaw: int | None = None,
+        end: int | None = None,
+        key: Sequence[str] = (),
+    ) -> None:
         self._short = short
-        self._text = short.text
+        self.text = short.text
         self._end = len(short.text) if end is None else end
-        self._fields: dict[str, list[int]] = {}
+        self._key = key
+        self._fields: dict[str | None, list[int]] = {name: [] for name in key}
         # By open container: the position in an array, the name in an object once it is known.
         self._places: list[int | str | None] = []
         self.steps_to_depth: tuple[int | str, ...] = ()
@@ -105,7 +115,7 @@ class _Outline:
         """Take in a part of the text, and whether the record may go on behind it."""
         places = self._places
         name = ""  # that a colon may follow
-        for found in _TOKEN.finditer(self._text, start, end):
+        for found in _TOKEN.finditer(self.text, start, end):
             if found[1]:
                 name = found[1]
                 if found[2]:
@@ -119,13 +129,13 @@ class _Outline:
                 del places[-1:]
                 if not places:
                     return False
-            elif mark == "," and places:
-                place = places[-1]
-                places[-1] = place + 1 if type(place) is int else None
             elif mark == ":":
                 if not name:
                     return False
                 self._take_name(name, found.end())
+            elif places:
+                place = places[-1]
+                places[-1] = place + _commas(mark) if type(place) is int else None
             name = ""
         return True
 
@@ -138,24 +148,27 @@ class _Outline:
         if not self._places or type(self._places[-1]) is int:
             return
         self._places[-1] = mark
-        name = _name(mark) if len(self._places) == _FIELD else None
-        if name is not None:
-            self._fields.setdefault(name, []).append(end)
+        if len(self._places) == _FIELD and (name := _name(mark)) in self._fields:
+            self._fields[name].append(end)
 
-    def forms(self, names: Sequence[str]) -> tuple[Any, ...] | None:
-        """The forms of some fields, None where not each of them can be told for sure."""
+    def key(self) -> tuple[Any, ...] | None:
+        """The forms of the key's fields, None where not each of them can be told for sure."""
         try:
-            return tuple(map(self._form, names)) or None
+            return tuple(map(self._form, self._key)) or None
         except (ValueError, LookupError, RecursionError):
             return None
 
     def _form(self, name: str) -> Any:
         (start,) = self._fields[name]
-        start = _SPACES.match(self._text, start).end()  # type: ignore[union-attr] # matches always
-        _value, end = _DECODER.raw_decode(self._text, start)
+        start = _SPACES.match(self.text, start).end()  # type: ignore[union-attr] # matches always
+        _value, end = _DECODER.raw_decode(self.text, start)
         if end >= self._end:
             raise ValueError("it may go on")
         return parse_json(self._short.between(start, end))
+
+
+def _commas(mark: str) -> int:
+    return (_STRINGS.sub("", mark) if '"' in mark else mark).count(",")
 
 
 def _steps(places: list[int | str | None]) -> list[int | str]:

@@ -8,6 +8,7 @@ stay, but for what stands behind such a flaw.
 
 from __future__ import annotations
 
+import array
 import bisect
 import json
 import re
@@ -20,26 +21,26 @@ from databackup.schema.jsontext import JsonTextError, parse_json, syntax_error
 from databackup.schema.jsonvalues import MAX_NUMBER_LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 LONG: Final = 1024 * 1024  # bytes; what is shorter is held as it is
 _LONG_NAME: Final = 4096  # bytes of a name that is looked at
 _PIECE: Final = 1024 * 1024
-_WORTH: Final = 64  # bytes of a string's text that are worth a cut
-_STRING: Final = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"[ \t\r\n]*+(:)?|\\?\Z)', re.DOTALL)
-_EXCESS: Final = 3  # the group of the digits that are cut
-# With more digits than a number may have: no parser gets further than through the first of these.
-_STRING_OR_DIGITS: Final = re.compile(
-    _STRING.pattern + rb"|(?<![0-9])[0-9]{%d}([0-9]++)" % (MAX_NUMBER_LENGTH + 1), re.DOTALL
-)
+_WORTH: Final = 16  # bytes of a string's text that are worth a cut
+# More digits than a number may have: no parser gets further than through the first of these.
+_TOO_LONG: Final = rb"(?<![0-9])[0-9]{%d}([0-9]++)" % (MAX_NUMBER_LENGTH + 1)
 _DIGITS: Final = bytes.maketrans(b"123456789", b"0" * 9)
 _LONG_RUN: Final = b"0" * (MAX_NUMBER_LENGTH + 2)
-_RAW: Final = msgspec.json.Decoder(msgspec.Raw)
 _PAIR: Final = rb"[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _SOUND: Final = re.compile(
     rb'[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u(?:(?![dD][89a-fA-F])[0-9a-fA-F]{4}|%s))'
     rb'[^"\\\x00-\x1f]*+)*+' % _PAIR
 )
+_ANY: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_STRING: Final = rb'"(%s)(?:"[ \t\r\n]*+(:)?|\\?\Z)' % _ANY.pattern
+# Strings that stay, but for those with escapes, and what is between.
+_PASSED_OVER: Final = rb'(?:[^"]++|"[^"\\]{0,%d}+"|"[^"\\]{0,%d}+"[ \t\r\n]*+:)*+'
+_RAW: Final = msgspec.json.Decoder(msgspec.Raw)
 _LONE_SURROGATE: Final = re.compile(rb"\\u[0-9a-fA-F]{4}")  # where what is sound ends
 _VALID: Final = re.compile(
     rb'[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+'
@@ -57,8 +58,8 @@ class Shortened:
 
     text: str
     _whole: bytes
-    _places: list[int]
-    _sizes: list[int]
+    _places: Sequence[int]
+    _sizes: Sequence[int]
 
     def offset(self, position: int) -> int:
         """Where in the bytes of the whole a character stands."""
@@ -78,15 +79,19 @@ class Shortened:
         return self._whole[self.offset(start) : self.offset(end)].decode()
 
 
+def uncut(whole: bytes) -> Shortened:
+    """A text as it is. Raises UnicodeDecodeError."""
+    return Shortened(whole.decode(), whole, (), ())
+
+
 def shortened(whole: bytes) -> Shortened:
     """A text with its strings cut where it is long. Raises UnicodeDecodeError."""
     if len(whole) <= LONG:
-        return Shortened(whole.decode(), whole, [], [])
+        return uncut(whole)
     _require_utf8(whole)
     kept = bytearray()
     view = memoryview(whole)
-    places: list[int] = []
-    sizes: list[int] = []
+    places, sizes = array.array("q"), array.array("q")
     end = 0
     for start, stop in _cuts(whole):
         if start == stop:
@@ -96,23 +101,32 @@ def shortened(whole: bytes) -> Shortened:
         places.append(len(kept))
         sizes.append(end - len(kept))
     if not places:
-        return Shortened(whole.decode(), whole, [], [])
+        return uncut(whole)
     kept += view[end:]
     return Shortened(kept.decode(), whole, places, sizes)
 
 
 def _cuts(whole: bytes) -> Iterator[tuple[int, int]]:
     view = memoryview(whole)
-    pattern = _STRING_OR_DIGITS if _has_long_digits(whole) else _STRING
-    for found in pattern.finditer(whole):
-        start, end = found.span(1)
-        if found[2]:
-            if end - start > _LONG_NAME:
-                yield from _cuts_in_string(view, start, end, is_name=True)
-        elif end - start > _WORTH:
-            yield from _cuts_in_string(view, start, end, is_name=False)
-        elif found.lastindex == _EXCESS:
-            yield found.span(_EXCESS)
+    passed_over = b"" if _has_long_digits(whole) else _PASSED_OVER % (_WORTH, _LONG_NAME)
+    end = 0
+    # Behind a lone surrogate others are no news, and behind a flaw of syntax nothing is.
+    for sound in (_SOUND, _VALID, _ANY):
+        parts = (passed_over, sound.pattern, _STRING, _TOO_LONG)
+        pattern = re.compile(rb'%s(?:"(%s)"(?![ \t\r\n]*+:)|%s|%s|\Z)' % parts, re.DOTALL)
+        for found in pattern.finditer(whole, end):
+            match found.lastindex:
+                case 1 | 4:  # a sound value, or digits
+                    yield found.span(found.lastindex)
+                case 2:
+                    yield from _cuts_in_string(view, *found.span(2), is_name=False)
+                    if sound is not _ANY:
+                        end = found.end()
+                        break
+                case 3 if found.end(2) - found.start(2) > _LONG_NAME:
+                    yield from _cuts_in_string(view, *found.span(2), is_name=True)
+        else:
+            return
 
 
 def _has_long_digits(whole: bytes) -> bool:
@@ -128,14 +142,6 @@ def _cuts_in_string(
 
     Of a name, only what stands behind such a flaw.
     """
-    try:
-        _RAW.decode(view[start - 1 : end + 1])
-    except msgspec.DecodeError:
-        pass  # it is looked at here, or does not end
-    else:
-        if not is_name:
-            yield start, end
-        return
     if is_name:
         place = _end(_VALID, view, start, end)
     else:
@@ -179,20 +185,21 @@ def parse_bytes(whole: bytes) -> Any:
     """
     if len(whole) <= LONG:
         return parse_json(whole.decode())
+    short = _much_shorter(whole)
     try:
-        if (short := _much_shorter(whole)) is not None:
+        if short is not None:
             _see_that_it_parses(short)
-            del short
+            short = None
         return parse_json(whole.decode())
     except JsonTextError as error:
         _forget_the_text(error)
+        error.read = short
         raise
 
 
-def as_parsed(whole: bytes) -> Shortened:
-    """A text as `parse_bytes` has parsed it: positions of its syntax errors are those in here."""
-    short = _much_shorter(whole) if len(whole) > LONG else None
-    return short or Shortened(whole.decode(), whole, [], [])
+def as_read(whole: bytes, error: JsonTextError) -> Shortened:
+    """A text as `parse_bytes` has read it when it raised an error, which tells of places in it."""
+    return error.read or uncut(whole)
 
 
 def _much_shorter(whole: bytes) -> Shortened | None:
@@ -217,8 +224,9 @@ def is_refused(whole: bytes) -> bool:
     if len(whole) <= LONG or whole.isascii() or b"\n" in whole:
         return False
     try:
+        _RAW.decode(whole)  # in no time; it is refused, or too deep for one of both
         parse_json(shortened(whole).text)
-    except (JsonTextError, UnicodeDecodeError):
+    except (msgspec.DecodeError, RecursionError, JsonTextError, UnicodeDecodeError):
         return True
     return False
 
@@ -233,10 +241,9 @@ def _see_that_it_parses(short: Shortened) -> None:
         raise JsonTextError.of_syntax(short.position(found.pos), found) from found
 
 
-def line_and_column(whole: bytes, error: json.JSONDecodeError) -> tuple[int, int]:
+def line_and_column(error: JsonTextError, found: json.JSONDecodeError) -> tuple[int, int]:
     """Where in a text `parse_bytes` has met a syntax error, both from 1 on."""
-    short = _much_shorter(whole) if len(whole) > LONG else None
-    if short is None:
-        return error.lineno, error.colno
-    start = short.position(error.pos - error.colno + 1)
-    return error.lineno, short.position(error.pos) - start + 1
+    if error.read is None:
+        return found.lineno, found.colno
+    start = error.read.position(found.pos - found.colno + 1)
+    return found.lineno, error.read.position(found.pos) - start + 1

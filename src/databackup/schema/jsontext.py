@@ -14,7 +14,7 @@ from databackup.schema.jsonvalues import MAX_DEPTH, integer, is_plain, number
 from databackup.schema.kind import KindError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from databackup.schema.jsonshort import Shortened
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
@@ -27,16 +27,21 @@ _MAX_BRACKETS: Final = 3 * MAX_DEPTH
 # It matches from every quote on: were it to fail at the end, it would be tried from the next one.
 _STRING_TEXT: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
 _BRACKETS: Final = re.compile(rf"{_STRING_TEXT}|[\[{{]++|[\]}}]++", re.DOTALL)
-_OBJECT_ENDS: Final = re.compile(rf"{_STRING_TEXT}|\}}", re.DOTALL)
-_NUMBERS: Final = re.compile(rf"{_STRING_TEXT}|[-\dIN][-+.\w]*+", re.DOTALL)
+# What they look for is behind strings and whatever else there is, which are one step.
+_OBJECT_ENDS: Final = re.compile(rf'(?:[^"}}]++|{_STRING_TEXT})*+(?:(\}})|\Z)', re.DOTALL)
+_NUMBERS: Final = re.compile(
+    rf'(?:[^-\dIN"]++|{_STRING_TEXT})*+(?:([-\dIN][-+.\w]*+)|\Z)', re.DOTALL
+)
+_SURROGATES: Final = r"[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+# Strings without a lone surrogate, and what stands between them.
+_SOUND_TEXTS: Final = re.compile(
+    rf'[^"]*+(?:"[^"\\]*+(?:\\(?:u{_SURROGATES}|u(?![dD][89a-fA-F])|[^u])[^"\\]*+)*+"[^"]*+)*+'
+)
 _EXPONENT: Final = re.compile(rb"e(?<=[0-9]e)")
 _DIGITS: Final = 17  # as many as doubles need at most
-# A number that may have more, with a point or an exponent, and its digits but for zeros in front.
-# It begins where no digit stands before: else long numbers took as many looks as they have digits.
-# Integers are passed over as a whole.
-_LONG_FRACTIONS: Final = re.compile(
-    rb"(?<![0-9.])(?:[0-9]{18,}+(?![.eE])|(?=[0-9]*+[.eE])(?=[0-9.]{18})[0.]*+([0-9.]*+))"
-)
+# A number that may have more, and its digits but for zeros in front. It begins where no digit
+# stands before: else long numbers took as many looks as they have digits.
+_LONG_NUMBERS: Final = re.compile(rb"(?<![0-9.])(?=[0-9]{18}|[0-9.]{19})[0.]*+([0-9.]*+)")
 _ZEROS: Final = bytes.maketrans(b".123456789", b"0" * 10)
 _LONG_RUN: Final = b"0" * (_DIGITS + 1)
 _PIECE: Final = 1024 * 1024
@@ -44,7 +49,17 @@ _STRING_BYTES: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.
 
 
 class JsonTextError(ValueError):
-    """Text that is no JSON, or JSON whose values would not be written as they stand."""
+    """Text that is no JSON, or JSON whose values would not be written as they stand.
+
+    `flaw` is which of some tokens is refused, from 1 on, where it is one; `read` is the text that
+    was read in place of a longer one.
+    """
+
+    read: Shortened | None = None
+
+    def __init__(self, message: str, flaw: tuple[re.Pattern[str], int] | None = None) -> None:
+        super().__init__(message)
+        self.flaw = flaw
 
     @classmethod
     def of_syntax(cls, position: int, error: json.JSONDecodeError) -> JsonTextError:
@@ -64,10 +79,6 @@ class TooDeepError(JsonTextError):
         super().__init__(f"JSON deeper than {MAX_DEPTH} levels")
 
 
-class TwiceError(JsonTextError):
-    """A name that stands twice in one object."""
-
-
 def parse_json(text: str) -> Any:
     """The value of a JSON text, whose numbers lose nothing.
 
@@ -76,13 +87,14 @@ def parse_json(text: str) -> Any:
     """
     if deeper_than(_MAX_BRACKETS, text):
         raise TooDeepError
+    hooks = _Hooks()
     try:
         value = json.loads(
             text,
-            object_pairs_hook=_object,
-            parse_constant=_constant,
-            parse_float=number,
-            parse_int=integer,
+            object_pairs_hook=hooks.object,
+            parse_constant=hooks.constant,
+            parse_float=hooks.number,
+            parse_int=hooks.integer,
         )
         # JSON's \\ud800 makes a text that no UTF-8 can hold; only encoding it again tells.
         _ENCODER.encode(value)
@@ -91,10 +103,40 @@ def parse_json(text: str) -> Any:
     except json.JSONDecodeError as error:
         raise JsonTextError.of_syntax(error.pos, error) from error
     except KindError as error:
-        raise JsonTextError(str(error)) from error
+        raise JsonTextError(str(error), (_NUMBERS, hooks.numbers)) from error
     except RecursionError:
         raise TooDeepError from None
     return value
+
+
+class _Hooks:
+    """What json calls at each number and at the end of each object: both are counted."""
+
+    def __init__(self) -> None:
+        self.numbers = 0
+        self.objects = 0
+
+    def integer(self, text: str) -> int | float:
+        self.numbers += 1
+        return integer(text)
+
+    def number(self, text: str) -> Any:
+        self.numbers += 1
+        return number(text)
+
+    def constant(self, text: str) -> NoReturn:
+        raise JsonTextError(f"{text} is no JSON", (_NUMBERS, self.numbers + 1))
+
+    def object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        self.objects += 1
+        members = dict(pairs)
+        if len(members) == len(pairs):
+            return members
+        # The names stand in the order in which they were met: where they differ, one was met again.
+        met = itertools.chain(members, [None])
+        twice = next(name for (name, _), first in zip(pairs, met, strict=False) if name != first)
+        message = f"the name {shown(twice)} stands twice in one object"
+        raise JsonTextError(message, (_OBJECT_ENDS, self.objects))
 
 
 def parse_fast(text: str) -> tuple[Any] | None:
@@ -161,114 +203,23 @@ def _alike(given: bytes, written: bytes, spaces: bytes) -> bool:
     return written == given or written.translate(None, spaces) == given.translate(None, spaces)
 
 
-def find_flaw(text: str, error: JsonTextError) -> re.Match[str] | None:
-    """The first value that `parse_json` refuses, for another reason than syntax or surrogates.
+def find_flaw(text: str, error: JsonTextError) -> int | None:
+    """Where the first value stands that `parse_json` refuses, not for its syntax or depth.
 
-    `error` is what it raises. Found is a number, or the bracket that closes an object; up to there
-    the text is JSON by its syntax. The time is that of parsing the text once more up to it.
+    `error` is what it has raised. There is a number, the bracket that closes an object, or the
+    quote of a string with a lone surrogate; up to there the text is JSON by its syntax.
     """
-    numbers = _Counted(_NUMBERS, number)
-    try:
-        if isinstance(error, TwiceError):  # no number up to there is refused
-            objects = _Counted(_OBJECT_ENDS, _object)
-            json.loads(text, object_pairs_hook=objects, parse_float=str, parse_int=str)
-        else:
-            json.loads(text, parse_constant=numbers.refuse, parse_float=numbers, parse_int=numbers)
-    except _Refused as refused:
-        found = (f for f in refused.tokens.finditer(text) if not f[0].startswith('"'))
-        return next(itertools.islice(found, refused.count - 1, None))
-    except (ValueError, RecursionError):
-        return None
-    return None
-
-
-class _Refused(Exception):
-    """The so manieth of some tokens is refused."""
-
-    def __init__(self, tokens: re.Pattern[str], count: int) -> None:
-        super().__init__(tokens, count)
-        self.tokens = tokens
-        self.count = count
-
-
-class _Counted:
-    """A hook of json, which is called at each of some tokens, in their order."""
-
-    def __init__(self, tokens: re.Pattern[str], hook: Callable[[Any], Any]) -> None:
-        self._tokens = tokens
-        self._hook = hook
-        self._count = 0
-
-    def __call__(self, found: Any) -> Any:
-        self._count += 1
-        try:
-            return self._hook(found)
-        except (JsonTextError, KindError):
-            raise _Refused(self._tokens, self._count) from None
-
-    def refuse(self, _found: str) -> NoReturn:
-        raise _Refused(self._tokens, self._count + 1)
-
-
-def steps_to_surrogate(text: str) -> tuple[str | int, ...]:
-    """The names and positions that lead to the first lone surrogate, or object that names one.
-
-    Empty where there is none in the values of the outermost, and for text that is no JSON.
-    """
-    try:
-        document = json.loads(text, parse_float=str, parse_int=str)
-    except (ValueError, RecursionError):
-        return ()
-    path: list[str | int] = []
-    open_: list[Iterator[tuple[str | int, Any]]] = [iter(_items(document))]
-    if _has_lone_surrogates(document):
-        return ()
-    while open_:
-        for step, value in open_[-1]:
-            if _has_lone_surrogates(value):
-                return (*path, step)
-            if type(value) is dict or type(value) is list:
-                path.append(step)
-                open_.append(iter(_items(value)))
-                break
-        else:
-            open_.pop()
-            del path[-1:]
-    return ()
-
-
-def _items(value: Any) -> Iterable[tuple[str | int, Any]]:
-    if type(value) is dict:
-        return value.items()
-    return enumerate(value) if type(value) is list else ()
-
-
-def _has_lone_surrogates(value: Any) -> bool:
-    if type(value) is str:
-        return not is_text(value)
-    return type(value) is dict and not all(map(is_text, value))
+    if error.flaw is None:
+        end = _SOUND_TEXTS.match(text).end()  # type: ignore[union-attr] # matches always
+        return end if end < len(text) else None
+    tokens, count = error.flaw
+    found = next(itertools.islice(tokens.finditer(text), count - 1, None), None)
+    return None if found is None or found[1] is None else found.start(1)
 
 
 def is_text(value: str) -> bool:
     """Whether UTF-8 can hold a text: whether it has no lone surrogates."""
     return value.isascii() or value.encode(errors="replace").decode() == value
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        del members  # there may be half a million
-        met: set[str] = set()
-        others: set[str] = set()
-        for name, _ in pairs:
-            (others if name in met else met).add(name)
-        twice = next(name for name, _ in pairs if name in others)
-        raise TwiceError(f"the name {shown(twice)} stands twice in one object")
-    return members
-
-
-def _constant(text: str) -> NoReturn:
-    raise JsonTextError(f"{text} is no JSON")
 
 
 def deeper_than(levels: int, text: str) -> bool:
@@ -301,21 +252,22 @@ def more_values_than(limit: int, text: bytes) -> bool:
     if len(text) <= 2 * limit:
         return False
     most = _separators(text) + text.count(b"{")
-    if _may_have_long_fractions(text):
+    if _may_have_long_numbers(text):
         most += len(text) // _DIGITS
     if most <= limit:
         return False
     # What is counted has one string at most; more of them are too many, and are not cut out.
-    strings = itertools.islice(_STRING_BYTES.finditer(text), limit + 1, None)
-    if next(strings, None) is not None:
-        return True
+    if text.count(b'"') > 2 * limit:
+        strings = itertools.islice(_STRING_BYTES.finditer(text), limit + 1, None)
+        if next(strings, None) is not None:
+            return True
     return _values_in_bare(_STRING_BYTES.sub(b"0", text), limit) > limit
 
 
 def values_in(text: bytes) -> int:
     """How many values and names a sound JSON text has in its arrays and objects, at all levels.
 
-    A fraction of more than 17 digits, which is no double's, counts once for each 17 of them.
+    A number of more than 17 digits, which is no double's, counts once for each 17 of them.
     """
     return _values_in_bare(_STRING_BYTES.sub(b"0", text))
 
@@ -334,12 +286,12 @@ def _values_in_bare(text: bytes, limit: float = math.inf) -> int:
 
 
 def _more_for_digits(text: bytes, limit: float) -> int:
-    """By how much long fractions count for more than one value each; beyond a limit, not all."""
-    if limit < 0 or not _may_have_long_fractions(text):
+    """By how much long numbers count for more than one value each; beyond a limit, not all."""
+    if limit < 0 or not _may_have_long_numbers(text):
         return 0
     more = 0
-    for found in _LONG_FRACTIONS.finditer(text):
-        start, end = found.span(1)  # of an integer both are -1
+    for found in _LONG_NUMBERS.finditer(text):
+        start, end = found.span(1)
         digits = end - start - text.count(b".", start, end)
         more += max(digits - 1, 0) // _DIGITS
         if more > limit:
@@ -347,7 +299,7 @@ def _more_for_digits(text: bytes, limit: float) -> int:
     return more
 
 
-def _may_have_long_fractions(text: bytes) -> bool:
+def _may_have_long_numbers(text: bytes) -> bool:
     """Whether many digits stand together somewhere; several times as fast as by the pattern."""
     pieces = (text[start : start + _PIECE + _DIGITS] for start in range(0, len(text), _PIECE))
     return any(_LONG_RUN in piece.translate(_ZEROS) for piece in pieces)
