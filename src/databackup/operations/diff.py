@@ -60,7 +60,7 @@ def diff(
     `StoreError`s of a snapshot, `KeysDiffer`, `UnknownCollection`, TypeError and ValueError for
     wrong arguments, and whatever `progress` raises.
     """
-    _require_number(sample)
+    require_sample(sample)
     if names is not None and len(names) != len((a, b)):
         raise ValueError(f"names are those of two sides, not {names!r}")
     limits = required_limits(limits)
@@ -75,7 +75,8 @@ def diff(
     return Diff(a=names[0], b=names[1], collections=found, notes=notes)
 
 
-def _require_number(sample: object) -> None:
+def require_sample(sample: object) -> None:
+    """See that a sample is a number of records. Raises ValueError."""
     if type(sample) is not int or sample < 0:
         raise ValueError(f"sample is a number of records from 0 on, not {sample!r}")
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from databackup.operations.compare import Side
+    from databackup.operations.readable import Total
     from databackup.repository import Row
     from databackup.schema import Collection
 
@@ -56,6 +57,13 @@ class Tally:
         gone = Digest(self._collection.name)
         self._add_to(gone, rows)
         self._digest.subtract(gone)
+
+    def end_before(self, after: Total, gone: Tally) -> CollectionEnd:
+        """What a collection held that now holds `after`, if these were written and others gone."""
+        digest = Digest.of(self._collection.name, after.count, after.digest)
+        digest.subtract(self._digest)
+        digest.join(gone._digest)
+        return CollectionEnd(digest.count, digest.hex)
 
     def _add_to(self, digest: Digest, rows: Forms | list[Row]) -> None:
         for part in self._codec.parts_held(rows):
