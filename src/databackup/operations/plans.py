@@ -51,9 +51,10 @@ class ImportPlan:
     compared. What only the store can say is not among them: a unique value that is taken, what a
     CHECK or a trigger refuses.
 
-    `created` are the collections whose tables would be made, `migrated` says what the migrations
-    do. `token` stands for archive, options, schema and what the store holds: an import with this
-    plan is refused where one of them is another by then.
+    `edited_at` says when an archive that was edited was sealed anew. `created` are the collections
+    whose tables would be made, `migrated` says what the migrations do. `token` stands for archive,
+    options, schema and what the store holds: an import with this plan is refused where one of them
+    is another by then.
     """
 
     archive_id: str
@@ -71,6 +72,7 @@ class ImportPlan:
     only_in_store: int
     seal: str
     schema_digest: str
+    edited_at: str | None = None
     created: tuple[str, ...] = ()
     migrated: MigrationReport | None = None
     problems: tuple[Problem, ...] = ()
@@ -83,6 +85,11 @@ class ImportPlan:
         return not (
             self.problem_count or self.created or self.added or self.changed or self.deleted
         )
+
+    @property
+    def is_new(self) -> bool:
+        """Whether all tables would be made, so that nothing that is there is touched."""
+        return set(self.created) >= self.collections.keys()
 
     @property
     def token(self) -> str:

@@ -205,6 +205,7 @@ class Preview(Import):
             **sums(by_name.values()),
             seal=self._archive.seal,
             schema_digest=description_digest(describe(self._schema)),
+            edited_at=None if header.edited is None else header.edited.sealed_at,
             created=missing,
             migrated=migration_of(self._archive),
             problems=tuple(problems),
