@@ -15,7 +15,7 @@ from databackup.operations.fit import has_identity, in_key_order
 from databackup.operations.keys import UniqueKeys
 from databackup.operations.reports import Changes
 from databackup.operations.tally import Tally
-from databackup.repository import BATCH_SIZE, BulkTransaction, Row
+from databackup.repository import BATCH_SIZE, BulkTransaction, Row, forms_of
 from databackup.schema import StructuringError
 from databackup.schema.compiled import json_pointer
 from databackup.spill import RowQueue
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from databackup.archive.records import Batch
-    from databackup.operations.compare import Difference, Side
+    from databackup.operations.compare import Difference, Sides
     from databackup.operations.locate import ProblemList, Unlocated
     from databackup.operations.options import Mode
     from databackup.operations.readable import Readable, Total
@@ -202,7 +202,7 @@ class CollectionImport:
 
     def _replace(self, batches: Iterable[Batch]) -> Changes:
         comparison = Comparison(self._collection, in_place=self._outside_columns)
-        stored = comparison.all_stored(self._transaction.rows(self._collection))
+        stored = comparison.all_stored(forms_of(self._transaction, self._collection))
         key = self._collection.codec.key
         with RowQueue() as deleted, RowQueue() as changed, RowQueue() as added:
             for chunk in self._differences(comparison, batches, stored):
@@ -225,7 +225,7 @@ class CollectionImport:
         """
         comparison = Comparison(self._collection, in_place=True)
         tally = Tally(self._collection)
-        stored = comparison.all_stored(self._transaction.rows(self._collection))
+        stored = comparison.all_stored(forms_of(self._transaction, self._collection))
         key = self._collection.codec.key
         added = changed = kept = 0
         with RowQueue() as deletes, RowQueue() as updates, RowQueue() as inserts:
@@ -270,10 +270,10 @@ class CollectionImport:
         return list(itertools.compress(pairs, stay)), list(itertools.compress(pairs, moves))
 
     def _differences(
-        self, comparison: Comparison, batches: Iterable[Batch], stored: Iterable[list[Side]]
+        self, comparison: Comparison, batches: Iterable[Batch], stored: Iterable[Sides]
     ) -> Iterator[list[Difference]]:
         """The differences between archive and store, some at a time."""
-        archived = (comparison.sides(batch.rows, batch.canonical) for batch in batches)
+        archived = map(comparison.archived, batches)
         in_order = self._in_order and self._store_in_order
         compare = comparison.by_merging if in_order else comparison.by_index
         differences = compare(archived, stored)

@@ -88,6 +88,7 @@ def import_all(
         limits=Limits() if limits is None else limits,
     )
     chosen = _planned(given, plan)
+    require_atomic(repository)
     with open_archive(source, chosen.limits) as opened:
         store = repository
         archive, repository, new = prepared(store, opened, chosen, progress)
@@ -137,6 +138,14 @@ def _planned(given: ImportOptions, plan: ImportPlan | None) -> ImportOptions:
     return plan.options
 
 
+def require_atomic(repository: Repository) -> None:
+    """See that a store keeps an import whole or not at all. Raises `StoreError`."""
+    if not repository.capabilities.atomic:
+        raise StoreError(
+            f"a store of the adapter {repository.capabilities.name!r} cannot undo a failed import"
+        )
+
+
 def prepared(
     repository: Repository,
     opened: Archive,
@@ -147,10 +156,6 @@ def prepared(
 
     Raises what `import_all` raises before it begins a transaction.
     """
-    if not repository.capabilities.atomic:
-        raise StoreError(
-            f"a store of the adapter {repository.capabilities.name!r} cannot undo a failed import"
-        )
     archive = as_of_today(opened, repository.schema)
     new = creating(repository, archive, options, progress) if options.create else None
     repository = new.maker if new else repository

@@ -11,7 +11,7 @@ from databackup.archive.reader import open_archive
 from databackup.operations import readback
 from databackup.operations.creating import creates_tables
 from databackup.operations.diff import SAMPLE, require_sample
-from databackup.operations.importing import Import, prepared
+from databackup.operations.importing import Import, prepared, require_atomic
 from databackup.operations.keys import References
 from databackup.operations.locate import ProblemList
 from databackup.operations.lookout import Lookout
@@ -62,6 +62,7 @@ def preview_import(
     `progress` raises.
     """
     require_sample(sample)
+    require_atomic(repository)
     chosen = ImportOptions(
         mode=mode,
         read_back=read_back,

@@ -110,8 +110,8 @@ def differences(
     """
     comparison = Comparison(collection, exact=False, in_place=True)
     batches = records_of(archive, collection)
-    new = (comparison.sides(batch.rows, batch.canonical) for batch in batches)
-    old = comparison.all_stored(transaction.rows(collection))
+    new = map(comparison.archived, batches)
+    old = comparison.all_stored(forms_of(transaction, collection))
     for difference in comparison.by_index(new, old):
         if difference.new is None:
             is_wrong = mode == "replace"

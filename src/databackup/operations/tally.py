@@ -18,7 +18,7 @@ from databackup.schema.columns import Forms
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from databackup.operations.compare import Side
+    from databackup.operations.compare import Sides
     from databackup.operations.readable import Total
     from databackup.repository import Row
     from databackup.schema import Collection
@@ -46,7 +46,7 @@ class Tally:
         """Count records in."""
         self._add_to(self._digest, rows)
 
-    def add_passing(self, batches: Iterable[list[Side]]) -> Iterator[list[Side]]:
+    def add_passing(self, batches: Iterable[Sides]) -> Iterator[Sides]:
         """As `add`, for records on their way to a comparison, whose forms are known."""
         for sides in batches:
             self._digest.add([side.canonical or _loose_form(side.row) for side in sides])
