@@ -14,12 +14,18 @@ from databackup._version import __version__
 if TYPE_CHECKING:
     from databackup.archive.limits import Limits
     from databackup.errors import DatabackupError, Problem
-    from databackup.operations.asynchronous import export_all_async, import_all_async
+    from databackup.operations.asynchronous import (
+        export_all_async,
+        import_all_async,
+        preview_import_async,
+    )
     from databackup.operations.diff import diff
     from databackup.operations.differences import CollectionDiff, Diff, RecordDiff
     from databackup.operations.export import export_all, iter_export
     from databackup.operations.importing import import_all
     from databackup.operations.options import ImportOptions
+    from databackup.operations.plans import CollectionPlan, ImportPlan
+    from databackup.operations.preview import preview_import
     from databackup.operations.reports import (
         ArchiveInfo,
         Changes,
@@ -53,12 +59,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "archive.limits": ("Limits",),
     "errors": ("DatabackupError", "Problem"),
-    "operations.asynchronous": ("export_all_async", "import_all_async"),
+    "operations.asynchronous": ("export_all_async", "import_all_async", "preview_import_async"),
     "operations.diff": ("diff",),
     "operations.differences": ("CollectionDiff", "Diff", "RecordDiff"),
     "operations.export": ("export_all", "iter_export"),
     "operations.importing": ("import_all",),
     "operations.options": ("ImportOptions",),
+    "operations.plans": ("CollectionPlan", "ImportPlan"),
+    "operations.preview": ("preview_import",),
     "operations.reports": (
         "ArchiveInfo",
         "Changes",
@@ -100,11 +108,13 @@ __all__ = [
     "Collection",
     "CollectionDiff",
     "CollectionInfo",
+    "CollectionPlan",
     "DatabackupError",
     "Diff",
     "ExportReport",
     "Field",
     "ImportOptions",
+    "ImportPlan",
     "ImportReport",
     "ImportStatus",
     "Interval",
@@ -133,6 +143,8 @@ __all__ = [
     "marked_imports",
     "migrate_archive",
     "migration",
+    "preview_import",
+    "preview_import_async",
     "seal_archive",
     "verify_archive",
 ]

@@ -27,6 +27,7 @@ __all__ = [
     "BATCH_SIZE",
     "BulkTransaction",
     "Capabilities",
+    "ChecksReferences",
     "CreatesTables",
     "Extent",
     "FiresTriggers",
@@ -196,6 +197,14 @@ class FormsSnapshot(Protocol):
 
         A batch that has something out of the usual in it, of whatever sort, comes as rows.
         """
+
+
+@runtime_checkable
+class ChecksReferences(Protocol):
+    """A snapshot that can say which references point at no record, as every transaction can."""
+
+    def dangling(self, collection: Collection, reference: Reference, limit: int) -> list[Key]:
+        """As `Transaction.dangling`."""
 
 
 @runtime_checkable

@@ -71,12 +71,12 @@ def test_what_will_be_made_is_told(workshop: Workshop) -> None:
     """All of it, or what is missing beside what is there."""
     archive = workshop.archive()
     said = workshop.run("import", archive, "new.db", "--create").output
-    assert "New tables will be made in new.db:" in said
-    assert "records now" not in said
+    assert "New tables would be made in new.db: people, orders." in said
+    assert "would hold" not in said
     workshop.make("half.db", "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
     said = workshop.run("import", archive, "half.db", "--create").output
-    assert "New tables will be made: orders." in said
-    assert "records now" in said
+    assert "New tables would be made in half.db: orders." in said
+    assert "half.db would hold what it held then" in said
 
 
 def test_a_store_without_tables(workshop: Workshop) -> None:

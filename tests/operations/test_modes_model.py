@@ -7,55 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from databackup import Changes, Collection, Schema, import_all
-from databackup.operations.keys import key_bytes, key_fields
+from databackup import Changes, Collection, import_all
+from databackup.operations.keys import key_fields
 from databackup.repository import Row
 from databackup.testing.exact import exact_row
 from databackup.testing.harness import expected, stored
-from databackup.testing.strategies import datasets, schemas
+from databackup.testing.strategies import datasets
 from tests.support.archives import exported
 from tests.support.club import Dataset
+from tests.support.mixed import KEYED, Keyed, keyed, mixed
 from tests.support.stores import STORES
 from tests.support.wrappers import Passed, unordered
-
-Keyed = dict[bytes, Row]
-
-
-def _with_keys(schema: Schema) -> Schema:
-    """A schema's collections that have a key, without references."""
-    kept = [
-        Collection(c.name, fields=list(c.fields), key=c.key) for c in schema.collections if c.key
-    ]
-    return Schema(app=schema.app, version=schema.version, collections=kept)
-
-
-KEYED = schemas().map(_with_keys).filter(lambda schema: bool(schema.collections))
-
-
-def _keyed(collection: Collection, rows: list[Row]) -> Keyed:
-    fields = key_fields(collection)
-    return {key_bytes(fields, collection.codec.key(row)): row for row in rows}
-
-
-def _mixed(data: st.DataObject, schema: Schema, old: Dataset) -> Dataset:
-    """Another dataset, with some of the old one's records, and with others under their keys."""
-    new = data.draw(datasets(schema))
-    for collection in schema.collections:
-        rows, there = new[collection.name], old[collection.name]
-        for position, row in enumerate(rows):
-            what = data.draw(st.sampled_from(["new", "equal", "other"])) if there else "new"
-            if what != "new":
-                taken = data.draw(st.sampled_from(there))
-                rows[position] = (
-                    taken if what == "equal" else _under_its_key(collection, row, taken)
-                )
-        new[collection.name] = list(_keyed(collection, rows).values())
-    return new
-
-
-def _under_its_key(collection: Collection, row: Row, other: Row) -> Row:
-    values = zip(collection.field_names, row, other, strict=True)
-    return tuple(theirs if name in collection.key else own for name, own, theirs in values)
 
 
 def _model(
@@ -99,12 +61,12 @@ def test_modes_do_what_dicts_do(target: str, mode: Any, data: st.DataObject) -> 
     """
     schema = data.draw(KEYED)
     old = data.draw(datasets(schema))
-    new = _mixed(data, schema, old)
+    new = mixed(data, schema, old)
     backwards = data.draw(st.sampled_from([(), ("source",), ("target",), ("source", "target")]))
     then: Dataset = {}
     changes = {}
     for c in schema.collections:
-        model, changes[c.name] = _model(c, mode, _keyed(c, old[c.name]), _keyed(c, new[c.name]))
+        model, changes[c.name] = _model(c, mode, keyed(c, old[c.name]), keyed(c, new[c.name]))
         then[c.name] = list(model.values())
     with STORES["memory"](schema, new) as one, STORES[target](schema, old) as two:
         archive = exported(unordered(one) if "source" in backwards else one)

@@ -116,13 +116,14 @@ def notation_of(target: str) -> Literal["url", "attribute", "path"]:
 
 
 @contextlib.contextmanager
-def new_target(target: str) -> Iterator[None]:
+def new_target(target: str, *, keep: bool = True) -> Iterator[None]:
     """The empty file that a target names, made where it is one of SQLite's and not there.
 
-    Where the block fails it is gone again. Raises `FileError`, `TargetError`.
+    Where the block fails, and where it is not to be kept, it is gone again. Raises `FileError`,
+    `TargetError`.
     """
     file = _file_of(target)
-    with new_file(file) if file else contextlib.nullcontext():
+    with new_file(file, keep=keep) if file else contextlib.nullcontext():
         yield
 
 

@@ -40,6 +40,18 @@ class Digest:
         found.update(record)
         return found.digest()
 
+    @classmethod
+    def of(cls, collection: str, count: int, hex_: str) -> Digest:
+        """The digest of records that are known by their number and the sum alone."""
+        digest = cls(collection)
+        digest.count, digest._sum = count, int(hex_, 16)
+        return digest
+
+    def join(self, other: Digest) -> None:
+        """Add the records of another digest."""
+        self._sum = (self._sum + other._sum) % _MODULUS
+        self.count += other.count
+
     def subtract(self, other: Digest) -> None:
         """Take away records that were added, given as a digest of their own."""
         self._sum = (self._sum - other._sum) % _MODULUS

@@ -33,6 +33,7 @@ _WRITTEN: Final = {"export": "file", "seal": "sealed", "migrate": "new"}
 """The argument that names the archive that a command writes."""
 _READ: Final = {
     "import": "file",
+    "preview": "file",
     "inspect": "file",
     "verify": "file",
     "seal": "edited",

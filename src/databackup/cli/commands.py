@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,6 @@ import click
 
 from databackup import __version__
 from databackup.adapters.registry import (
-    new_target,
     open_repository,
     open_schema,
     without_password,
@@ -30,12 +28,14 @@ from databackup.cli.command import (
 )
 from databackup.cli.copy import copy
 from databackup.cli.diff import diff
-from databackup.cli.imports import Import, dangling_option, import_options
+from databackup.cli.imports import dangling_option, import_options, opened_import, yes_option
 from databackup.cli.limits import limit_option
 from databackup.cli.migrate import migrate
+from databackup.cli.preview import preview
 from databackup.cli.progress import progress_bar
 from databackup.cli.status import status
 from databackup.cli.versions import check, freeze, history
+from databackup.operations.diff import SAMPLE
 from databackup.operations.export import export_all
 from databackup.operations.seal import seal_archive
 from databackup.operations.verify import inspect_archive, verify_archive
@@ -88,6 +88,7 @@ def cli() -> None:
 cli.add_command(copy)
 cli.add_command(diff)
 cli.add_command(migrate)
+cli.add_command(preview)
 cli.add_command(status)
 
 
@@ -137,6 +138,8 @@ def export_command(
 @cli.command(name="import")
 @click.argument("file")
 @click.argument("target")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done, as preview does.")
+@yes_option
 @import_options
 @limit_option
 @target_options
@@ -148,40 +151,30 @@ def import_command(
     file: str,
     target: str,
     *,
+    dry_run: bool,
     yes: bool,
     types: Types,
     exclude: dict[str, str],
-    no_read_back: bool,
     limits: Limits,
     **options: Any,
 ) -> None:
     """Bring the archive FILE into TARGET, or leave it as it is.
 
-    Says what will be done to the records of TARGET and asks, unless --yes is given. Everything is
-    checked before TARGET is touched, and compared before it is committed.
+    Says what would become of the records of TARGET and asks, unless --yes is given; then that is
+    done, or nothing where TARGET has changed meanwhile. Everything is checked before TARGET is
+    touched, and compared before it is committed.
     """
-    if file == "-" and not yes:
+    if file == "-" and not (yes or dry_run):
         raise confirm.NotConfirmed(
             "the archive comes from standard input, so nobody can be asked; nothing was changed"
         )
-    create = options["create"]
-    with (
-        opened_archive(file, limits) as source,
-        new_target(target) if create else contextlib.nullcontext(),
-    ):
-        found = Import(
-            run=run,
-            source=source,
-            shown=file,
-            repository=open_repository(
-                target, types=types, exclude=exclude, wait=options["wait"], create=create
-            ),
-            target=without_password(target),
-            limits=limits,
-        )
-        if not yes:
-            found.ask(**options)
-        found.carry_out(no_read_back=no_read_back, **options)
+    reading = {"types": types, "exclude": exclude}
+    with opened_import(run, file, target, reading, limits, options, keep=not dry_run) as found:
+        if dry_run:
+            found.show(found.preview(sample=SAMPLE, **options))
+            return
+        plan = None if yes else found.agreed(**options)
+        found.carry_out(plan=plan, **options)
 
 
 @cli.command()

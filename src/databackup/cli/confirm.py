@@ -7,59 +7,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import attrs
-from rich.console import Group
-from rich.padding import Padding
-from rich.text import Text
 
 from databackup.archive import compression
 from databackup.archive.format import FIRST_BYTES
-from databackup.archive.reader import open_archive
-from databackup.cli import render
 from databackup.cli.output import is_terminal
 from databackup.cli.text import visible
 from databackup.errors import ArchiveError, DatabackupError, FileError
-from databackup.operations.creating import creates_tables, joined_schema
-from databackup.operations.fit import require_fit, require_keys
-from databackup.operations.readable import as_of_today, migration_of
-from databackup.operations.verify import verified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import IO
 
-    from rich.console import RenderableType
-
-    from databackup.archive.limits import Limits
     from databackup.cli.output import Output
-    from databackup.operations.options import Mode, WrongAppChoice
-    from databackup.operations.readable import Readable
-    from databackup.operations.reports import ProgressCallback
-    from databackup.repository import Repository
-    from databackup.schema import Schema
+    from databackup.operations.options import Mode
 
 
 @attrs.frozen
 class _Words:
-    """What a mode does to the target, how one is asked about it, and what was not agreed to."""
+    """How one is asked about a mode, and what was not agreed to."""
 
-    does: str
     question: str
     refused: str
 
 
 _WORDS: Final[Mapping[Mode, _Words]] = {
     "replace": _Words(
-        "{} will hold what it held then, and nothing that came later:",
         "Overwrite {}?",
         "the import would overwrite data",
     ),
     "merge": _Words(
-        "Records of {} whose keys are in the archive will be overwritten, others stay:",
         "Merge into {}, and overwrite records of the same key?",
         "the import would overwrite records of the same keys",
     ),
     "add": _Words(
-        "Records whose keys {} lacks will be added, and nothing that is there changes:",
         "Add to {}, and change nothing that is there?",
         "the import would add records",
     ),
@@ -67,7 +46,6 @@ _WORDS: Final[Mapping[Mode, _Words]] = {
 
 
 _NEW: Final = _Words(
-    "New tables will be made in {}:",
     "Make them in {}?",
     "the import would make tables",
 )
@@ -108,83 +86,6 @@ def _begins_an_archive(start: bytes) -> bool:
 def can_ask() -> bool:
     """Whether somebody is there to read the question and to answer it."""
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
-
-
-@attrs.frozen
-class Overview:
-    """What an import will do; `is_new` says that it touches nothing that is there."""
-
-    text: RenderableType
-    is_new: bool
-
-
-def overview(
-    file: IO[bytes],
-    repository: Repository,
-    target: str,
-    *,
-    mode: Mode,
-    wrong_app: WrongAppChoice,
-    create: bool,
-    limits: Limits,
-    progress: ProgressCallback,
-) -> Overview:
-    """What the archive holds, and what it will do to the target.
-
-    Raises what is wrong with the archive, or with archive and store together, before anybody is
-    asked: `ArchiveError`, `WrongApp`, `SchemaMismatch`, `KeyRequired`, `StoreError`; of an archive
-    that is migrated, every record is read, and `InvalidRecords` raised.
-    """
-    with open_archive(file, limits) as opened:
-        archive = as_of_today(opened, repository.schema, wrong_app)
-        header, made_by = archive.header, opened.header
-        schema = repository.schema
-        missing = set(creates_tables(repository).missing()) if create else set[str]()
-        if create:
-            schema = joined_schema(schema, header, wrong_app)
-            missing |= {c.name for c in schema.collections if c.name not in repository.schema}
-        require_fit(header, schema, wrong_app)
-        require_keys(header, schema, mode)
-        there = {name: end.count for name, end in archive.ends.items()}
-        migrated = _migration(archive, repository.schema, progress)
-    here = _counts(repository, missing)
-    app = "an app that is not named" if made_by.app is None else f"the app {made_by.app}"
-    made = (
-        f"The archive was made {visible(header.created_at)} from {visible(app)}, "
-        f"schema version {made_by.schema_version}."
-    )
-    if header.edited is not None:
-        made += f" It was edited, and sealed anew {visible(header.edited.sealed_at)}."
-    is_new = missing >= there.keys()
-    columns = {"records now": {name: here.get(name, 0) for name in there}} if here else {}
-    parts: list[RenderableType] = [Text(made), *migrated]
-    parts.append(Text((_NEW if is_new else _WORDS[mode]).does.format(visible(target))))
-    if missing and not is_new:
-        parts.append(Text(f"New tables will be made: {', '.join(map(visible, sorted(missing)))}."))
-    table = render.counts({**columns, "in the archive": there})
-    return Overview(Group(*parts, Padding(table, (0, 0, 0, 2))), is_new)
-
-
-def _migration(
-    archive: Readable, schema: Schema, progress: ProgressCallback
-) -> list[RenderableType]:
-    """What the migrations will do to the records, known from doing it."""
-    if migration_of(archive) is None:
-        return []
-    # References may lead to records that the target has, and the archive does not.
-    report = verified(archive, schema, "keep", progress)
-    if report.migrated is None:
-        return []
-    return list(render.migration(report.migrated, "It will be migrated"))
-
-
-def _counts(repository: Repository, missing: set[str]) -> Mapping[str, int]:
-    """The records that there are; none are counted where the schema has tables that are not."""
-    schema = repository.schema
-    if not schema.collections or any(c.name in missing for c in schema.collections):
-        return {}
-    with repository.snapshot() as snapshot:
-        return {c.name: snapshot.count(c) for c in schema.collections}
 
 
 def require_terminal(mode: Mode, *, new: bool = False) -> None:

@@ -18,7 +18,7 @@ from databackup.archive import compression
 from databackup.archive.limits import Limits
 from databackup.cli import confirm
 from databackup.cli.command import Command, Run, as_json, target_options
-from databackup.cli.imports import Import, import_options
+from databackup.cli.imports import Import, import_options, yes_option
 from databackup.cli.progress import progress_bar
 from databackup.errors import FileError, StoreError, TargetError, reason_of
 from databackup.operations.export import iter_export
@@ -36,6 +36,7 @@ _OWN = Limits(record=None, header=None, size=None, expansion=None, values=None, 
 @click.command(cls=Command)
 @click.argument("source")
 @click.argument("target")
+@yes_option
 @import_options
 @target_options
 @as_json
@@ -49,7 +50,6 @@ def copy(
     yes: bool,
     types: Types,
     exclude: dict[str, str],
-    no_read_back: bool,
     **options: Any,
 ) -> None:
     """Bring everything SOURCE holds into TARGET, of any engine, or leave TARGET as it is.
@@ -75,9 +75,8 @@ def copy(
             target=without_password(target),
             limits=_OWN,
         )
-        if not yes:
-            found.ask(**options)
-        found.carry_out(no_read_back=no_read_back, **options)
+        plan = None if yes else found.agreed(**options)
+        found.carry_out(plan=plan, **options)
 
 
 @contextlib.contextmanager

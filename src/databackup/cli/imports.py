@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import IO, TYPE_CHECKING, Any, get_args
 
 import attrs
 import click
 
+from databackup.adapters.registry import new_target, open_repository, without_password
 from databackup.cli import confirm, render
-from databackup.cli.command import wait_option
+from databackup.cli.command import opened_archive, wait_option
 from databackup.cli.progress import progress_bar
+from databackup.cli.render_plan import asked, planned
+from databackup.errors import InvalidRecords
 from databackup.operations.importing import import_all
 from databackup.operations.options import Dangling, Mode, WrongAppChoice
+from databackup.operations.preview import preview_import
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from databackup.archive.limits import Limits
     from databackup.cli.command import Run
+    from databackup.operations.plans import ImportPlan
     from databackup.repository import Repository
 
 
@@ -36,9 +42,9 @@ wrong_app_option = click.option(
     show_default=True,
     help="What to do about the archive of another app.",
 )
+yes_option = click.option("--yes", is_flag=True, help="Import without asking.")
 
 _OPTIONS = (
-    click.option("--yes", is_flag=True, help="Import without asking."),
     click.option(
         "--create",
         is_flag=True,
@@ -82,6 +88,36 @@ def import_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+@contextlib.contextmanager
+def opened_import(  # noqa: PLR0917 - what a command was given
+    run: Run,
+    file: str,
+    target: str,
+    reading: Mapping[str, Any],
+    limits: Limits,
+    options: Mapping[str, Any],
+    *,
+    keep: bool,
+) -> Iterator[Import]:
+    """An import of an archive's file; a target that is made for it is kept only if it is to be.
+
+    `reading` says how the target is read, `options` how the import is to go.
+    """
+    create = options["create"]
+    with (
+        opened_archive(file, limits) as source,
+        new_target(target, keep=keep) if create else contextlib.nullcontext(),
+    ):
+        yield Import(
+            run=run,
+            source=source,
+            shown=file,
+            repository=open_repository(target, wait=options["wait"], create=create, **reading),
+            target=without_password(target),
+            limits=limits,
+        )
+
+
 @attrs.frozen(kw_only=True)
 class Import:
     """One import of an open archive; `shown` and `target` are how both are called."""
@@ -93,37 +129,55 @@ class Import:
     target: str
     limits: Limits
 
-    def ask(self, **options: Any) -> None:
-        """Say what will be done, and go on only for a yes.
+    def preview(self, *, no_read_back: bool, sample: int, **options: Any) -> ImportPlan:
+        """What would be done. Raises what is wrong with archive and target."""
+        start = self.source.tell()
+        with progress_bar(f"reading {self.shown}") as progress:
+            plan = preview_import(
+                self.repository,
+                self.source,
+                read_back=not no_read_back,
+                limits=self.limits,
+                sample=sample,
+                progress=progress,
+                **options,
+            )
+        self.source.seek(start)
+        return plan
+
+    def show(self, plan: ImportPlan) -> None:
+        """Print a plan; the exit code says whether the import would be refused."""
+        self.run.output.result(planned(plan, self.target), plan.as_json())
+        if plan.problem_count:
+            click.get_current_context().exit(1)
+
+    def agreed(self, **options: Any) -> ImportPlan:
+        """Say what will be done, and go on only for a yes; then that alone will be done.
 
         Raises what is wrong with archive and target, and `NotConfirmed`.
         """
-        start = self.source.tell()
-        with progress_bar(f"reading {self.shown}") as progress:
-            overview = confirm.overview(
-                self.source,
-                self.repository,
-                self.target,
-                mode=options["mode"],
-                wrong_app=options["wrong_app"],
-                create=options["create"],
-                limits=self.limits,
-                progress=progress,
-            )
-        self.run.output.say(overview.text)
-        confirm.require_consent(self.run.output, self.target, options["mode"], new=overview.is_new)
-        self.source.seek(start)
+        plan = self.preview(sample=0, **options)
+        if plan.problem_count:
+            headline = "the import would be refused, and nothing was changed"
+            raise InvalidRecords.of(headline, list(plan.problems), plan.problem_count)
+        self.run.output.say(asked(plan, self.target))
+        if not plan.identical:
+            mode = plan.options.mode
+            confirm.require_consent(self.run.output, self.target, mode, new=plan.is_new)
+        return plan
 
-    def carry_out(self, *, no_read_back: bool, **options: Any) -> None:
-        """Import, and print the report."""
+    def carry_out(
+        self, *, no_read_back: bool, plan: ImportPlan | None = None, **options: Any
+    ) -> None:
+        """Import, as planned where there is a plan, and print the report."""
+        if plan is None:
+            options |= {"read_back": not no_read_back, "limits": self.limits}
         with progress_bar(f"checking {self.shown}") as progress:
             report = import_all(
                 self.run.guard.repository(self.repository),
                 self.source,
-                read_back=not no_read_back,
-                limits=self.limits,
                 progress=progress,
-                **options,
+                **(options if plan is None else {"plan": plan}),
             )
         text = render.imported(report, self.shown, self.target)
         self.run.output.done(text, report.as_json())

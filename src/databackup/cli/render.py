@@ -50,7 +50,7 @@ def error(found: DatabackupError, place: str | None = None) -> RenderableType:
     headline = _headline(found) if place is None else f"{place}: {_headline(found)}"
     parts: list[RenderableType] = [_labelled("error", "bold red", headline)]
     if isinstance(found, InvalidRecords):
-        parts += _problems(found)
+        parts += problems(found.problems, found.total)
     else:
         parts += [Padding(Text(f"- {visible(item)}"), _INDENT) for item in _items(found)]
     if found.remedy:
@@ -80,13 +80,14 @@ def _items(found: DatabackupError) -> tuple[str, ...]:
     return items if len(items) > 1 and found.message.endswith("; ".join(items)) else ()
 
 
-def _problems(found: InvalidRecords) -> Iterator[RenderableType]:
-    for problem in found.problems:
+def problems(found: Sequence[Problem], total: int) -> Iterator[RenderableType]:
+    """Each problem with its place, and how many more there are."""
+    for problem in found:
         yield Text("")
         yield Padding(_problem(problem), _INDENT)
-    if found.total > len(found.problems):
+    if total > len(found):
         yield Text("")
-        yield Text(f"  and {counted(found.total - len(found.problems), 'more problem')}")
+        yield Text(f"  and {counted(total - len(found), 'more problem')}")
 
 
 def _problem(problem: Problem) -> RenderableType:
@@ -122,7 +123,7 @@ def exported(report: ExportReport, done: str = "exported") -> RenderableType:
         Text(f"{done} {records} of {collections} to {visible(place)}, {size(report.size)}"),
         _indented(counts({"records": report.collections})),
         _indented(_facts([("seal", f"sha256:{report.seal}"), *_left_out(report.excluded)])),
-        *_warnings(report.warnings),
+        *warnings(report.warnings),
     )
 
 
@@ -136,7 +137,7 @@ def sealed(report: SealReport) -> RenderableType:
         Text(f"sealed {records} of {collections} to {visible(place)}, {size(report.size)}"),
         _indented(counts({"records": report.collections})),
         _indented(_facts(facts)),
-        *_warnings(report.warnings),
+        *warnings(report.warnings),
     )
 
 
@@ -145,7 +146,7 @@ def imported(report: ImportReport, source: str, target: str) -> RenderableType:
     changes = report.collections
     columns = {
         what.replace("_", " "): {name: getattr(change, what) for name, change in changes.items()}
-        for what in (*_CHANGES[report.mode], "records")
+        for what in (*CHANGES[report.mode], "records")
     }
     given = f"{counted(report.records - report.only_in_store, 'record')} of "
     if report.mode == "add":
@@ -168,12 +169,12 @@ def imported(report: ImportReport, source: str, target: str) -> RenderableType:
         ),
         _indented(Text(checked)),
         *marked,
-        *_warnings(report.warnings),
+        *warnings(report.warnings),
     )
 
 
 _DONE = {"replace": "imported", "merge": "merged", "add": "added"}
-_CHANGES = {
+CHANGES = {
     "replace": ("added", "changed", "deleted", "unchanged"),
     "merge": ("added", "changed", "unchanged", "only_in_store"),
     "add": ("added", "kept", "unchanged", "only_in_store"),
@@ -278,7 +279,7 @@ def verified(report: VerifyReport, source: str) -> RenderableType:
         _indented(counts({"records": report.collections})),
         _indented(Text("seal, values, counts, digests, keys and references are right")),
         _indented(_facts([("seal", f"sha256:{report.seal}")])),
-        *_warnings(report.warnings),
+        *warnings(report.warnings),
     )
 
 
@@ -337,8 +338,9 @@ def _labelled(label: str, style: str, text: str) -> Text:
     return Text.assemble((f"{label}: ", style), visible(text))
 
 
-def _warnings(warnings: Iterable[str]) -> list[Text]:
-    return [_labelled("warning", "bold yellow", warning) for warning in warnings]
+def warnings(found: Iterable[str]) -> list[Text]:
+    """A line for each warning."""
+    return [_labelled("warning", "bold yellow", warning) for warning in found]
 
 
 def _left_out(excluded: Sequence[Exclusion]) -> list[tuple[str, str]]:

@@ -15,12 +15,12 @@ from databackup.cli.text import counted, visible
 from databackup.operations.samples import excerpts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from databackup.operations.differences import CollectionDiff, Diff, RecordDiff, What
 
-_STYLES: Final = {"added": "green", "changed": "yellow", "removed": "red"}
-_MARKS: Final[dict[What, str]] = {"added": "+", "changed": "~", "removed": "-"}
+_STYLES: Final = {"added": "green", "changed": "yellow", "removed": "red", "deleted": "red"}
+_MARKS: Final[dict[What, str]] = {"added": "+", "changed": "~", "removed": "-", "deleted": "-"}
 _INDENT: Final = (0, 0, 0, 2)
 _VALUE: Final = 60  # characters of a value
 _LINE: Final = 160  # columns of a line, where no terminal ends sooner
@@ -57,10 +57,15 @@ def _counts(found: Diff) -> RenderableType:
 def _lines(found: CollectionDiff) -> Iterator[RenderableType]:
     for difference in found.structure:
         yield Padding(Text.assemble(("! ", "bold"), visible(difference)), _INDENT)
-    for record in found.sample:
+    yield from sampled(found.sample, found)
+
+
+def sampled(sample: Sequence[RecordDiff], numbers: object) -> Iterator[RenderableType]:
+    """The records of a sample, and how many more there are, by numbers that have their names."""
+    for record in sample:
         yield from _record(record)
-    shown = [record.what for record in found.sample]
-    left = {what: getattr(found, what) - shown.count(what) for what in _MARKS}
+    shown = [record.what for record in sample]
+    left = {what: getattr(numbers, what, 0) - shown.count(what) for what in _MARKS}
     more = ", ".join(f"{number:,} more {what}" for what, number in left.items() if number)
     if more and shown:
         yield Text(f"  and {more}", "dim")

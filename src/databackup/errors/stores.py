@@ -57,6 +57,16 @@ class StoreLocked(StoreError):
 
 
 @attrs.define(slots=False, eq=False)
+class StalePlan(StoreError):
+    """What an import was planned for is no longer so; `collections` are those that have changed."""
+
+    code: ClassVar[str] = "stale-plan"
+    remedy: ClassVar[str] = "Make a new plan with preview_import, and look at it again"
+
+    collections: tuple[str, ...] = ()
+
+
+@attrs.define(slots=False, eq=False)
 class RecordsRefused(StoreError):
     """The store refuses the records of one call: a constraint, a range, a type.
 

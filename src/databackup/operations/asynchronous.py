@@ -1,4 +1,4 @@
-"""Export and import for hosts on an event loop: in a thread, so that the loop goes on."""
+"""Export, preview and import for hosts on an event loop: in a thread, so that the loop goes on."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from databackup.operations.diff import SAMPLE
 from databackup.operations.export import export_all
 from databackup.operations.importing import import_all
+from databackup.operations.preview import preview_import
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,13 +17,14 @@ if TYPE_CHECKING:
     from databackup.archive.files import PathOrFile
     from databackup.archive.limits import Limits
     from databackup.operations.options import Dangling, Mode, WrongAppChoice
+    from databackup.operations.plans import ImportPlan
     from databackup.operations.reports import (
         ExportReport,
         ImportReport,
         Progress,
         ProgressCallback,
     )
-    from databackup.repository import Repository
+    from databackup.repository import Repository, Transaction
 
 T = TypeVar("T")
 
@@ -57,9 +60,13 @@ async def import_all_async(
     wait: float = 5.0,
     marker: bool = False,
     limits: Limits | None = None,
+    plan: ImportPlan | None = None,
+    before_import: Callable[[ImportPlan], object] | None = None,
+    in_transaction: Callable[[Transaction, ImportReport], object] | None = None,
+    after_commit: Callable[[ImportReport], object] | None = None,
     progress: ProgressCallback | None = None,
 ) -> ImportReport:
-    """As `import_all`, in a thread. `progress` is called there.
+    """As `import_all`, in a thread. `progress` and the hooks are called there.
 
     When the task is cancelled, so is the import, at its next batch; CancelledError comes out once
     all is rolled back. If it was past its last batch, it was committed, and a note on the error
@@ -75,9 +82,50 @@ async def import_all_async(
         "wait": wait,
         "marker": marker,
         "limits": limits,
+        "plan": plan,
+        "before_import": before_import,
+        "in_transaction": in_transaction,
+        "after_commit": after_commit,
     }
     return await _in_thread(
         lambda watched: import_all(repository, source, progress=watched, **options), progress
+    )
+
+
+async def preview_import_async(
+    repository: Repository,
+    source: PathOrFile,
+    *,
+    mode: Mode = "replace",
+    read_back: bool = True,
+    wrong_app: WrongAppChoice = "refuse",
+    dangling: Dangling = "refuse",
+    allow_cascade: bool = False,
+    create: bool = False,
+    wait: float = 5.0,
+    marker: bool = False,
+    limits: Limits | None = None,
+    sample: int = SAMPLE,
+    progress: ProgressCallback | None = None,
+) -> ImportPlan:
+    """As `preview_import`, in a thread. `progress` is called there.
+
+    When the task is cancelled, so is the preview, at its next batch.
+    """
+    options: dict[str, Any] = {
+        "mode": mode,
+        "read_back": read_back,
+        "wrong_app": wrong_app,
+        "dangling": dangling,
+        "allow_cascade": allow_cascade,
+        "create": create,
+        "wait": wait,
+        "marker": marker,
+        "limits": limits,
+        "sample": sample,
+    }
+    return await _in_thread(
+        lambda watched: preview_import(repository, source, progress=watched, **options), progress
     )
 
 

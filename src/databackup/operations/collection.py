@@ -15,16 +15,16 @@ from databackup.operations.fit import has_identity, in_key_order
 from databackup.operations.keys import UniqueKeys
 from databackup.operations.reports import Changes
 from databackup.operations.tally import Tally
-from databackup.repository import BATCH_SIZE, BulkTransaction, Row
+from databackup.repository import BATCH_SIZE, BulkTransaction, Row, forms_of
 from databackup.schema import StructuringError
 from databackup.schema.compiled import json_pointer
 from databackup.spill import RowQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from databackup.archive.records import Batch
-    from databackup.operations.compare import Difference, Side
+    from databackup.operations.compare import Difference, Sides
     from databackup.operations.locate import ProblemList, Unlocated
     from databackup.operations.options import Mode
     from databackup.operations.readable import Readable, Total
@@ -38,6 +38,19 @@ class Outcome:
 
     changes: Changes
     end: Total
+
+
+class Watch:
+    """What is told of everything that an import does to a collection. This one takes no notice."""
+
+    def differ(self, found: Sequence[Difference]) -> None:
+        """Records are added, changed or deleted."""
+
+    def insert(self, batch: Batch) -> None:
+        """Records are put into a collection that is empty, by now."""
+
+    def clear(self, stored: Iterator[list[Row]]) -> None:
+        """All records of the store, which are given, are deleted."""
 
 
 class CollectionImport:
@@ -59,12 +72,14 @@ class CollectionImport:
         *,
         mode: Mode,
         store_in_order: bool,
+        watch: Watch,
     ) -> None:
         self._collection = collection
         self._transaction = transaction
         self._problems = problems
         self._archive = archive
         self._mode = mode
+        self._watch = watch
         self._in_order = in_key_order(archive.header, collection)
         self._store_in_order = store_in_order
         self._outside_columns = _may_have_outside_columns(collection, schema)
@@ -94,6 +109,7 @@ class CollectionImport:
         if self._outside_columns:
             self._problems.add([self._cannot_replace()])
         else:
+            self._watch.clear(self._transaction.rows(self._collection))
             self._transaction.clear(self._collection)
         return attrs.evolve(self._insert_all(batches), deleted=stored)
 
@@ -148,9 +164,15 @@ class CollectionImport:
         )
 
     def _insert_all(self, batches: Iterable[Batch]) -> Changes:
+        batches = self._watched(batches)
         if isinstance(self._transaction, BulkTransaction):
             return self._insert_in_bulk(self._transaction, batches)
         return Changes(added=self._insert(batches))
+
+    def _watched(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            self._watch.insert(batch)
+            yield batch
 
     def _insert(self, batches: Iterable[Batch]) -> int:
         added = 0
@@ -160,10 +182,9 @@ class CollectionImport:
             added += len(batch)
         return added
 
-    def _insert_in_bulk(self, transaction: BulkTransaction, batches: Iterable[Batch]) -> Changes:
+    def _insert_in_bulk(self, transaction: BulkTransaction, batches: Iterator[Batch]) -> Changes:
         """Insert all at once; where the store refuses that, batch by batch, to name the record."""
         added = 0
-        batches = iter(batches)
         count = self._archive.ends[self._collection.name].count
         try:
             with (
@@ -182,10 +203,11 @@ class CollectionImport:
 
     def _replace(self, batches: Iterable[Batch]) -> Changes:
         comparison = Comparison(self._collection, in_place=self._outside_columns)
-        stored = comparison.all_stored(self._transaction.rows(self._collection))
+        stored = comparison.all_stored(forms_of(self._transaction, self._collection))
         key = self._collection.codec.key
         with RowQueue() as deleted, RowQueue() as changed, RowQueue() as added:
             for chunk in self._differences(comparison, batches, stored):
+                self._watch.differ(chunk)
                 deleted.put([key(d.old) for d in chunk if d.new is None and d.old is not None])
                 changed.put([d.new for d in chunk if d.new is not None and d.old is not None])
                 added.put([d.new for d in chunk if d.new is not None and d.old is None])
@@ -204,16 +226,18 @@ class CollectionImport:
         """
         comparison = Comparison(self._collection, in_place=True)
         tally = Tally(self._collection)
-        stored = comparison.all_stored(self._transaction.rows(self._collection))
+        stored = comparison.all_stored(forms_of(self._transaction, self._collection))
         key = self._collection.codec.key
         added = changed = kept = 0
         with RowQueue() as deletes, RowQueue() as updates, RowQueue() as inserts:
             for chunk in self._differences(comparison, batches, tally.add_passing(stored)):
-                new = [d.new for d in chunk if d.new is not None and d.old is None]
-                pairs = [(d.new, d.old) for d in chunk if d.new is not None and d.old is not None]
+                theirs = [d for d in chunk if d.new is not None]
                 if self._mode == "add":
-                    kept += len(pairs)
-                    pairs = []
+                    kept += sum(d.old is not None for d in theirs)
+                    theirs = [d for d in theirs if d.old is None]
+                self._watch.differ(theirs)
+                new = [d.new for d in theirs if d.new is not None and d.old is None]
+                pairs = [(d.new, d.old) for d in theirs if d.new is not None and d.old is not None]
                 updated, moved = self._split(comparison, pairs)
                 deletes.put([key(old) for _, old in moved])
                 updates.put([row for row, _ in updated])
@@ -247,10 +271,10 @@ class CollectionImport:
         return list(itertools.compress(pairs, stay)), list(itertools.compress(pairs, moves))
 
     def _differences(
-        self, comparison: Comparison, batches: Iterable[Batch], stored: Iterable[list[Side]]
+        self, comparison: Comparison, batches: Iterable[Batch], stored: Iterable[Sides]
     ) -> Iterator[list[Difference]]:
         """The differences between archive and store, some at a time."""
-        archived = (comparison.sides(batch.rows, batch.canonical) for batch in batches)
+        archived = map(comparison.archived, batches)
         in_order = self._in_order and self._store_in_order
         compare = comparison.by_merging if in_order else comparison.by_index
         differences = compare(archived, stored)

@@ -10,7 +10,7 @@ import attrs
 
 from databackup.archive.limits import required_limits
 from databackup.errors import UnknownCollection
-from databackup.operations.compare import Comparison, Difference, Side
+from databackup.operations.compare import Comparison, Difference, Side, Sides
 from databackup.operations.differences import Diff
 from databackup.operations.matching import match_all
 from databackup.operations.operands import Comparable, opened
@@ -60,7 +60,7 @@ def diff(
     `StoreError`s of a snapshot, `KeysDiffer`, `UnknownCollection`, TypeError and ValueError for
     wrong arguments, and whatever `progress` raises.
     """
-    _require_number(sample)
+    require_sample(sample)
     if names is not None and len(names) != len((a, b)):
         raise ValueError(f"names are those of two sides, not {names!r}")
     limits = required_limits(limits)
@@ -75,7 +75,8 @@ def diff(
     return Diff(a=names[0], b=names[1], collections=found, notes=notes)
 
 
-def _require_number(sample: object) -> None:
+def require_sample(sample: object) -> None:
+    """See that a sample is a number of records. Raises ValueError."""
     if type(sample) is not int or sample < 0:
         raise ValueError(f"sample is a number of records from 0 on, not {sample!r}")
 
@@ -170,7 +171,7 @@ class _Reader:
         self._meter = meter
         self.records = 0
 
-    def sides(self) -> Iterator[list[Side]]:
+    def sides(self) -> Iterator[Sides]:
         """The records, batch by batch, each with the form that it is compared by."""
         if self._name not in self._operand.schema:
             return
@@ -180,19 +181,22 @@ class _Reader:
         as_it_is = places == tuple(range(len(own.fields)))
         comparison = Comparison(self._part, codec=Codec(self._part, validated=False))
         for batch in self._operand.batches(self._name):
-            rows = batch.rows
-            if not as_it_is:
-                rows = [tuple([row[place] for place in places]) for row in rows]
-            if is_whole and batch.canonical is not None:
-                yield comparison.sides(rows, batch.canonical)
+            if as_it_is and batch.of_archive is not None:
+                yield comparison.archived(batch.of_archive)
+            elif as_it_is:
+                yield from comparison.all_stored([batch.of_store])
             else:
-                yield from comparison.all_stored([rows])
-            self.records += len(rows)
-            self._meter.add(len(rows))
+                rows = [tuple([row[place] for place in places]) for row in batch.rows]
+                if is_whole and batch.of_archive is not None:
+                    yield comparison.sides(rows, batch.of_archive.canonical)
+                else:
+                    yield from comparison.all_stored([rows])
+            self.records += len(batch)
+            self._meter.add(len(batch))
 
 
 def _differences(
-    match: Match, new: Iterable[list[Side]], old: Iterable[list[Side]], *, in_order: bool
+    match: Match, new: Iterable[Sides], old: Iterable[Sides], *, in_order: bool
 ) -> Iterator[Difference]:
     if match.nothing_shared:
         yield from (Difference(None, side.row) for side in itertools.chain.from_iterable(old))
@@ -207,12 +211,12 @@ def _differences(
             yield from by_counting(_again(new_aside), _again(old_aside))
 
 
-def _again(aside: RowQueue) -> Iterator[list[Side]]:
-    return (list(itertools.starmap(Side, batch)) for batch in aside.batches())
+def _again(aside: RowQueue) -> Iterator[Sides]:
+    return (Sides.of(itertools.starmap(Side, batch)) for batch in aside.batches())
 
 
 def _by_key(
-    keyed: Collection, new: Iterable[list[Side]], old: Iterable[list[Side]], *, in_order: bool
+    keyed: Collection, new: Iterable[Sides], old: Iterable[Sides], *, in_order: bool
 ) -> Iterator[Difference]:
     codec = Codec(keyed, validated=False)
     comparison = Comparison(keyed, codec=codec, in_place=True)

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import attrs
 
-What = Literal["added", "changed", "removed"]
+What = Literal["added", "changed", "removed", "deleted"]
 
 
 @attrs.frozen(kw_only=True)
 class RecordDiff:
-    """One record that differs.
+    """One record that differs: "removed" from the other side, or "deleted" by an import.
 
     `key` names the fields of the key, and is empty where records have none. `old` and `new` are the
     record's other fields on either side: of a changed record those that differ, of an added or

@@ -10,16 +10,21 @@ from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords, Problem, RecordsNotTaken, StoreError
 from databackup.operations import readback, status
-from databackup.operations.collection import CollectionImport, Outcome
+from databackup.operations.collection import CollectionImport, Outcome, Watch
 from databackup.operations.creating import Creating, creating
 from databackup.operations.fit import has_identity, require_fit, require_keys
 from databackup.operations.locate import ProblemList
 from databackup.operations.options import Dangling, ImportOptions, Mode, WrongAppChoice
 from databackup.operations.readable import as_of_today, migration_of
-from databackup.operations.reports import ImportReport, reported
+from databackup.operations.reports import ImportReport, reported, sums
 from databackup.repository import BulkTransaction, FiresTriggers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
+    from databackup.archive.format import CollectionEnd
+    from databackup.archive.reader import Archive
+    from databackup.operations.plans import ImportPlan
     from databackup.operations.readable import Readable
     from databackup.operations.reports import ProgressCallback
     from databackup.repository import Mark, Repository, Transaction
@@ -42,6 +47,10 @@ def import_all(
     wait: float = 5.0,
     marker: bool = False,
     limits: Limits | None = None,
+    plan: ImportPlan | None = None,
+    before_import: Callable[[ImportPlan], object] | None = None,
+    in_transaction: Callable[[Transaction, ImportReport], object] | None = None,
+    after_commit: Callable[[ImportReport], object] | None = None,
     progress: ProgressCallback | None = None,
 ) -> ImportReport:
     """Bring an archive into a repository; `ImportOptions` explains the options.
@@ -49,17 +58,25 @@ def import_all(
     `mode` says what becomes of the records that are there: "replace" makes the store equal to the
     archive, "merge" overwrites records of the same key and leaves the others, "add" leaves all.
     With `create` the tables that the store lacks are made from what the archive says of them.
+    A `plan` of `preview_import` carries the options; where archive or store are no longer what it
+    was made for, nothing is done.
+
+    `before_import` is called with the plan, which is made if none is given, before the transaction
+    begins; `in_transaction` with the transaction, which it may read, and the report, last of all
+    before the commit; `after_commit` with the report. What the first two raise keeps the import
+    from happening and comes out unchanged; what the last one raises comes out with a note that the
+    import was committed.
 
     Everything is done, or the store is as it was before. The archive's seal is checked before the
     store is touched; every record is validated; references must hold; what the store holds after
     the writes is read back and compared before the commit.
 
     Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `KeyRequired`,
-    `CannotCreate`, `StoreError`; `InvalidRecords` with up to 100 problems, `RecordsNotTaken` where
-    they are the store's; `CommitUnknown`; and whatever `progress` raises. Raises ValueError or
-    TypeError for an option that `ImportOptions` does not know.
+    `CannotCreate`, `StalePlan`, `StoreError`; `InvalidRecords` with up to 100 problems,
+    `RecordsNotTaken` where they are the store's; `CommitUnknown`; and whatever `progress` raises.
+    Raises ValueError or TypeError for an option that `ImportOptions` does not know.
     """
-    chosen = ImportOptions(
+    given = ImportOptions(
         mode=mode,
         read_back=read_back,
         wrong_app=wrong_app,
@@ -70,28 +87,87 @@ def import_all(
         marker=marker,
         limits=Limits() if limits is None else limits,
     )
-    if not repository.capabilities.atomic:
-        raise StoreError(
-            f"a store of the adapter {repository.capabilities.name!r} cannot undo a failed import"
-        )
+    chosen = _planned(given, plan)
+    require_atomic(repository)
     with open_archive(source, chosen.limits) as opened:
-        archive = as_of_today(opened, repository.schema, chosen.wrong_app)
-        new = creating(repository, archive, chosen, progress) if chosen.create else None
-        repository = new.maker if new else repository
-        require_fit(archive.header, repository.schema, chosen.wrong_app)
-        require_keys(archive.header, repository.schema, chosen.mode)
+        store = repository
+        archive, repository, new = prepared(store, opened, chosen, progress)
+        if before_import is not None:
+            plan = plan or _preview(store, opened, chosen, progress)
+            before_import(plan)
+        if plan is not None:
+            plan.require_archive(archive, repository.schema)
         mark = status.new_mark(archive.seal) if chosen.marker else None
         with status.marked_transaction(repository, mark, chosen.wait) as transaction:
-            running = _Import(archive, repository, transaction, chosen, progress)
+            running = Import(archive, repository, transaction, chosen, progress)
+            if plan is not None:
+                running.require_planned(plan, new.maker.made if new else ())
             running.write_collections()
             running.check_references()
             running.finish()
             running.read_back()
-        return running.report(mark, new)
+            if in_transaction is not None:
+                in_transaction(transaction, running.report(mark, new))
+        report = running.report(mark, new)
+    if after_commit is not None:
+        try:
+            after_commit(report)
+        except Exception as error:
+            error.add_note("the import was committed before this")
+            raise
+    return report
 
 
-class _Import:
+def _preview(
+    repository: Repository,
+    opened: Archive,
+    options: ImportOptions,
+    progress: ProgressCallback | None,
+) -> ImportPlan:
+    from databackup.operations.preview import previewed  # noqa: PLC0415 - which imports this
+
+    return previewed(repository, opened, options, progress=progress)
+
+
+def _planned(given: ImportOptions, plan: ImportPlan | None) -> ImportOptions:
+    """The options of an import, which a plan carries. Raises TypeError for others beside it."""
+    if plan is None:
+        return given
+    if given not in (ImportOptions(), plan.options):
+        raise TypeError("a plan carries its own options: make another plan for others")
+    return plan.options
+
+
+def require_atomic(repository: Repository) -> None:
+    """See that a store keeps an import whole or not at all. Raises `StoreError`."""
+    if not repository.capabilities.atomic:
+        raise StoreError(
+            f"a store of the adapter {repository.capabilities.name!r} cannot undo a failed import"
+        )
+
+
+def prepared(
+    repository: Repository,
+    opened: Archive,
+    options: ImportOptions,
+    progress: ProgressCallback | None,
+) -> tuple[Readable, Repository, Creating | None]:
+    """An archive as today's app reads it, where it goes, and what has to be made for that.
+
+    Raises what `import_all` raises before it begins a transaction.
+    """
+    archive = as_of_today(opened, repository.schema, options.wrong_app)
+    new = creating(repository, archive, options, progress) if options.create else None
+    repository = new.maker if new else repository
+    require_fit(archive.header, repository.schema, options.wrong_app)
+    require_keys(archive.header, repository.schema, options.mode)
+    return archive, repository, new
+
+
+class Import:
     """One import within its transaction, step by step."""
+
+    stage = "writing"
 
     def __init__(
         self,
@@ -111,6 +187,20 @@ class _Import:
         self._warnings: list[str] = []
         self._outcomes: dict[str, Outcome] = {}
 
+    def require_planned(self, plan: ImportPlan, made: Container[str]) -> None:
+        """See that the store holds what it held when a plan was made, but for tables made since.
+
+        Raises `StalePlan`.
+        """
+
+        def end_of(name: str) -> CollectionEnd | None:
+            if name in made:
+                return None
+            return readback.digest_of(self._transaction, self._schema[name], self._progress)
+
+        if not plan.problem_count:
+            plan.require_store(end_of)
+
     def write_collections(self) -> None:
         """Parse, validate and write every collection; reading goes on after the first problem."""
         for name, read in self._archive.collections():
@@ -123,16 +213,23 @@ class _Import:
                 self._schema,
                 mode=self._options.mode,
                 store_in_order=name in self._ordered_rows,
+                watch=self.watch(target),
             )
             codec = RecordCodec(target, forms=isinstance(self._transaction, BulkTransaction))
-            batches = read(codec, digests=not self._proves_later(target))
+            batches = read(codec, digests=not self.proves_later(target))
             end = self._archive.ends[name]
-            self._outcomes[name] = step.run(reported(batches, "writing", name, end, self._progress))
+            self._outcomes[name] = step.run(
+                reported(batches, self.stage, name, end, self._progress)
+            )
             if self._problems.are_enough:
                 break
-        self._raise_problems()
+        self.raise_problems()
 
-    def _proves_later(self, collection: Collection) -> bool:
+    def watch(self, collection: Collection) -> Watch:  # noqa: ARG002 - for whom it may concern
+        """Who is told of what is done to a collection."""
+        return Watch()
+
+    def proves_later(self, collection: Collection) -> bool:
         """Whether what is read back proves the archive's digest: then it is that of its records.
 
         Without identity the records may never be looked at one by one.
@@ -146,7 +243,7 @@ class _Import:
         for found in readback.dangling(self._schema, self._transaction):
             (kept if self._options.dangling == "keep" else self._problems).add_unlocated(found)
         self._warnings += map(str, kept.locate(self._archive, self._schema))
-        self._raise_problems()
+        self.raise_problems()
 
     def finish(self) -> None:
         """Counters, triggers, and what refers to the schema from outside."""
@@ -166,7 +263,7 @@ class _Import:
         for collection in self._schema.ordered:
             if not self._holds_what_it_must(collection):
                 self._note_read_back(collection)
-        self._raise_problems(of_triggers=True)
+        self.raise_problems(of_triggers=True)
 
     def _holds_what_it_must(self, collection: Collection) -> bool:
         end = self._outcomes[collection.name].end
@@ -196,7 +293,8 @@ class _Import:
             message = "the store holds something else than its own records with those written"
         return Problem(code="read-back", message=message, collection=collection.name)
 
-    def _raise_problems(self, *, of_triggers: bool = False) -> None:
+    def raise_problems(self, *, of_triggers: bool = False) -> None:
+        """End the import where there are problems. Raises `InvalidRecords`."""
         if not self._problems:
             return
         found = self._problems.locate(self._archive, self._schema)
@@ -212,18 +310,11 @@ class _Import:
     def report(self, mark: Mark | None, new: Creating | None) -> ImportReport:
         """What was committed, in tables that are new where `new` has made them."""
         by_name = {name: outcome.changes for name, outcome in self._outcomes.items()}
-        changes = by_name.values()
         return ImportReport(
             archive_id=self._archive.header.archive_id,
             mode=self._options.mode,
             collections=by_name,
-            records=sum(change.records for change in changes),
-            added=sum(change.added for change in changes),
-            changed=sum(change.changed for change in changes),
-            deleted=sum(change.deleted for change in changes),
-            unchanged=sum(change.unchanged for change in changes),
-            kept=sum(change.kept for change in changes),
-            only_in_store=sum(change.only_in_store for change in changes),
+            **sums(by_name.values()),
             read_back=self._options.read_back,
             seal=self._archive.seal,
             created=new.maker.made if new else (),

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from databackup.archive.records import Batch
-    from databackup.schema import Collection, Field, Reference, Schema
+    from databackup.schema import Collection, Field, Reference, Row, Schema
     from databackup.schema.compiled import Codec
 
     _Link = tuple[Collection, Reference, Collection]
+    Links = Sequence[tuple[str, Reference]]
 
 
 def key_bytes(fields: Sequence[Field], values: Sequence[Any]) -> bytes:
@@ -127,18 +128,32 @@ class References:
         self._present.close()
         self._wanted.close()
 
+    def are_about(self, collection: Collection) -> bool:
+        """Whether records of a collection point somewhere, or are pointed at."""
+        return any(collection.name in (source.name, to.name) for source, _, to in self._links)
+
     def add(self, collection: Collection, codec: Codec, batch: Batch) -> None:
         """Note what the records of a batch are pointed at by, and what they point at."""
+        self.add_rows(collection, codec, batch.rows, batch.numbers)
+
+    def add_rows(
+        self,
+        collection: Collection,
+        codec: Codec,
+        rows: Sequence[Row],
+        numbers: Sequence[int] | None = None,
+    ) -> None:
+        """As `add`; what has no number is of no archive."""
         for (name, to), prefix in self._targets.items():
             if name == collection.name:
-                values = _values(collection, to, batch)
+                values = _values(collection, to, rows)
                 self._present.add((prefix + found, b"") for _, found in values)
         for position, (source, reference, _target) in enumerate(self._links):
             if source.name == collection.name:
                 prefix = _prefix(position)
                 self._wanted.add(
-                    (prefix + found, pickle.dumps((batch.numbers[i], codec.key(batch.rows[i]))))
-                    for i, found in _values(collection, reference.fields, batch)
+                    (prefix + found, pickle.dumps((numbers and numbers[i], codec.key(rows[i]))))
+                    for i, found in _values(collection, reference.fields, rows)
                 )
 
     def dangling(self) -> Iterator[Problem]:
@@ -183,12 +198,12 @@ def _pointed_at(reference: Reference, target: Collection) -> tuple[str, ...]:
 
 
 def _values(
-    collection: Collection, names: Sequence[str], batch: Batch
+    collection: Collection, names: Sequence[str], rows: Sequence[Row]
 ) -> Iterator[tuple[int, bytes]]:
-    """The values of fields in a batch, each with its position; what has a null is left out."""
+    """The values of fields in rows, each with its position; what has a null is left out."""
     fields = [collection.field(name) for name in names]
     positions = collection.positions(names)
-    for place, row in enumerate(batch.rows):
+    for place, row in enumerate(rows):
         values = [row[position] for position in positions]
         if None not in values:
             yield place, key_bytes(fields, values)

@@ -15,19 +15,19 @@ from databackup.archive.files import PathOrFile
 from databackup.archive.format import described_schema
 from databackup.archive.limits import Limits
 from databackup.archive.reader import open_archive
-from databackup.archive.records import RecordCodec
+from databackup.archive.records import Batch, RecordCodec
 from databackup.errors import ArchiveError, InvalidRecords, StoreError
 from databackup.operations.keys import UniqueKeys
 from databackup.operations.locate import ProblemList
-from databackup.repository import Repository, Row
+from databackup.repository import Repository, Row, forms_of
 from databackup.schema import Schema
+from databackup.schema.columns import Forms
 from databackup.schema.compiled import Codec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from databackup.archive.reader import Archive
-    from databackup.archive.records import Batch
     from databackup.repository import Snapshot
 
 Comparable = PathOrFile | Repository
@@ -35,10 +35,20 @@ Comparable = PathOrFile | Repository
 
 @attrs.frozen
 class Rows:
-    """Records of one collection, with their canonical forms where these are known."""
+    """Records of one collection, of a store or, with their canonical forms, of an archive."""
 
-    rows: list[Row]
-    canonical: list[bytes] | None = None
+    of_store: Forms | list[Row] = attrs.field(factory=list)
+    of_archive: Batch | None = None
+
+    def __len__(self) -> int:
+        return len(self.of_store if self.of_archive is None else self.of_archive)
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows, made where they are not at hand."""
+        if self.of_archive is not None:
+            return self.of_archive.rows
+        return self.of_store.rows if isinstance(self.of_store, Forms) else self.of_store
 
 
 class Operand(Protocol):
@@ -147,12 +157,12 @@ class _ArchiveOperand:
                 batch = next(batches, None)
             if batch is None:
                 return
-            yield Rows(batch.rows, batch.canonical)
+            yield Rows(of_archive=batch)
 
     def _checked(self, name: str) -> Iterator[Batch]:
         """The batches of a collection, with what is wrong in them noted."""
         collection = self.schema[name]
-        codec = RecordCodec(collection, Codec(collection, validated=False))
+        codec = RecordCodec(collection, Codec(collection, validated=False), forms=True)
         in_order = self.in_key_order(name)
         with UniqueKeys(collection, codec.codec, in_order=in_order) as keys:
             for batch in self._reader(name)(codec):
@@ -204,7 +214,7 @@ class _StoreOperand:
 
     def batches(self, collection: str) -> Iterator[Rows]:
         with _naming(self.name):
-            batches = self._snapshot.rows(self.schema[collection])
+            batches = forms_of(self._snapshot, self.schema[collection])
         while True:
             with _naming(self.name):
                 rows = next(batches, None)

@@ -22,19 +22,27 @@ if TYPE_CHECKING:
 
     from databackup.archive.format import CollectionEnd
     from databackup.archive.records import Batch
+    from databackup.operations.keys import Links
     from databackup.operations.options import Mode
     from databackup.operations.readable import Readable
     from databackup.operations.reports import Changes, ProgressCallback
-    from databackup.repository import Transaction
+    from databackup.repository import ChecksReferences, Snapshot, Transaction
     from databackup.schema import Collection, Schema
 
 _NAMED: Final = 5  # triggers in a message
 
 
-def dangling(schema: Schema, transaction: Transaction) -> Iterator[Unlocated]:
-    """A problem for each value of a reference that points at no record, up to 100 a reference."""
+def dangling(
+    schema: Schema, transaction: ChecksReferences, among: Links | None = None
+) -> Iterator[Unlocated]:
+    """A problem for each value of a reference that points at no record, up to 100 a reference.
+
+    Of all references, or of those `among`.
+    """
     for collection in schema.ordered:
         for reference in collection.references:
+            if among is not None and (collection.name, reference) not in among:
+                continue
             target = schema[reference.collection]
             for values in transaction.dangling(collection, reference, PROBLEM_LIMIT):
                 problem = dangling_problem(collection, reference.fields, target, values)
@@ -42,14 +50,14 @@ def dangling(schema: Schema, transaction: Transaction) -> Iterator[Unlocated]:
 
 
 def digest_of(
-    transaction: Transaction,
+    snapshot: Snapshot,
     collection: Collection,
     progress: ProgressCallback | None = None,
 ) -> CollectionEnd:
     """Count and digest of what the store holds."""
     tally = Tally(collection)
-    total = 0 if progress is None else transaction.count(collection)
-    for rows in forms_of(transaction, collection):
+    total = 0 if progress is None else snapshot.count(collection)
+    for rows in forms_of(snapshot, collection):
         tally.add(rows)
         if progress is not None:
             name, done = collection.name, tally.count
@@ -102,8 +110,8 @@ def differences(
     """
     comparison = Comparison(collection, exact=False, in_place=True)
     batches = records_of(archive, collection)
-    new = (comparison.sides(batch.rows, batch.canonical) for batch in batches)
-    old = comparison.all_stored(transaction.rows(collection))
+    new = map(comparison.archived, batches)
+    old = comparison.all_stored(forms_of(transaction, collection))
     for difference in comparison.by_index(new, old):
         if difference.new is None:
             is_wrong = mode == "replace"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -107,6 +107,12 @@ class Changes:
     def records(self) -> int:
         """How many records the collection has afterwards."""
         return self.added + self.changed + self.unchanged + self.kept + self.only_in_store
+
+
+def sums(changes: Collection[Changes]) -> dict[str, int]:
+    """The sums of all changes, as reports and plans have them."""
+    names = ("records", *(field.name for field in attrs.fields(Changes)))
+    return {name: sum(getattr(change, name) for change in changes) for name in names}
 
 
 @attrs.frozen(kw_only=True)

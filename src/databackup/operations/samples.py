@@ -37,6 +37,11 @@ class Sampler:
         if len(self._samples[what]) < self._limit:
             self._samples[what].append(_record(self._match, what, found))
 
+    @property
+    def sample(self) -> tuple[RecordDiff, ...]:
+        """The differences that were kept."""
+        return tuple(itertools.chain.from_iterable(self._samples.values()))
+
     def result(self, old_records: int) -> CollectionDiff:
         """What was found, once all `old_records` of the old side were compared."""
         counts = self._counts
@@ -46,7 +51,7 @@ class Sampler:
             removed=counts["removed"],
             unchanged=old_records - counts["changed"] - counts["removed"],
             structure=self._match.structure,
-            sample=tuple(itertools.chain.from_iterable(self._samples.values())),
+            sample=self.sample,
         )
 
 

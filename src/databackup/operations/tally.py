@@ -18,7 +18,8 @@ from databackup.schema.columns import Forms
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from databackup.operations.compare import Side
+    from databackup.operations.compare import Sides
+    from databackup.operations.readable import Total
     from databackup.repository import Row
     from databackup.schema import Collection
 
@@ -45,7 +46,7 @@ class Tally:
         """Count records in."""
         self._add_to(self._digest, rows)
 
-    def add_passing(self, batches: Iterable[list[Side]]) -> Iterator[list[Side]]:
+    def add_passing(self, batches: Iterable[Sides]) -> Iterator[Sides]:
         """As `add`, for records on their way to a comparison, whose forms are known."""
         for sides in batches:
             self._digest.add([side.canonical or _loose_form(side.row) for side in sides])
@@ -56,6 +57,13 @@ class Tally:
         gone = Digest(self._collection.name)
         self._add_to(gone, rows)
         self._digest.subtract(gone)
+
+    def end_before(self, after: Total, gone: Tally) -> CollectionEnd:
+        """What a collection held that now holds `after`, if these were written and others gone."""
+        digest = Digest.of(self._collection.name, after.count, after.digest)
+        digest.subtract(self._digest)
+        digest.join(gone._digest)
+        return CollectionEnd(digest.count, digest.hex)
 
     def _add_to(self, digest: Digest, rows: Forms | list[Row]) -> None:
         for part in self._codec.parts_held(rows):

@@ -7,7 +7,7 @@ import itertools
 import pickle
 from typing import TYPE_CHECKING
 
-from databackup.operations.compare import Difference, Side
+from databackup.operations.compare import Difference, Side, Sides
 from databackup.operations.keys import key_bytes_or_none, key_fields
 from databackup.spill import KeyIndex
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from databackup.spill import RowQueue
 
 
-def by_counting(new: Iterable[list[Side]], old: Iterable[list[Side]]) -> Iterator[Difference]:
+def by_counting(new: Iterable[Sides], old: Iterable[Sides]) -> Iterator[Difference]:
     """The records that one side has more often than the other. None is the other's, changed."""
     with KeyIndex() as index:
         for side in itertools.chain.from_iterable(old):
@@ -61,8 +61,8 @@ def _unpickle(data: bytes) -> tuple[int, Row]:
 
 
 def identified(
-    batches: Iterable[list[Side]], collection: Collection, aside: RowQueue
-) -> Iterator[list[Side]]:
+    batches: Iterable[Sides], collection: Collection, aside: RowQueue
+) -> Iterator[Sides]:
     """The records that have a key; the others are put aside.
 
     A null in a key identifies nothing, nor does a value that the schema does not allow.
@@ -71,12 +71,16 @@ def identified(
     may_be_null = any(field.nullable for field in fields)
 
     def is_identified(side: Side) -> bool:
-        if side.form is not None and not may_be_null:
-            return True
         key = [side.row[place] for place in places]
         return None not in key and key_bytes_or_none(fields, key) is not None
 
     for sides in batches:
-        others: list[Row] = [side for side in sides if not is_identified(side)]
+        if sides.are_sound and not may_be_null:
+            yield sides
+            continue
+        known = [is_identified(side) for side in sides]
+        others: list[Row] = [
+            side for side, is_known in zip(sides, known, strict=True) if not is_known
+        ]
         aside.put(others)
-        yield [side for side in sides if is_identified(side)] if others else sides
+        yield Sides.of(itertools.compress(sides, known)) if others else sides

@@ -125,13 +125,13 @@ def verify_archive(
         if schema is None:
             described = described_schema(opened.header)
             codec_of = functools.partial(Codec, validated=False)
-            return verified(opened, described, dangling, progress, codec_of)
+            return _verified(opened, described, dangling, progress, codec_of)
         archive = as_of_today(opened, schema)
         require_fit(archive.header, schema, "allow")
-        return verified(archive, schema, dangling, progress)
+        return _verified(archive, schema, dangling, progress)
 
 
-def verified(
+def _verified(
     archive: Readable,
     schema: Schema,
     dangling: Dangling,

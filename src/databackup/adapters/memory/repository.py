@@ -147,6 +147,13 @@ class MemorySnapshot:
         entries = self._tables[collection.name].entries
         return [entries[key].row for key in dict.fromkeys(keys) if key in entries]
 
+    def dangling(self, collection: Collection, reference: Reference, limit: int) -> list[Key]:
+        target = self._tables[reference.collection]
+        known = target.values_of(reference.to or target.collection.key)
+        pointing = self._tables[collection.name].values_of(reference.fields)
+        lost = (value for value in pointing if value not in known and None not in value)
+        return list(itertools.islice(lost, limit))
+
     def counters(self) -> Mapping[str, int]:
         return {}
 
@@ -218,13 +225,6 @@ class MemoryTransaction(MemorySnapshot):
             self._savepoints -= 1
             if not self._savepoints:
                 self._undo.clear()
-
-    def dangling(self, collection: Collection, reference: Reference, limit: int) -> list[Key]:
-        target = self._tables[reference.collection]
-        known = target.values_of(reference.to or target.collection.key)
-        pointing = self._tables[collection.name].values_of(reference.fields)
-        lost = (value for value in pointing if value not in known and None not in value)
-        return list(itertools.islice(lost, limit))
 
     def finish(self, counters: Mapping[str, int], *, allow_cascade: bool = False) -> None:
         """Nothing: an app's lists remember no numbers, and nothing outside the schema refers."""

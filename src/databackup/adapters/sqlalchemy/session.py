@@ -75,6 +75,9 @@ class SQLSnapshot(abc.ABC):
     def counters(self) -> Mapping[str, int]: ...
 
     @abc.abstractmethod
+    def dangling(self, collection: Collection, reference: Reference, limit: int) -> list[Key]: ...
+
+    @abc.abstractmethod
     def _stored(self, plan: Plan, size: int) -> Iterator[list[Row]]:
         """All rows as the engine gives them, in key order where the plan's collection has one."""
 
@@ -155,9 +158,6 @@ class SQLTransaction(SQLSnapshot):
         with self._errors("the savepoint cannot be rolled back"):
             self._connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {name}")
             self._connection.exec_driver_sql(f"RELEASE SAVEPOINT {name}")
-
-    @abc.abstractmethod
-    def dangling(self, collection: Collection, reference: Reference, limit: int) -> list[Key]: ...
 
     @abc.abstractmethod
     def finish(self, counters: Mapping[str, int], *, allow_cascade: bool = False) -> None: ...

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def new_file(name: str) -> Iterator[None]:
+def new_file(name: str, *, keep: bool = True) -> Iterator[None]:
     """An empty file, which is an empty database, where there is none of that name.
 
-    It is its owner's only. Where the block fails it is gone again, unless something was kept in
-    it. Raises `FileError`.
+    It is its owner's only. Where the block fails, and where it is not to be kept, it is gone again,
+    unless something was kept in it. Raises `FileError`.
     """
     path = Path(name)
     try:
@@ -28,10 +28,12 @@ def new_file(name: str) -> Iterator[None]:
         return
     except (OSError, ValueError) as error:
         raise FileError(f"{path} cannot be made: {reason_of(error)}", name) from error
+    is_done = False
     try:
         yield
-    except BaseException:
-        with contextlib.suppress(OSError):
-            if path.stat().st_size == 0:
-                path.unlink()
-        raise
+        is_done = keep
+    finally:
+        if not is_done:
+            with contextlib.suppress(OSError):
+                if path.stat().st_size == 0:
+                    path.unlink()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from databackup.repository import Key, Row
-    from databackup.schema import Collection
+    from databackup.schema import Collection, Reference
 
 
 class SQLiteSnapshot:
@@ -104,6 +104,13 @@ class SQLiteSnapshot:
         except (RecordsRefused, OverflowError, UnicodeEncodeError):
             # A key that SQLite cannot hold has no record.
             return []
+
+    def dangling(self, collection: Collection, reference: Reference, limit: int) -> list[Key]:
+        plan = self._plan(collection)
+        sql = plan.dangling(reference, self._plans[reference.collection])
+        with store_errors(f"the references of {collection} cannot be checked"):
+            found = query(self._connection, f"{sql} LIMIT ?1", [limit])
+        return plan.binder_of(reference.fields).load(found)
 
     def counters(self) -> Mapping[str, int]:
         names = {

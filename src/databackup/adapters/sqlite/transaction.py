@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from databackup.adapters.sqlite.catalogue import Catalogue, Trigger
     from databackup.adapters.sqlite.plan import Plan
     from databackup.repository import Key, Row
-    from databackup.schema import Collection, Reference
+    from databackup.schema import Collection
 
 
 class SQLiteTransaction(SQLiteSnapshot):
@@ -185,13 +185,6 @@ class SQLiteTransaction(SQLiteSnapshot):
             self._connection.execute(f"RELEASE {name}")
 
     # -- the end -------------------------------------------------------------------------------
-
-    def dangling(self, collection: Collection, reference: Reference, limit: int) -> list[Key]:
-        plan = self._plan(collection)
-        sql = plan.dangling(reference, self._plans[reference.collection])
-        with store_errors(f"the references of {collection} cannot be checked"):
-            found = query(self._connection, f"{sql} LIMIT ?1", [limit])
-        return plan.binder_of(reference.fields).load(found)
 
     def finish(self, counters: Mapping[str, int], *, allow_cascade: bool = False) -> None:
         self._require_open()

@@ -83,6 +83,12 @@ class MySQLSnapshot(SQLSnapshot):
             found += self._query(sql, values, doing=f"{collection} cannot be read")
         return plan.binder.load(found)
 
+    def dangling(self, collection: Collection, reference: Reference, limit: int) -> list[Key]:
+        plan, target = self._plan(collection), self._plans[reference.collection]
+        sql = self._statements[collection.name].dangling(reference, target, limit)
+        found = self._query(sql, doing=f"the references of {collection} cannot be checked")
+        return plan.binder_of(reference.fields).load(found)
+
     def counters(self) -> Mapping[str, int]:
         self._require_open()
         numbers = {name: self._next_number(plan) for name, plan in self._plans.items()}
@@ -329,15 +335,13 @@ class MySQLTransaction(MySQLSnapshot, SQLTransaction):
     # -- the end -------------------------------------------------------------------------------
 
     def dangling(self, collection: Collection, reference: Reference, limit: int) -> list[Key]:
-        plan = self._plan(collection)
-        target = self._plans[reference.collection]
-        sql = self._statements[collection.name].dangling(reference, target, limit)
-        found = self._query(sql, doing=f"the references of {collection} cannot be checked")
+        found = super().dangling(collection, reference, limit)
         if not found:
+            plan, target = self._plan(collection), self._plans[reference.collection]
             columns = [column.name for column in plan.columns_of(reference.fields)]
             to = [c.name for c in target.columns_of(reference.to or target.collection.key)]
             self._foreign_keys.note_holding(plan, columns, target, to)
-        return plan.binder_of(reference.fields).load(found)
+        return found
 
     def finish(self, counters: Mapping[str, int], *, allow_cascade: bool = False) -> None:
         self._require_open()

@@ -146,6 +146,23 @@ class PostgreSQLSnapshot(SQLSnapshot):
         with self._errors(f"{plan.collection} cannot be read"), self._driver.cursor() as cursor:
             return cursor.execute(sql, parameters(columns, values)).fetchall()
 
+    def dangling(self, collection: Collection, reference: Reference, limit: int) -> list[Key]:
+        plan, target = self._plan(collection), self._plans[reference.collection]
+        own = plan.columns_of(reference.fields)
+        to = target.columns_of(reference.to or target.collection.key)
+        given = " AND ".join(f"t.{quoted(column.name)} IS NOT NULL" for column in own)
+        equal = " AND ".join(
+            f"{exact(there, 'p')} = {exact(here)}" for here, there in zip(own, to, strict=True)
+        )
+        sql = (
+            f"SELECT DISTINCT {texts(own)} FROM {source(plan)} AS t WHERE {given} AND NOT EXISTS "
+            f"(SELECT 1 FROM {source(target)} AS p WHERE {equal}) LIMIT {limit}"
+        )
+        found = self._query(
+            driver_sql(sql), doing=f"the references of {collection} cannot be checked"
+        )
+        return plan.binder_of(reference.fields).load(found)
+
     def counters(self) -> Mapping[str, int]:
         return self._sequences.counters(self._plans)
 
@@ -275,18 +292,7 @@ class PostgreSQLTransaction(PostgreSQLSnapshot, SQLTransaction):
         to = target.columns_of(reference.to or target.collection.key)
         if self._are_held(plan, own, target, to):
             return []
-        given = " AND ".join(f"t.{quoted(column.name)} IS NOT NULL" for column in own)
-        equal = " AND ".join(
-            f"{exact(there, 'p')} = {exact(here)}" for here, there in zip(own, to, strict=True)
-        )
-        sql = (
-            f"SELECT DISTINCT {texts(own)} FROM {source(plan)} AS t WHERE {given} AND NOT EXISTS "
-            f"(SELECT 1 FROM {source(target)} AS p WHERE {equal}) LIMIT {limit}"
-        )
-        found = self._query(
-            driver_sql(sql), doing=f"the references of {collection} cannot be checked"
-        )
-        return plan.binder_of(reference.fields).load(found)
+        return super().dangling(collection, reference, limit)
 
     def _are_held(
         self, plan: Plan, own: Sequence[Column], target: Plan, to: Sequence[Column]
