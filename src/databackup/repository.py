@@ -33,6 +33,7 @@ __all__ = [
     "FiresTriggers",
     "FormsSnapshot",
     "Key",
+    "KnowsReferrers",
     "Mark",
     "MarkingRepository",
     "Needs",
@@ -205,6 +206,14 @@ class ChecksReferences(Protocol):
 
     def dangling(self, collection: Collection, reference: Reference, limit: int) -> list[Key]:
         """As `Transaction.dangling`."""
+
+
+@runtime_checkable
+class KnowsReferrers(Protocol):
+    """A snapshot that knows what refers to a collection from outside the schema."""
+
+    def referrers(self, collection: Collection) -> list[str]:
+        """The foreign keys of other tables, each as the host knows it."""
 
 
 @runtime_checkable

@@ -1,12 +1,15 @@
-"""What a preview warns of: data of later than the archive."""
+"""What a preview warns of: data of later than the archive, and what refers to it from outside."""
 
 import datetime
 import io
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from databackup import AwareDatetime, Collection, Schema, preview_import
+from databackup.adapters.sqlite import SQLiteRepository
 from tests.support.archives import exported
 from tests.support.club import memory
 
@@ -52,3 +55,25 @@ def test_what_stays_is_not_told() -> None:
 def test_records_without_a_key() -> None:
     """All are deleted where a collection is replaced as a whole."""
     assert 1 == len(_warnings({"keyless": [(NOW + HOUR,)]}, {"keyless": [(NOW,)]}))
+
+
+def test_what_refers_to_it_from_outside(tmp_path: Path) -> None:
+    """It is named where records would be deleted, and only there."""
+    path = tmp_path / "shop.db"
+    database = sqlite3.connect(path, isolation_level=None)
+    database.executescript(
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY);"
+        "CREATE TABLE audit (id INTEGER PRIMARY KEY, order_id INTEGER REFERENCES orders (id));"
+        "INSERT INTO orders VALUES (1);"
+    )
+    store = SQLiteRepository.reflect(path, exclude={"audit": "never to be overwritten"})
+    archive = exported(store)
+    assert () == preview_import(store, io.BytesIO(archive)).warnings
+    database.execute("INSERT INTO orders VALUES (2)")
+    (warning,) = preview_import(store, io.BytesIO(archive)).warnings
+    assert "audit (order_id) refer to orders" in warning
+    assert "the import is refused" in warning
+    (warning,) = preview_import(store, io.BytesIO(archive), allow_cascade=True).warnings
+    assert "carried off" in warning
+    assert () == preview_import(store, io.BytesIO(archive), mode="merge").warnings
+    database.close()

@@ -32,6 +32,15 @@ class ForeignKey(Protocol):
 _Key = TypeVar("_Key", bound=ForeignKey)
 
 
+def referrers(keys: Iterable[ForeignKey], covered: Container[str], table: str) -> list[str]:
+    """The foreign keys of tables that are not covered, and that refer to a table."""
+    return [
+        f"{key.table} ({', '.join(key.columns)})"
+        for key in keys
+        if key.parent == table and key.table not in covered
+    ]
+
+
 @attrs.frozen
 class Dangling(Generic[_Key]):
     """Values of a foreign key that refer to nothing, and how many rows have them."""

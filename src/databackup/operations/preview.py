@@ -213,7 +213,7 @@ class Preview(Import):
             migrated=migration_of(self._archive),
             problems=tuple(problems),
             problem_count=self._problems.total,
-            warnings=(*self._warnings, *self._newer()),
+            warnings=(*self._warnings, *self._referred_to(), *self._newer()),
         )
 
     def _planned(self, name: str) -> CollectionPlan:
@@ -222,6 +222,18 @@ class Preview(Import):
         if not self._problems and self._rehearsal.has(self._schema[name]):
             before = lookout.before(outcome.end, self._rehearsal)
         return CollectionPlan(changes=outcome.changes, sample=lookout.sample, before=before)
+
+    def _referred_to(self) -> Iterator[str]:
+        """What refers to collections of which records would be deleted, from outside the schema."""
+        for name, outcome in self._outcomes.items():
+            found = self._rehearsal.referrers(self._schema[name]) if outcome.changes.deleted else []
+            if found:
+                allowed = self._options.allow_cascade
+                then = "what refers to them is carried off" if allowed else "the import is refused"
+                yield (
+                    f"{', '.join(found)} refer to {name}, of which records would be deleted, from "
+                    f"outside of what is backed up: where one is referred to, {then}"
+                )
 
     def _newer(self) -> Iterator[str]:
         """What the store has that is of later than the archive, and would be lost."""

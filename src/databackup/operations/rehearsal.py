@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from databackup.repository import BATCH_SIZE, ChecksReferences, forms_of
+from databackup.repository import BATCH_SIZE, ChecksReferences, KnowsReferrers, forms_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -66,6 +66,13 @@ class Rehearsal:
     def can_check(self, collection: Collection) -> bool:
         """Whether `dangling` can be asked."""
         return self.has(collection) and isinstance(self._snapshot, ChecksReferences)
+
+    def referrers(self, collection: Collection) -> list[str]:
+        """What refers to a collection from outside the schema, as far as it is known."""
+        if not self.has(collection):
+            return []
+        snapshot = self._there(collection)
+        return snapshot.referrers(collection) if isinstance(snapshot, KnowsReferrers) else []
 
     def _there(self, collection: Collection) -> Snapshot:
         if self._snapshot is None:

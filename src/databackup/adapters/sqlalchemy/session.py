@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from databackup.adapters._dangling import referrers
 from databackup.adapters.sqlalchemy.connections import engine_errors
 from databackup.errors import DatabackupError, RecordsRefused, StoreError
 from databackup.repository import BATCH_SIZE
@@ -42,6 +43,7 @@ class SQLSnapshot(abc.ABC):
         self._connection = scope.connection
         self._plans = scope.plans
         self._dialect = scope.dialect
+        self._scope = scope
         self._open = True
 
     def close(self) -> None:
@@ -70,6 +72,12 @@ class SQLSnapshot(abc.ABC):
                 continue  # a key that the engine cannot hold has no record
             found += self._stored_at(plan, tuple(values))
         return plan.binder.load(found)
+
+    def referrers(self, collection: Collection) -> list[str]:
+        """The foreign keys of tables outside the schema that refer to a collection's."""
+        covered = {plan.info.name for plan in self._plans.values()}
+        table = self._plan(collection).info.name
+        return referrers(self._scope.catalogue.foreign_keys, covered, table)
 
     @abc.abstractmethod
     def counters(self) -> Mapping[str, int]: ...

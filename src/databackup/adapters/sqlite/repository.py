@@ -142,7 +142,7 @@ class SQLiteRepository:
         # On the host's one connection all that read at once read in one transaction.
         read = self._shared if self._connections.are_lent else self._read
         with read() as (connection, catalogue):
-            snapshot = SQLiteSnapshot(connection, self._plans(catalogue))
+            snapshot = SQLiteSnapshot(connection, self._plans(catalogue), catalogue)
             with contextlib.closing(snapshot):
                 yield snapshot
 

@@ -7,6 +7,7 @@ import sqlite3
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from databackup.adapters._dangling import referrers
 from databackup.adapters.sqlite.connection import fetch, query, store_errors
 from databackup.adapters.sqlite.plan import NO_RAW, Plan
 from databackup.errors import RecordsRefused, StoreError
@@ -16,6 +17,7 @@ from databackup.schema import RawText
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from databackup.adapters.sqlite.catalogue import Catalogue
     from databackup.repository import Key, Row
     from databackup.schema import Collection, Reference
 
@@ -26,9 +28,12 @@ class SQLiteSnapshot:
     resumes = False
     """Whether reading has to go on after a rollback to a savepoint."""
 
-    def __init__(self, connection: sqlite3.Connection, plans: Mapping[str, Plan]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, plans: Mapping[str, Plan], catalogue: Catalogue
+    ) -> None:
         self._connection = connection
         self._plans = plans
+        self._catalogue = catalogue
         self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
         self._open = True
         self._rollbacks = 0
@@ -111,6 +116,12 @@ class SQLiteSnapshot:
         with store_errors(f"the references of {collection} cannot be checked"):
             found = query(self._connection, f"{sql} LIMIT ?1", [limit])
         return plan.binder_of(reference.fields).load(found)
+
+    def referrers(self, collection: Collection) -> list[str]:
+        """The foreign keys of tables outside the schema that refer to a collection's."""
+        covered = {plan.info.name for plan in self._plans.values()}
+        table = self._plan(collection).info.name
+        return referrers(self._catalogue.foreign_keys, covered, table)
 
     def counters(self) -> Mapping[str, int]:
         names = {

@@ -41,8 +41,7 @@ class SQLiteTransaction(SQLiteSnapshot):
         *,
         lent: bool = False,
     ) -> None:
-        super().__init__(connection, plans)
-        self._catalogue = catalogue
+        super().__init__(connection, plans, catalogue)
         self._depth = 0
         self._bulk_inserts: dict[str, tuple[int, str]] = {}
         self._written = False

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from databackup.errors import StoreError
+from databackup.repository import ChecksReferences
 from databackup.testing.harness import RollBack, expect, expect_equal, expected, fill, stored
 from databackup.testing.promises.examples import (
     BADGES,
@@ -19,13 +21,13 @@ from databackup.testing.promises.examples import (
 )
 
 if TYPE_CHECKING:
-    from databackup.repository import Key, Row, Transaction
+    from databackup.repository import Key, Row
     from databackup.schema import Collection
     from databackup.testing.harness import Make, Promise
 
 
 def _lost(
-    transaction: Transaction, collection: Collection, field: str, limit: int = 100
+    transaction: ChecksReferences, collection: Collection, field: str, limit: int = 100
 ) -> list[Key]:
     reference = next(r for r in collection.references if r.fields[0] == field)
     found = transaction.dangling(collection, reference, limit)
@@ -100,6 +102,27 @@ def dangling_follows_references_to_unique_fields(make: Make) -> None:
     what = "serials that no badge has, though badges have them as keys"
     gone = (BADGES, [(2,)])
     _expect_lost(make, SCANS, "serial", rows=rows, lost=[(1,), (2,), (400,)], what=what, gone=gone)
+
+
+def snapshots_that_check_references_see_what_dangles(make: Make) -> None:
+    """Where a snapshot has `dangling`, it says of what is committed what a transaction would."""
+    with make(CLUB) as repository:
+        fill(repository, DATA)
+        with contextlib.suppress(StoreError), repository.transaction() as transaction:
+            transaction.insert(MEMBERS, [("b", 77, "", None), ("a", -5, "", None)])
+            transaction.finish({})
+        with contextlib.suppress(RollBack), repository.transaction() as transaction:
+            lost = _lost(transaction, MEMBERS, "person")  # none, where the store forbids it
+            raise RollBack
+        with repository.snapshot() as snapshot:
+            if isinstance(snapshot, ChecksReferences):
+                found = _lost(snapshot, MEMBERS, "person")
+                expect_equal(lost, found, "people that members dangle from, in a snapshot")
+                for collection in CLUB.collections:
+                    for reference in collection.references:
+                        if reference.fields != ("person",):
+                            found = snapshot.dangling(collection, reference, 100)
+                            expect_equal([], found, f"what dangles of {reference}, in a snapshot")
 
 
 def dangling_gives_no_more_than_the_limit(make: Make) -> None:
