@@ -147,7 +147,7 @@ class Step:
 
 
 def databackup(data: Dataset, group: Literal["reflected", "models"]) -> Iterator[Step]:
-    """Export, import into empty tables, and a comparison that finds no difference."""
+    """Export, import into empty tables, a comparison and a preview that find no difference."""
     archive = data.folder / f"{group}.json"
     target = data.folder / f"{group}.db"
     yield _export(data, group, archive, "export")
@@ -161,9 +161,9 @@ def databackup(data: Dataset, group: Literal["reflected", "models"]) -> Iterator
             makes=target,
             begins_as=data.empty,
         )
-    name = "diff of equal data"
-    command = _child(name, group, data.orders, archive)
-    yield Step(group=group, name=name, rows=data.rows, command=command)
+    for name in ("diff of equal data", "preview of equal data"):
+        command = _child(name, group, data.orders, archive)
+        yield Step(group=group, name=name, rows=data.rows, command=command)
 
 
 def migrations(data: Dataset) -> Iterator[Step]:

@@ -91,6 +91,7 @@ def _targets() -> Iterator[Target]:
         yield Target(export, ("sqlite3", ".dump"), at_most=1.8 * allowance)
         yield Target(load, ("sqlite3", "< dump.sql"), at_most=1.0 * allowance)
         yield Target(load_and_read, ("sqlite3", "< dump.sql"), at_most=1.5 * allowance)
+        yield Target((group, "preview of equal data"), load, at_most=1.2)
         yield Target(("django", "dumpdata"), export, at_least=14 / allowance)
         yield Target(("django", "loaddata"), load_and_read, at_least=35 / allowance)
 

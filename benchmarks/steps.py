@@ -55,6 +55,9 @@ def main(step: str, schema: str, database: str | Path, archive: Path) -> None:
         case "diff of equal data":
             if not databackup.diff(archive, store).identical:
                 sys.exit(f"{archive} and its database differ")
+        case "preview of equal data":
+            if not databackup.preview_import(store, archive).identical:
+                sys.exit(f"{archive} and its database differ")
         case _:
             sys.exit(f"no step is called {step!r}")
 

@@ -66,7 +66,8 @@ def test_every_step(tmp_path: Path) -> None:
     assert len(targets) + len(report.tenth) == text.count("met |")
     assert all(result.step.title in text for result in report.results.values())
 
-    ours = ["export", "import", "import with read-back", "diff of equal data"]
+    ours = ["export", "import", "import with read-back"]
+    ours += ["diff of equal data", "preview of equal data"]
     steps_of: dict[Group, list[str]] = {
         "reflected": [*ours, "export to .json.gz", "export to .json.zst"],
         "models": ours,
@@ -192,6 +193,7 @@ def test_the_same_rows_give_the_same_data(tmp_path: Path) -> None:
         ("import", [("import_all", {"read_back": False})]),
         ("import with read-back", [("import_all", {})]),
         ("diff of equal data", [("diff", {})]),
+        ("preview of equal data", [("preview_import", {})]),
     ],
 )
 @pytest.mark.parametrize("group", ["reflected", "models"])
@@ -216,7 +218,7 @@ def test_what_is_called(
         return note
 
     kinds: set[str] = set()
-    for name in ("export_all", "import_all", "diff"):
+    for name in ("export_all", "import_all", "preview_import", "diff"):
         monkeypatch.setattr(databackup, name, called(name), raising=False)
     make_orders(tmp_path / "orders.db", 2)
     steps.main(step, group, tmp_path / "orders.db", tmp_path / "archive.json")
@@ -230,8 +232,13 @@ def test_a_comparison_that_finds_differences(
     """The data that is compared must be equal; and a step that nobody knows is refused."""
     make_orders(tmp_path / "orders.db", 2)
     found = SimpleNamespace(identical=False)
-    monkeypatch.setattr(databackup, "diff", lambda _a, _b: found, raising=False)
-    for step, message in (("diff of equal data", "differ"), ("fly", "no step is called 'fly'")):
+    for name in ("diff", "preview_import"):
+        monkeypatch.setattr(databackup, name, lambda _a, _b: found, raising=False)
+    for step, message in (
+        ("diff of equal data", "differ"),
+        ("preview of equal data", "differ"),
+        ("fly", "no step is called 'fly'"),
+    ):
         with pytest.raises(SystemExit, match=message):
             steps.main(step, "reflected", tmp_path / "orders.db", tmp_path / "archive.json")
 
