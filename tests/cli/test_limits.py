@@ -13,6 +13,7 @@ import pytest
 from databackup import Limits
 from databackup.cli.limits import limit_option
 from tests.cli.conftest import Workshop
+from tests.support.sqlite import run
 
 
 def _limits(*arguments: str) -> Limits:
@@ -120,6 +121,7 @@ def test_limits_hold_before_anybody_is_asked(workshop: Workshop) -> None:
     archive = workshop.archive()
     result = workshop.run("import", archive, workshop.database, "--limit", "record=20")
     assert "limit 'record'" in result.output
+    run(workshop.database, "DELETE FROM orders")
     result = workshop.run("import", archive, workshop.database, "--limit", "record=1MB")
     assert "there is no terminal to ask on" in result.output
 

@@ -71,7 +71,7 @@ def test_import_with_a_question(workshop: Workshop, kitchen: str) -> None:
     target = f"{kitchen}:repository"
     result = workshop.run("import", "other.json", target, "--wrong-app", "allow")
     assert "from the app bakery, schema version 1." in result.stderr
-    assert "It will be migrated from schema version 1 to 2" in result.stderr
+    assert "It would be migrated from schema version 1 to 2" in result.stderr
 
 
 def test_history_and_inspect(workshop: Workshop, kitchen: str) -> None:
