@@ -118,10 +118,7 @@ def test_yes_imports(changed: Workshop, terminal: Any, answer: str) -> None:
     """On a terminal `import` says what it will overwrite, asks, and goes on for a yes."""
     child = terminal("import", "backup.json", "shop.db")
     asked = child.read(QUESTION)
-    assert (
-        f"  orders     {ESCAPE}[32m    3{ESCAPE}[0m        0        0          0        3\n"
-        in asked
-    )
+    assert f"  orders      {ESCAPE}[32m    3{ESCAPE}[0m        0 " in asked
     child.answer(answer)
     assert 0 == child.end()
     assert "imported 5 records" in child.text
