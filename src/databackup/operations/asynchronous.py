@@ -10,7 +10,7 @@ from databackup.operations.export import export_all
 from databackup.operations.importing import import_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from databackup.archive.files import PathOrFile
     from databackup.archive.limits import Limits
@@ -30,6 +30,9 @@ async def export_all_async(
     repository: Repository,
     destination: PathOrFile,
     *,
+    collections: Iterable[str] | None = None,
+    closure: bool = True,
+    exclude: Mapping[str, str] | None = None,
     version: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
@@ -38,9 +41,14 @@ async def export_all_async(
     When the task is cancelled, so is the export, at its next batch; CancelledError comes out once
     it has ended.
     """
+    options: dict[str, Any] = {
+        "collections": collections,
+        "closure": closure,
+        "exclude": exclude,
+        "version": version,
+    }
     return await _in_thread(
-        lambda watched: export_all(repository, destination, version=version, progress=watched),
-        progress,
+        lambda watched: export_all(repository, destination, progress=watched, **options), progress
     )
 
 
@@ -56,6 +64,8 @@ async def import_all_async(
     create: bool = False,
     wait: float = 5.0,
     marker: bool = False,
+    collections: Iterable[str] | None = None,
+    closure: bool = True,
     limits: Limits | None = None,
     progress: ProgressCallback | None = None,
 ) -> ImportReport:
@@ -74,6 +84,8 @@ async def import_all_async(
         "create": create,
         "wait": wait,
         "marker": marker,
+        "collections": collections,
+        "closure": closure,
         "limits": limits,
     }
     return await _in_thread(

@@ -9,7 +9,7 @@ from databackup.archive.limits import Limits
 from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords, Problem, RecordsNotTaken, StoreError
-from databackup.operations import readback, status
+from databackup.operations import partial, readback, status
 from databackup.operations.collection import CollectionImport, Outcome
 from databackup.operations.creating import Creating, creating
 from databackup.operations.fit import has_identity, require_fit, require_keys
@@ -20,6 +20,8 @@ from databackup.operations.reports import ImportReport, reported
 from databackup.repository import BulkTransaction, FiresTriggers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from databackup.operations.readable import Readable
     from databackup.operations.reports import ProgressCallback
     from databackup.repository import Mark, Repository, Transaction
@@ -41,6 +43,8 @@ def import_all(
     create: bool = False,
     wait: float = 5.0,
     marker: bool = False,
+    collections: Iterable[str] | None = None,
+    closure: bool = True,
     limits: Limits | None = None,
     progress: ProgressCallback | None = None,
 ) -> ImportReport:
@@ -49,15 +53,16 @@ def import_all(
     `mode` says what becomes of the records that are there: "replace" makes the store equal to the
     archive, "merge" overwrites records of the same key and leaves the others, "add" leaves all.
     With `create` the tables that the store lacks are made from what the archive says of them.
+    Collections that the archive leaves out, or that are not among `collections`, are left alone.
 
     Everything is done, or the store is as it was before. The archive's seal is checked before the
     store is touched; every record is validated; references must hold; what the store holds after
     the writes is read back and compared before the commit.
 
     Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `KeyRequired`,
-    `CannotCreate`, `StoreError`; `InvalidRecords` with up to 100 problems, `RecordsNotTaken` where
-    they are the store's; `CommitUnknown`; and whatever `progress` raises. Raises ValueError or
-    TypeError for an option that `ImportOptions` does not know.
+    `CannotCreate`, `UnknownCollection`, `StoreError`; `InvalidRecords` with up to 100 problems,
+    `RecordsNotTaken` where they are the store's; `CommitUnknown`; and whatever `progress` raises.
+    Raises ValueError or TypeError for an option that `ImportOptions` does not know.
     """
     chosen = ImportOptions(
         mode=mode,
@@ -68,6 +73,8 @@ def import_all(
         create=create,
         wait=wait,
         marker=marker,
+        collections=collections,
+        closure=closure,
         limits=Limits() if limits is None else limits,
     )
     if not repository.capabilities.atomic:
@@ -76,6 +83,7 @@ def import_all(
         )
     with open_archive(source, chosen.limits) as opened:
         archive = as_of_today(opened, repository.schema)
+        archive = partial.selected(archive, repository.schema, chosen)
         new = creating(repository, archive, chosen, progress) if chosen.create else None
         repository = new.maker if new else repository
         require_fit(archive.header, repository.schema, chosen.wrong_app)
@@ -109,6 +117,12 @@ class _Import:
         self._progress = progress
         self._problems = ProblemList()
         self._warnings: list[str] = []
+        self._written = frozenset(archive.header.collections)
+        self._left_alone = partial.LeftAlone(
+            transaction,
+            [c for c in self._schema.collections if c.name not in self._written],
+            read_back=options.read_back,
+        )
         self._outcomes: dict[str, Outcome] = {}
 
     def write_collections(self) -> None:
@@ -143,7 +157,7 @@ class _Import:
     def check_references(self) -> None:
         """See that every reference points at a record, whether the store enforces it or not."""
         kept = ProblemList()
-        for found in readback.dangling(self._schema, self._transaction):
+        for found in partial.dangling(self._schema, self._transaction, self._written):
             (kept if self._options.dangling == "keep" else self._problems).add_unlocated(found)
         self._warnings += map(str, kept.locate(self._archive, self._schema))
         self._raise_problems()
@@ -164,8 +178,9 @@ class _Import:
     def read_back(self) -> None:
         """Compare what the store now holds with what the writes must have led to."""
         for collection in self._schema.ordered:
-            if not self._holds_what_it_must(collection):
+            if collection.name in self._written and not self._holds_what_it_must(collection):
                 self._note_read_back(collection)
+        self._problems.add(self._left_alone.changed())
         self._raise_problems(of_triggers=True)
 
     def _holds_what_it_must(self, collection: Collection) -> bool:
@@ -226,6 +241,7 @@ class _Import:
             only_in_store=sum(change.only_in_store for change in changes),
             read_back=self._options.read_back,
             seal=self._archive.seal,
+            left_alone=self._left_alone.names,
             created=new.maker.made if new else (),
             migrated=migration_of(self._archive),
             warnings=(*self._warnings, *(new.warnings() if new else ())),

@@ -11,7 +11,7 @@ import attrs
 from databackup.archive.digest import Digest
 from databackup.archive.format import CollectionEnd
 from databackup.archive.records import Batch, RecordCodec
-from databackup.errors import InvalidRecords
+from databackup.errors import InvalidRecords, SchemaMismatch
 from databackup.migrations.flows import Flow, Given, LookUp, Project
 from databackup.migrations.running import Enough, Findings, Numbered, Runner
 from databackup.migrations.way import Way
@@ -23,7 +23,7 @@ from databackup.operations.reports import MigrationReport
 from databackup.schema.document import describe, description_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from databackup.archive.format import Header
     from databackup.archive.reader import Archive
@@ -45,9 +45,13 @@ class MigratedArchive:
         self._way = way
         self._composition = way.composition(schema.collections)
         self._flows = self._composition.flows
+        if archive.header.selection is not None:
+            self._flows = _flows_of_selection(self._composition, archive.header.collections)
         self.header = migrated_header(archive.header, schema, self._flows)
         self.seal = archive.seal
-        self.ends: dict[str, End] = {c.name: End(self, c.name) for c in schema.collections}
+        self.ends: dict[str, End] = {
+            c.name: End(self, c.name) for c in schema.collections if c.name in self._flows
+        }
         self._losses: dict[str, Runner] = {}
 
     def report(self) -> MigrationReport:
@@ -60,12 +64,13 @@ class MigratedArchive:
     def collections(self) -> Iterator[tuple[str, ReadRecords]]:
         """Each collection's name, and a function that reads its records: see `Archive`."""
         reading = _Reading(self._archive)
-        for collection in self._schema.ordered:
-            yield collection.name, functools.partial(self._batches, reading, collection.name)
+        for name in self.header.collections:
+            yield name, functools.partial(self._batches, reading, name)
         # What no collection begins with is read, too: it may be damaged.
         begun = {flow.source.name for flow in self._flows.values() if flow.source is not None}
         if begun <= reading.done:
-            reading.check(c for name, c in self._way.before.items() if name not in begun)
+            there = self._archive.header.collections
+            reading.check(self._way.before[name] for name in there if name not in begun)
         reading.finish()
 
     def count_of(self, name: str) -> int:
@@ -241,7 +246,7 @@ def migration_report(
         dropped += runner.dropped
         filled += runner.filled
     for name, source in composition.removed.items():
-        dropped[name] += counts[source]
+        dropped[name] += counts.get(source, 0)  # a selection lacks some
     dropped = +dropped
     return MigrationReport(
         source=versions[0],
@@ -253,8 +258,9 @@ def migration_report(
 
 
 def migrated_header(header: Header, schema: Schema, flows: Mapping[str, Flow]) -> Header:
-    """What the header would say today."""
-    description = describe(schema)
+    """What the header would say today, of the collections that have flows."""
+    described = describe(schema)["collections"]
+    description = {"collections": {n: found for n, found in described.items() if n in flows}}
     digest = description_digest(description)
     for name, collection in description["collections"].items():
         is_in_order = _keeps_order(header, schema[name], flows[name])
@@ -267,6 +273,7 @@ def migrated_header(header: Header, schema: Schema, flows: Mapping[str, Flow]) -
     others = {name: value for name, value in header.extensions.items() if name != "counters"}
     return attrs.evolve(
         header,
+        selection=None if header.selection is None else tuple(description["collections"]),
         schema=description,
         schema_version=schema.version,
         schema_digest=digest,
@@ -310,3 +317,27 @@ def _origin(flow: Flow, position: int) -> int | None:
         elif position not in stage.kept:
             return None
     return position
+
+
+def _flows_of_selection(composition: Composition, there: Container[str]) -> dict[str, Flow]:
+    """The flows that begin with the collections that an archive has.
+
+    What a migration adds is no part of a selection that was made before it. Raises `SchemaMismatch`
+    where a migration brings values together of which the archive has only some.
+    """
+    chosen = {}
+    wrong = []
+    for name, flow in composition.flows.items():
+        have = {source for source in flow.made_of if source in there}
+        lacking = flow.made_of - have
+        if have and lacking:
+            joined = next(s for s in flow.stages if isinstance(s, LookUp))
+            wrong.append(
+                f"{joined.origin}, makes {name} of {', '.join(sorted(flow.made_of))}, and the "
+                f"archive, which has a selection, lacks {', '.join(sorted(lacking))}"
+            )
+        elif have:
+            chosen[name] = flow
+    if wrong:
+        raise SchemaMismatch("the archive cannot be migrated: " + "; ".join(wrong), tuple(wrong))
+    return chosen

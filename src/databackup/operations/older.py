@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from databackup.errors import Problem
     from databackup.migrations.flows import Flow
     from databackup.operations.reports import ProgressCallback
+    from databackup.operations.selection import Choice
     from databackup.repository import Repository, Row, Snapshot
     from databackup.schema import Collection
 
@@ -32,9 +33,13 @@ class OlderExport(Export):
     """As an older version of the schema has it: records are migrated back as they are written."""
 
     def __init__(
-        self, repository: Repository, version: int, progress: ProgressCallback | None
+        self,
+        repository: Repository,
+        choice: Choice,
+        version: int,
+        progress: ProgressCallback | None,
     ) -> None:
-        super().__init__(repository, progress)
+        super().__init__(repository, None, progress)
         self._way = way_of(repository.schema, repository.schema.version, version)
         self._older = Schema(
             app=repository.schema.app,
@@ -42,6 +47,7 @@ class OlderExport(Export):
             collections=list(self._way.after.values()),
             exclude={exclusion.name: exclusion.reason for exclusion in repository.schema.excluded},
         )
+        self._selection = choice.among(self._older)
         self._composition = self._way.composition()
         self._flows = self._composition.flows
         self._counts: dict[str, int] = {}
@@ -74,8 +80,8 @@ class OlderExport(Export):
     def _records(self, snapshot: Snapshot) -> Iterator[tuple[Collection, Iterator[list[Row]]]]:
         own = self._repository.schema
         self._counts = {name: snapshot.count(own[name]) for name in self._way.before}
-        for collection in self._older.ordered:
-            yield collection, self._migrated(snapshot, collection)
+        for name in self._header.collections:
+            yield self._older[name], self._migrated(snapshot, self._older[name])
 
     def _migrated(self, snapshot: Snapshot, collection: Collection) -> Iterator[list[Row]]:
         flow = self._flows[collection.name]

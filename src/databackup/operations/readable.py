@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from databackup.archive.format import described_schema
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -70,8 +68,9 @@ def as_of_today(archive: Archive, schema: Schema) -> Readable:
     from databackup.migrations.way import way_of  # noqa: PLC0415
     from databackup.operations.migrating import MigratedArchive  # noqa: PLC0415
 
-    given = described_schema(header).collections
-    way = way_of(schema, header.schema_version, schema.version, given)
+    is_selection = header.selection is not None
+    versions = (header.schema_version, schema.version)
+    way = way_of(schema, *versions, header.whole, is_selection=is_selection)
     return MigratedArchive(archive, schema, way)
 
 

@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from databackup.operations.readable import Readable
     from databackup.operations.reports import Changes, ProgressCallback
     from databackup.repository import Transaction
-    from databackup.schema import Collection, Schema
+    from databackup.schema import Collection, Reference, Schema
 
 _NAMED: Final = 5  # triggers in a message
 
 
-def dangling(schema: Schema, transaction: Transaction) -> Iterator[Unlocated]:
-    """A problem for each value of a reference that points at no record, up to 100 a reference."""
-    for collection in schema.ordered:
-        for reference in collection.references:
-            target = schema[reference.collection]
-            for values in transaction.dangling(collection, reference, PROBLEM_LIMIT):
-                problem = dangling_problem(collection, reference.fields, target, values)
-                yield Unlocated(problem, reference.fields, values)
+def dangling(
+    schema: Schema, transaction: Transaction, collection: Collection, reference: Reference
+) -> Iterator[Unlocated]:
+    """A problem for each value of a reference that points at no record, up to 100."""
+    target = schema[reference.collection]
+    for values in transaction.dangling(collection, reference, PROBLEM_LIMIT):
+        problem = dangling_problem(collection, reference.fields, target, values)
+        yield Unlocated(problem, reference.fields, values)
 
 
 def digest_of(

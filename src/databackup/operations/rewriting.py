@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import attrs
 
 from databackup.archive import files
-from databackup.archive.format import described_schema
 from databackup.archive.limits import Limits, needed
 from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
@@ -19,6 +18,7 @@ from databackup.operations.keys import UniqueKeys
 from databackup.operations.locate import ProblemList
 from databackup.operations.migrating import MigratedArchive
 from databackup.operations.reports import ExportReport, Progress, reported
+from databackup.operations.selection import leaving_warnings
 from databackup.schema import Schema
 
 if TYPE_CHECKING:
@@ -65,8 +65,9 @@ class _Rewriting:
         if header.app != schema.app:
             message = f"the archive belongs to the app {header.app!r}, this is {schema.app!r}"
             raise WrongApp(message, header.app or "", schema.app or "")
-        given = described_schema(header).collections
-        way = way_of(schema, header.schema_version, version, given)
+        is_selection = header.selection is not None
+        versions = (header.schema_version, version)
+        way = way_of(schema, *versions, header.whole, is_selection=is_selection)
         if version != schema.version:
             schema = Schema(app=schema.app, version=version, collections=list(way.after.values()))
         self._schema = schema
@@ -119,6 +120,11 @@ class _Rewriting:
             size=written.size,
             seal=self._writer.seal,
             excluded=self._header.excluded,
+            selection=self._header.selection,
             migrated=done,
-            warnings=(*written.warnings, *needed(self._writer.needs | written.needs)),
+            warnings=(
+                *written.warnings,
+                *leaving_warnings(self._header, counts),
+                *needed(self._writer.needs | written.needs),
+            ),
         )

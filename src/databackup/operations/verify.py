@@ -30,8 +30,10 @@ from databackup.operations.reports import (
     VerifyReport,
     reported,
 )
+from databackup.operations.selection import leaving_warnings
 from databackup.schema import Schema
 from databackup.schema.compiled import Codec
+from databackup.schema.narrowing import narrowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -109,8 +111,8 @@ def verify_archive(
     """Read every record of an archive: seal, format, values, counts, digests, keys, references.
 
     Against `schema`, to which an older archive is migrated, or without one against what the archive
-    says its kinds are. `dangling="keep"`
-    makes references that point nowhere a warning. Raises `FileError`, the `ArchiveError`s,
+    says its kinds are. `dangling="keep"` makes references that point nowhere a warning; those that
+    lead out of a selection are one always. Raises `FileError`, the `ArchiveError`s,
     `SchemaMismatch`, `InvalidRecords` with up to 100 problems; ValueError for another `dangling`.
     """
     require_choice("dangling", dangling, Dangling)
@@ -124,6 +126,8 @@ def verify_archive(
             archive = as_of_today(opened, schema)
             require_fit(archive.header, schema, "allow")
             codec_of = operator.attrgetter("codec")
+            if archive.header.selection is not None:
+                schema = narrowed(schema, archive.header.collections)
         problems, warnings = ProblemList(), ProblemList()
         with References(schema) as references:
             for name, read in archive.collections():
@@ -152,7 +156,7 @@ def verify_archive(
             records=sum(counts.values()),
             seal=archive.seal,
             migrated=migration_of(archive),
-            warnings=tuple(map(str, warnings.located)),
+            warnings=(*map(str, warnings.located), *leaving_warnings(archive.header, counts)),
         )
 
 
