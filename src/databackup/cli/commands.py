@@ -34,6 +34,7 @@ from databackup.cli.imports import Import, dangling_option, import_options
 from databackup.cli.limits import limit_option
 from databackup.cli.migrate import migrate
 from databackup.cli.progress import progress_bar
+from databackup.cli.selection import known_collections, selection_options
 from databackup.cli.status import status
 from databackup.cli.versions import check, freeze, history
 from databackup.operations.export import export_all
@@ -100,6 +101,7 @@ cli.add_command(status)
     metavar="N",
     help="Write an archive that the app of schema version N can read, by undoing migrations.",
 )
+@selection_options
 @wait_option
 @target_options
 @as_json
@@ -111,11 +113,13 @@ def export_command(
     file: str,
     *,
     version: int | None,
+    collections: tuple[str, ...] | None,
+    closure: bool,
     wait: float,
     types: Types,
     exclude: dict[str, str],
 ) -> None:
-    """Write everything TARGET holds to the archive FILE.
+    """Write everything TARGET holds to the archive FILE, or the collections that are named.
 
     A file ending in .gz or .zst is compressed. A FILE that exists must be an archive, and is
     replaced once the new one is complete; until then, and if anything goes wrong, the old one
@@ -127,10 +131,20 @@ def export_command(
     repository = run.guard.repository(
         open_repository(target, types=types, exclude=exclude, wait=wait)
     )
-    with progress_bar(
-        f"opening {without_password(target)}", wanted=run.output.wants_progress
-    ) as progress:
-        report = export_all(repository, written_archive(file), version=version, progress=progress)
+    with (
+        progress_bar(
+            f"opening {without_password(target)}", wanted=run.output.wants_progress
+        ) as progress,
+        known_collections(),
+    ):
+        report = export_all(
+            repository,
+            written_archive(file),
+            collections=collections,
+            closure=closure,
+            version=version,
+            progress=progress,
+        )
     run.output.done(render.exported(report), report.as_json())
 
 
@@ -138,6 +152,7 @@ def export_command(
 @click.argument("file")
 @click.argument("target")
 @import_options
+@selection_options
 @limit_option
 @target_options
 @as_json
@@ -179,9 +194,10 @@ def import_command(
             target=without_password(target),
             limits=limits,
         )
-        if not yes:
-            found.ask(**options)
-        found.carry_out(no_read_back=no_read_back, **options)
+        with known_collections():
+            if not yes:
+                found.ask(**options)
+            found.carry_out(no_read_back=no_read_back, **options)
 
 
 @cli.command()

@@ -20,6 +20,7 @@ from databackup.cli.text import visible
 from databackup.errors import ArchiveError, DatabackupError, FileError
 from databackup.operations.creating import creates_tables, joined_schema
 from databackup.operations.fit import require_fit, require_keys
+from databackup.operations.partial import selected
 from databackup.operations.readable import as_of_today, migration_of
 from databackup.operations.verify import verify_archive
 
@@ -125,18 +126,21 @@ def overview(
     mode: Mode,
     wrong_app: WrongAppChoice,
     create: bool,
+    collections: tuple[str, ...] | None,
+    closure: bool,
     limits: Limits,
     progress: ProgressCallback,
 ) -> Overview:
     """What the archive holds, and what it will do to the target.
 
     Raises what is wrong with the archive, or with archive and store together, before anybody is
-    asked: `ArchiveError`, `WrongApp`, `SchemaMismatch`, `KeyRequired`, `StoreError`; of an archive
-    that is migrated, every record is read, and `InvalidRecords` raised.
+    asked: `ArchiveError`, `WrongApp`, `SchemaMismatch`, `KeyRequired`, `UnknownCollection`,
+    `StoreError`; of an archive that is migrated, every record is read, and `InvalidRecords` raised.
     """
     start = file.tell()
     with open_archive(file, limits) as opened:
         archive = as_of_today(opened, repository.schema)
+        archive = selected(archive, repository.schema, collections, closure=closure)
         header, version = archive.header, opened.header.schema_version
         schema = repository.schema
         missing = set(creates_tables(repository).missing()) if create else set[str]()
@@ -160,6 +164,11 @@ def overview(
     if migration_of(archive) is not None:
         file.seek(start)
         parts += _migration(file, repository.schema, limits, progress)
+    left_alone = [c.name for c in schema.collections if c.name not in there]
+    if left_alone:
+        parts.append(
+            Text(f"Other collections are left alone: {', '.join(map(visible, left_alone))}.")
+        )
     parts.append(Text((_NEW if is_new else _WORDS[mode]).does.format(visible(target))))
     if missing and not is_new:
         parts.append(Text(f"New tables will be made: {', '.join(map(visible, sorted(missing)))}."))

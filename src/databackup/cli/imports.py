@@ -105,6 +105,8 @@ class Import:
                 mode=options["mode"],
                 wrong_app=options["wrong_app"],
                 create=options["create"],
+                collections=options.get("collections"),
+                closure=options.get("closure", True),
                 limits=self.limits,
                 progress=progress,
             )

@@ -83,7 +83,9 @@ def import_all(
         )
     with open_archive(source, chosen.limits) as opened:
         archive = as_of_today(opened, repository.schema)
-        archive = partial.selected(archive, repository.schema, chosen)
+        archive = partial.selected(
+            archive, repository.schema, chosen.collections, closure=chosen.closure
+        )
         new = creating(repository, archive, chosen, progress) if chosen.create else None
         repository = new.maker if new else repository
         require_fit(archive.header, repository.schema, chosen.wrong_app)

@@ -16,10 +16,9 @@ from databackup.repository import FiresTriggers
 from databackup.schema.narrowing import closed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from databackup.archive.format import CollectionEnd
-    from databackup.operations.options import ImportOptions
     from databackup.operations.readable import Readable, ReadRecords
     from databackup.operations.reports import MigrationReport
     from databackup.repository import Key, Transaction
@@ -29,17 +28,18 @@ if TYPE_CHECKING:
 # -- the archive -----------------------------------------------------------------------------------
 
 
-def selected(archive: Readable, schema: Schema, options: ImportOptions) -> Readable:
+def selected(
+    archive: Readable, schema: Schema, collections: Sequence[str] | None, *, closure: bool
+) -> Readable:
     """The collections of an archive that are to be imported, with those that they refer to.
 
     Raises `UnknownCollection`.
     """
-    if options.collections is None:
+    if collections is None:
         return archive
-    there = archive.header.collections
-    require_known(options.collections, there, " in the archive")
-    names = set(options.collections)
-    if options.closure:
+    require_known(collections, archive.header.collections, " in the archive")
+    names = set(collections)
+    if closure:
         described = {collection.name: collection for collection in archive.header.whole}
 
         def pointed_at(name: str) -> Iterator[str]:
