@@ -13,6 +13,7 @@ from databackup.operations.locate import Unlocated
 from databackup.operations.readable import Migrated
 from databackup.operations.selection import Selection, narrowed_header, require_known
 from databackup.repository import FiresTriggers
+from databackup.schema.kind import shown
 from databackup.schema.narrowing import closed
 
 if TYPE_CHECKING:
@@ -114,13 +115,15 @@ def _left_behind(
         if len(keys) == len(wanted):
             break
     for form, values in wanted.items():
-        problem = dangling_problem(collection, names, schema[reference.collection], values)
+        target = schema[reference.collection]
+        problem = dangling_problem(collection, names, target, values)
         yield Unlocated(
             attrs.evolve(
                 problem,
                 key=keys.get(form) or None,
                 pointer=None,
-                message=f"{problem.message} after the import, which leaves this collection alone",
+                message=f"points at {target} {', '.join(map(shown, values))}, which would not be "
+                f"there after the import; {collection} is left alone",
             ),
             names,
             values,

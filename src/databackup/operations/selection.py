@@ -153,13 +153,17 @@ def narrowed_header(header: Header, selection: Selection | None) -> Header:
     )
 
 
+def _records(records: int) -> str:
+    return "1 record" if records == 1 else f"{records:,} records"
+
+
 def leaving_warnings(header: Header, counts: Mapping[str, int]) -> list[str]:
     """The references that lead out of an archive, each with how many records may have it."""
     if header.selection is None:
         return []
     return [
-        f"{pointer(*link)} points at {link[1].collection}, which the archive leaves out, as up to "
-        f"{counts[link[0].name]:,} of its records do"
+        f"{pointer(*link)} points at {link[1].collection}, which the archive leaves out, "
+        f"from up to {_records(counts[link[0].name])}"
         for link in leaving(header.whole, header.collections)
         if counts[link[0].name]
     ]
