@@ -59,7 +59,11 @@ class MigratedArchive:
         counts = {name: end.count for name, end in self._archive.ends.items()}
         source = self._archive.header.schema_version
         versions = (source, self._schema.version)
-        return migration_report(self._way, self._composition, versions, counts, self._losses)
+        composition = self._composition
+        if self._losses.keys() != self._flows.keys():
+            # A selection was read, which no collection that is removed belongs to.
+            composition = attrs.evolve(composition, removed={})
+        return migration_report(self._way, composition, versions, counts, self._losses)
 
     def collections(self) -> Iterator[tuple[str, ReadRecords]]:
         """Each collection's name, and a function that reads its records: see `Archive`."""

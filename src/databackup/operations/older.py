@@ -72,7 +72,10 @@ class OlderExport(Export):
     def migrated(self) -> MigrationReport:
         """What became of the records on their way back."""
         versions = (self._repository.schema.version, self._older.version)
-        return migration_report(self._way, self._composition, versions, self._counts, self._runners)
+        composition = self._composition
+        if self._selection is not None:
+            composition = attrs.evolve(composition, removed={})  # which it would not have either
+        return migration_report(self._way, composition, versions, self._counts, self._runners)
 
     def _header_of(self, snapshot: Snapshot) -> Header:
         return migrated_header(super()._header_of(snapshot), self._older, self._flows)
