@@ -22,6 +22,7 @@ from databackup import (
 )
 from databackup.errors import InvalidRecords, SchemaMismatch, UnknownCollection
 from databackup.migrations.way import way_of
+from databackup.repository import Row
 from databackup.testing.harness import expected, stored
 from tests.operations.test_migrated_imports import cases
 from tests.support.club import memory
@@ -81,13 +82,13 @@ MENUS = Collection(
 )
 NOTES = Collection("notes", key="id", fields={"id": int})
 EVENTS = Collection("events", key="id", fields={"id": int})
-ROWS = {
+ROWS: dict[str, list[Row]] = {
     "people": [(1, "Ana", "a@x"), (2, "Bo", None)],
     "dishes": [(7, "Soup", 2)],
     "logs": [(1, "in")],
     "notes": [(1,), (2,)],
 }
-NOW = {
+NOW: dict[str, list[Row]] = {
     "people": [(1, "Ana", None), (9, "Zoe", None)],
     "menus": [(8, "Pie", 9, 4)],
     "logs": [(5, "out")],
@@ -97,6 +98,7 @@ NOW = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    """Where versions are frozen."""
     return tmp_path / "versions"
 
 
@@ -107,9 +109,7 @@ def _today(folder: Path) -> Schema:
         m.add_collection("events", fields={"id": int}, key="id")
         m.remove_collection("notes")
 
-    return of_today(
-        folder, [PEOPLE, MENUS, LOGS, EVENTS], migration(1, 2, second)
-    )
+    return of_today(folder, [PEOPLE, MENUS, LOGS, EVENTS], migration(1, 2, second))
 
 
 def test_an_older_selection(folder: Path) -> None:

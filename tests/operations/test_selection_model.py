@@ -1,4 +1,4 @@
-"""Whatever the schema, the data and the selection: what was chosen comes, and nothing else moves."""
+"""Whatever the schema, the data and the selection: what is chosen comes, nothing else moves."""
 
 import contextlib
 import io
@@ -75,9 +75,7 @@ def test_exports_are_closed(store: str, data: st.DataObject) -> None:
 @every
 @settings(max_examples=40)
 @given(data=st.data(), closed=st.booleans(), keep=st.booleans())
-def test_imports_touch_their_own(
-    store: str, data: st.DataObject, closed: bool, keep: bool
-) -> None:
+def test_imports_touch_their_own(store: str, data: st.DataObject, closed: bool, keep: bool) -> None:
     """What is selected is as in the archive, all else as it was; or a reference that dangles.
 
     Whether the archive was made of a selection or the import makes it.
