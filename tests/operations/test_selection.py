@@ -325,6 +325,7 @@ def test_wrong_options(wrong: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError)):
         ImportOptions(**wrong)
     assert ("log",) == ImportOptions(collections="log").collections
+    assert ("log", "a") == ImportOptions(collections=["log", "a", "log"]).collections
 
 
 def test_on_an_event_loop() -> None:

@@ -58,6 +58,7 @@ def test_any_selection_is_migrated_or_refused(data: st.DataObject) -> None:
             rows = {n: found if n in written else [] for n, found in case.rows.items()}
             assert written == set(report.collections)
             assert expected(case.new, rows) == stored(target)
+        verify_archive(io.BytesIO(archive), case.new, dangling="keep")
         made = io.BytesIO()
         migrate_archive(io.BytesIO(archive), made, case.new)
         assert written == set(inspect_archive(io.BytesIO(made.getvalue())).selection or ())

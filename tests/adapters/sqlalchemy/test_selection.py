@@ -12,7 +12,7 @@ from databackup.adapters.sqlalchemy import SQLAlchemyRepository
 from databackup.errors import InvalidRecords, RecordsNotTaken
 from databackup.testing.strategies import datasets, schemas
 from tests.adapters.sqlalchemy.targets import TARGETS
-from tests.support import engines
+from tests.support import engines, pgroles
 from tests.support.archives import exported
 from tests.support.club import memory
 from tests.support.migrating import rows_in
@@ -107,3 +107,23 @@ def test_triggers_that_reach_what_is_left_alone() -> None:
             import_all(store, io.BytesIO(archive))
         assert ["children"] == [problem.collection for problem in caught.value.problems]
         assert before == rows_in(store)
+
+
+def test_nothing_cascades_for_who_owns_nothing() -> None:
+    """On PostgreSQL foreign keys then act while records are written; the outcome is the same."""
+    with engines.database("postgresql") as database:
+        database.run(*MADE)
+        with pgroles.writer(database.engine) as engine:
+            store = SQLAlchemyRepository.reflect(engine)
+            archive = part(store, "parents")
+            database.run(
+                "INSERT INTO parents VALUES (3, 'c')", "INSERT INTO children VALUES (30, 3)"
+            )
+            before = rows_in(store)
+            with pytest.raises(InvalidRecords, match="children is left alone"):
+                import_all(store, io.BytesIO(archive))
+            assert before == rows_in(store)
+            database.run("UPDATE children SET parent = 1 WHERE id = 30")
+            report = import_all(store, io.BytesIO(archive))
+            assert (1, ("children",)) == (report.deleted, report.left_alone)
+            assert [(10, 1), (20, 2), (30, 1)] == rows_in(store)["children"]
