@@ -102,6 +102,9 @@ def test_create(shop: Workshop) -> None:
     assert not (shop.folder / "new.db").exists()
     kept = shop.ok("import", "some.json", "new.db", "--create", "--yes", "--dangling", "keep")
     assert "the new table is made without a foreign key for it" in kept.stderr
+    shop.ok("export", "shop.db", "whole.json")
+    whole = shop.ok("import", "whole.json", "two.db", "--create", "--yes", "--collection", "orders")
+    assert "made 2 new tables" in whole.stderr
     shop.make("part.db", "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
     run(shop.folder / "part.db", "INSERT INTO people VALUES (1, 'A'), (2, 'B')")
     result = shop.ok("import", "some.json", "part.db", "--create", "--yes")

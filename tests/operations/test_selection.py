@@ -128,6 +128,11 @@ def test_what_is_needed_cannot_be_left_out(make: Make) -> None:
     )
     with pytest.raises(NeededCollection, match=r"b \(i\) points at log"):
         told(memory({}, chain), collections=["a"], exclude={"log": "far away"})
+    with pytest.raises(
+        NeededCollection, match=r"what is excluded, b: a \(i\) points at b\. "
+    ) as two:
+        told(memory({}, chain), exclude={"log": "far away", "b": "on the way there"})
+    assert ("a (i) points at b",) == two.value.references
 
 
 def test_named_and_excluded(make: Make) -> None:
@@ -235,6 +240,7 @@ def test_what_the_store_has_is_pointed_at(make: Make) -> None:
     archive = part(make(CLUB, club()), "plays", closure=False)
     target = make(CLUB, {**club(), "plays": []})
     assert 3 == import_all(target, io.BytesIO(archive)).added
+    assert 3 == import_all(target, io.BytesIO(archive), collections="plays").unchanged
     other = make(CLUB, {**club(), "plays": [], "members": club()["members"][:3]})
     with pytest.raises(InvalidRecords) as caught:
         import_all(other, io.BytesIO(archive))
