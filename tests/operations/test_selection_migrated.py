@@ -171,10 +171,35 @@ def test_what_needs_the_rest_is_refused(folder: Path) -> None:
         outlook = inspect_archive(io.BytesIO(archive), today).outlook
         assert outlook is not None
         assert outlook.refused == caught.value.message
+        assert "move_field people.mail" in caught.value.differences[0]
     both = part(source, "dishes")
     report = import_all(target, io.BytesIO(both))
     assert ("logs", "notes") == report.left_alone
     assert [(7, "Soup", 2, None)] == rows_in(target)["dishes"]
+
+
+def test_the_step_that_needs_the_rest_is_named(folder: Path) -> None:
+    """Not one before it, whose values are all there."""
+
+    def second(m: Recorder) -> None:
+        m.move_field("people", "mail", "dishes", via="cook")
+        m.move_field("rooms", "name", "dishes", via="room")
+
+    ids = {"id": int}
+    links = [Reference("cook", "people"), Reference("room", "rooms")]
+    at_first = (
+        Collection("people", key="id", fields={**ids, "mail": str | None}),
+        Collection("rooms", key="id", fields={**ids, "name": str | None}),
+        Collection("dishes", key="id", fields={**ids, "cook": int, "room": int}, references=links),
+    )
+    now = [Collection(name, key="id", fields=ids) for name in ("people", "rooms")]
+    fields = {**ids, "cook": int, "room": int, "mail": str | None, "name": str | None}
+    now.append(Collection("dishes", key="id", fields=fields, references=links))
+    before = old(folder, *at_first)
+    today = of_today(folder, now, migration(1, 2, second))
+    archive = part(memory({}, before), "dishes", "people", closure=False)
+    with pytest.raises(SchemaMismatch, match=r"second\), move_field rooms.name .* lacks rooms"):
+        import_all(memory({}, today), io.BytesIO(archive))
 
 
 def test_a_selection_that_contradicts_its_version(folder: Path) -> None:

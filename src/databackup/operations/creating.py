@@ -133,10 +133,11 @@ def _require_described(new: Iterable[Collection], header: Header) -> None:
 
     Raises `SchemaMismatch`.
     """
+    described = frozenset(header.collections)
     wrong = tuple(
         f"the target lacks the table of the collection {c.name!r}, and so does the archive"
         for c in new
-        if c.name not in header.collections
+        if c.name not in described
     )
     if wrong:
         raise SchemaMismatch("tables cannot be made: " + "; ".join(wrong), wrong)

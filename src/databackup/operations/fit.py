@@ -123,7 +123,7 @@ def _held_against(header: Header, schema: Schema) -> Iterable[Collection]:
     """The collections that an archive has to have, or has though it has a selection."""
     if header.selection is None:
         return schema.collections
-    return (c for c in schema.collections if c.name in header.selection)
+    return (c for c in schema.collections if c.name in header.schema["collections"])
 
 
 def kind_in(description: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from databackup.archive.digest import Digest
 from databackup.archive.format import CollectionEnd
 from databackup.archive.records import Batch, RecordCodec
 from databackup.errors import InvalidRecords, SchemaMismatch
-from databackup.migrations.flows import Flow, Given, LookUp, Project
+from databackup.migrations.flows import Flow, Given, LookUp, Origin, Project
 from databackup.migrations.running import Enough, Findings, Numbered, Runner
 from databackup.migrations.way import Way
 from databackup.operations.blame import Blame
@@ -23,7 +23,7 @@ from databackup.operations.reports import MigrationReport
 from databackup.schema.document import describe, description_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from databackup.archive.format import Header
     from databackup.archive.reader import Archive
@@ -46,7 +46,8 @@ class MigratedArchive:
         self._composition = way.composition(schema.collections)
         self._flows = self._composition.flows
         if archive.header.selection is not None:
-            self._flows = _flows_of_selection(self._composition, archive.header.collections)
+            there = frozenset(archive.header.collections)
+            self._flows = _flows_of_selection(self._composition, there)
         self.header = migrated_header(archive.header, schema, self._flows)
         self.seal = archive.seal
         self.ends: dict[str, End] = {
@@ -323,7 +324,7 @@ def _origin(flow: Flow, position: int) -> int | None:
     return position
 
 
-def _flows_of_selection(composition: Composition, there: Container[str]) -> dict[str, Flow]:
+def _flows_of_selection(composition: Composition, there: frozenset[str]) -> dict[str, Flow]:
     """The flows that begin with the collections that an archive has.
 
     What a migration adds is no part of a selection that was made before it. Raises `SchemaMismatch`
@@ -332,16 +333,28 @@ def _flows_of_selection(composition: Composition, there: Container[str]) -> dict
     chosen = {}
     wrong = []
     for name, flow in composition.flows.items():
-        have = {source for source in flow.made_of if source in there}
-        lacking = flow.made_of - have
-        if have and lacking:
-            joined = next(s for s in flow.stages if isinstance(s, LookUp))
+        lacking = flow.made_of - there
+        if lacking == flow.made_of:
+            continue
+        if lacking:
+            sources, gone = (", ".join(sorted(found)) for found in (flow.made_of, lacking))
             wrong.append(
-                f"{joined.origin}, makes {name} of {', '.join(sorted(flow.made_of))}, and the "
-                f"archive, which has a selection, lacks {', '.join(sorted(lacking))}"
+                f"{_mixing(flow, there)}, makes {name} of {sources}, and the archive, which has a "
+                f"selection, lacks {gone}"
             )
-        elif have:
+        else:
             chosen[name] = flow
     if wrong:
         raise SchemaMismatch("the archive cannot be migrated: " + "; ".join(wrong), tuple(wrong))
     return chosen
+
+
+def _mixing(flow: Flow, there: frozenset[str]) -> Origin:
+    """The first operation that brings what is there together with what is not."""
+    is_there = flow.source is not None and flow.source.name in there
+    return next(
+        stage.origin
+        for stage in flow.stages
+        if isinstance(stage, LookUp)
+        if any((name in there) != is_there for name in stage.other.made_of)
+    )

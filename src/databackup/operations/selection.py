@@ -37,12 +37,12 @@ def names_of(collections: Any) -> tuple[str, ...] | None:
 
 def require_known(names: Iterable[str], known: Iterable[str], whose: str = "") -> None:
     """See that there are collections of these names. Raises `UnknownCollection`."""
-    there = tuple(known)
+    there = dict.fromkeys(known)
     for name in names:
         if name not in there:
             listed = ", ".join(there) or "none at all"
             raise UnknownCollection(
-                f"there is no collection {name!r}{whose}; there are {listed}", name, there
+                f"there is no collection {name!r}{whose}; there are {listed}", name, tuple(there)
             )
 
 
@@ -164,6 +164,6 @@ def leaving_warnings(header: Header, counts: Mapping[str, int]) -> list[str]:
     return [
         f"{pointer(*link)} points at {link[1].collection}, which the archive leaves out, "
         f"from up to {_records(counts[link[0].name])}"
-        for link in leaving(header.whole, header.collections)
+        for link in leaving(header.whole, frozenset(header.collections))
         if counts[link[0].name]
     ]

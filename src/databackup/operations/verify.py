@@ -127,7 +127,7 @@ def verify_archive(
             require_fit(archive.header, schema, "allow")
             codec_of = operator.attrgetter("codec")
             if archive.header.selection is not None:
-                schema = narrowed(schema, archive.header.collections)
+                schema = narrowed(schema, frozenset(archive.header.collections))
         problems, warnings = ProblemList(), ProblemList()
         with References(schema) as references:
             for name, read in archive.collections():
