@@ -440,3 +440,26 @@ def test_diff_of_selections_without_a_common_collection() -> None:
     assert not found.identical
     assert {"teams", "log"} == set(found.collections)
     assert () == found.notes
+
+
+# -- new tables ------------------------------------------------------------------------------------
+
+
+def test_tables_that_the_archive_does_not_describe(tmp_path: Path) -> None:
+    """How large their values will be nobody knows: they are not made, and named."""
+    path = tmp_path / "new.db"
+    path.touch()
+    target = SQLiteRepository(path, CLUB)
+    with pytest.raises(SchemaMismatch, match="lacks the table of the collection 'log'") as caught:
+        import_all(target, io.BytesIO(part(memory(), "plays")), create=True)
+    assert 1 == len(caught.value.differences)
+    assert 13 == import_all(target, io.BytesIO(exported(memory())), create=True).added
+
+
+def test_references_of_what_is_there_are_not_the_archives(tmp_path: Path) -> None:
+    """A table that is there need not have the references that the archive describes."""
+    path = tmp_path / "new.db"
+    sqlite.run(path, "CREATE TABLE plays (member INTEGER, team TEXT, PRIMARY KEY (team, member))")
+    target = SQLiteRepository.reflect(path, types="declared")
+    archive = part(memory(), "plays", "log", closure=False)
+    assert ("log",) == import_all(target, io.BytesIO(archive), create=True).created
