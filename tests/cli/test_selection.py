@@ -105,6 +105,7 @@ def test_create(shop: Workshop) -> None:
     shop.ok("export", "shop.db", "whole.json")
     whole = shop.ok("import", "whole.json", "two.db", "--create", "--yes", "--collection", "orders")
     assert "made 2 new tables" in whole.stderr
+    assert "person -> people id" in shop.ok("schema", "show", "two.db").stdout
     shop.make("part.db", "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
     run(shop.folder / "part.db", "INSERT INTO people VALUES (1, 'A'), (2, 'B')")
     result = shop.ok("import", "some.json", "part.db", "--create", "--yes")

@@ -431,6 +431,8 @@ def test_diff_of_a_selection() -> None:
         assert {"plays", "log", "members"} == set(note.partition("are ")[2].split(", "))
         with pytest.raises(UnknownCollection, match="there are teams"):
             diff(*map(io.BytesIO, sides), collections=["log"])
+    everything = part(memory(), "plays", "log")
+    assert () == diff(io.BytesIO(everything), io.BytesIO(whole)).notes
 
 
 def test_diff_of_selections_without_a_common_collection() -> None:

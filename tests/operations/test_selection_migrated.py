@@ -127,6 +127,18 @@ def test_an_older_selection(folder: Path) -> None:
     assert {"menus.guests": 1} == report.migrated.defaulted
 
 
+def test_an_older_selection_rewritten(folder: Path) -> None:
+    """A new archive is a selection of today's names, and warns of what leads out of it."""
+    archive = part(memory(ROWS, old(folder, PEOPLE, DISHES, LOGS, NOTES)), "dishes", closure=False)
+    made = io.BytesIO()
+    report = migrate_archive(io.BytesIO(archive), made, _today(folder))
+    assert ("menus",) == report.selection
+    (warning,) = report.warnings
+    assert warning.startswith("menus (cook) points at people, which the archive leaves out")
+    assert report.warnings == verify_archive(io.BytesIO(made.getvalue())).warnings
+    assert report.warnings == verify_archive(io.BytesIO(archive), _today(folder)).warnings
+
+
 def test_a_selection_of_an_older_archive(folder: Path) -> None:
     """Collections are named as today; their migration is reported, and that of no other."""
     before = old(folder, PEOPLE, DISHES, LOGS, NOTES)
