@@ -1,43 +1,22 @@
 """Whatever the schema, the data and the selection: what is chosen comes, nothing else moves."""
 
-import contextlib
 import io
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy.pool import NullPool
 
 from databackup import Schema, diff, import_all, inspect_archive, seal_archive, verify_archive
-from databackup.adapters.sqlalchemy import SQLAlchemyRepository
 from databackup.errors import InvalidRecords
 from databackup.operations.keys import key_bytes, key_fields
-from databackup.repository import Repository
-from databackup.testing.harness import expected, fill, stored
+from databackup.testing.harness import expected, stored
 from databackup.testing.strategies import datasets, schemas
-from tests.support import sqlite
 from tests.support.archives import Lines, exported
 from tests.support.selecting import Dataset, closure, dangling, part, told
 from tests.support.stores import STORES
 
-
-@contextlib.contextmanager
-def _over_sqlalchemy(schema: Schema, dataset: Dataset) -> Iterator[Repository]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = sqlite.create(Path(folder, "t.db"), schema)
-        engine = sqlalchemy.create_engine(f"sqlite:///{path}", poolclass=NullPool)
-        repository = SQLAlchemyRepository(engine, schema)
-        fill(repository, dataset)
-        yield repository
-
-
-EVERY = {**STORES, "sqlalchemy": _over_sqlalchemy}
-every = pytest.mark.parametrize("store", EVERY)
+every = pytest.mark.parametrize("store", STORES)
 
 
 def _some(data: st.DataObject, schema: Schema) -> list[str]:
@@ -59,7 +38,7 @@ def test_exports_are_closed(store: str, data: st.DataObject) -> None:
     """An archive has what was named and all it refers to, with the very lines of a whole one."""
     schema = data.draw(schemas())
     names = _some(data, schema)
-    with EVERY[store](schema, data.draw(datasets(schema))) as repository:
+    with STORES[store](schema, data.draw(datasets(schema))) as repository:
         archive, report = told(repository, collections=names)
         whole = Lines.of(exported(repository)).collections
     found = closure(schema, names)
@@ -88,13 +67,13 @@ def test_imports_touch_their_own(store: str, data: st.DataObject, closed: bool, 
     after = {name: new[name] if name in written else rows for name, rows in old.items()}
     lost = dangling(schema, after, written)
     options: dict[str, Any] = {"dangling": "keep" if keep else "refuse"}
-    with EVERY["memory"](schema, new) as source:
+    with STORES["memory"](schema, new) as source:
         if data.draw(st.booleans(), "selected by the export"):
             archive = part(source, *names, closure=closed)
         else:
             archive = exported(source)
             options |= {"collections": names, "closure": closed}
-    with EVERY[store](schema, old) as target:
+    with STORES[store](schema, old) as target:
         if lost and not keep:
             with pytest.raises(InvalidRecords) as caught:
                 import_all(target, io.BytesIO(archive), **options)
