@@ -344,8 +344,12 @@ def test_on_an_event_loop() -> None:
         set(done.collections), [e.name for e in done.excluded],
     )  # fmt: skip
     archive = io.BytesIO(file.getvalue())
-    report = asyncio.run(import_all_async(target, archive, collections=["log"], closure=False))
+    report = asyncio.run(import_all_async(target, archive, collections=["log"]))
     assert ("plays", "members", "teams") == report.left_alone
+    whole = io.BytesIO(exported(memory()))
+    options: dict[str, Any] = {"collections": "plays", "closure": False, "dangling": "keep"}
+    report = asyncio.run(import_all_async(target, whole, **options))
+    assert ["plays"] == list(report.collections)
     alone = asyncio.run(
         export_all_async(memory(), io.BytesIO(), collections="plays", closure=False)
     )
