@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from databackup.archive.format import described_schema
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -78,12 +76,12 @@ def as_of_today(archive: Archive, schema: Schema, wrong_app: WrongAppChoice = "r
     from databackup.operations.migrating import MigratedArchive  # noqa: PLC0415
     from databackup.schema.versions import app_of, is_as_frozen  # noqa: PLC0415
 
-    given = described_schema(header).collections
+    is_selection = header.selection is not None
     if header.app != app_of(schema, number) and not (
-        wrong_app == "allow" and is_as_frozen(schema, number, given)
+        wrong_app == "allow" and is_as_frozen(schema, number, header.whole)
     ):
         return archive
-    way = way_of(schema, number, schema.version, given)
+    way = way_of(schema, number, schema.version, header.whole, is_selection=is_selection)
     return MigratedArchive(archive, schema, way)
 
 
