@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from databackup.archive import compression, files, text
+from databackup.archive import compression, decrypting, files, text
 from databackup.archive.digest import Digest
+from databackup.archive.encryption import Decryption
 from databackup.archive.format import (
     DATA_LINE,
     END_START,
@@ -60,6 +61,7 @@ class Archive:
     size: int
     file_size: int
     compression: compression.Compression | None
+    encryption: decrypting.Way | None
     _limits: Limits = attrs.field(repr=False)
     _open: Callable[[], Scanner] = attrs.field(repr=False)
 
@@ -186,20 +188,27 @@ def _header_lines(scanner: Scanner) -> bytes:
 
 
 @contextlib.contextmanager
-def open_archive(source: files.PathOrFile, limits: Limits | None = None) -> Iterator[Archive]:
-    """Open an archive and check its seal.
+def open_archive(
+    source: files.PathOrFile,
+    limits: Limits | None = None,
+    decryption: Decryption | None = None,
+) -> Iterator[Archive]:
+    """Open an archive and check its seal; `decryption` opens one that is encrypted.
 
     The source is read from where it stands. Raises `FileError`, `NotAnArchive`, `NewerFormat`,
-    `ArchiveTruncated`, `SealBroken`, `ArchiveInvalid`, `LimitExceeded`.
+    `ArchiveTruncated`, `SealBroken`, `ArchiveInvalid`, `LimitExceeded`, `DecryptionRequired`,
+    `WrongPassphrase`, `WrongKey`, `EncryptionBroken`.
     """
     limits = required_limits(limits)
-    with files.open_source(source, limits.size) as file:
-        start = file.tell()
-        packing = compression.by_content(files.read(file, 4))
+    with (
+        files.open_source(source, limits.size) as file,
+        decrypting.opened(file, limits, decryption) as content,
+    ):
+        packing = compression.by_content(content.start)
 
         def stream() -> Iterator[bytes]:
             expansion = limits.expansion_of(packing)
-            return compression.decompress(files.chunks(file, start), packing, expansion)
+            return compression.decompress(content.chunks(), packing, expansion)
 
         def lines_before(offset: int) -> int:
             return _count_lines(stream(), offset)
@@ -207,7 +216,7 @@ def open_archive(source: files.PathOrFile, limits: Limits | None = None) -> Iter
         def scan() -> Scanner:
             return Scanner(stream(), limits, lines_before)
 
-        yield _checked(scan, limits, packing, file, start)
+        yield _checked(scan, limits, packing, content)
 
 
 def _count_lines(chunks: Iterator[bytes], size: int) -> int:
@@ -223,8 +232,7 @@ def _checked(
     scan: Callable[[], Scanner],
     limits: Limits,
     packing: compression.Compression | None,
-    file: IO[bytes],
-    start: int,
+    content: decrypting.Content,
 ) -> Archive:
     scanner = scan()
     require_first_bytes(scanner.peek(256))
@@ -248,8 +256,9 @@ def _checked(
         ends=_ends(end, header, scanner, limits),
         seal=sealed,
         size=scanner.size,
-        file_size=file.seek(0, 2) - start,
+        file_size=content.file_size,
         compression=packing,
+        encryption=content.encryption,
         limits=limits,
         open=scan,
     )

@@ -12,6 +12,7 @@ from databackup.operations.importing import import_all
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from databackup.archive.encryption import Decryption, Encryption
     from databackup.archive.files import PathOrFile
     from databackup.archive.limits import Limits
     from databackup.operations.options import Dangling, Mode, WrongAppChoice
@@ -31,6 +32,7 @@ async def export_all_async(
     destination: PathOrFile,
     *,
     version: int | None = None,
+    encryption: Encryption | None = None,
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """As `export_all`, in a thread. `progress` is called there.
@@ -39,7 +41,9 @@ async def export_all_async(
     it has ended.
     """
     return await _in_thread(
-        lambda watched: export_all(repository, destination, version=version, progress=watched),
+        lambda watched: export_all(
+            repository, destination, version=version, encryption=encryption, progress=watched
+        ),
         progress,
     )
 
@@ -57,6 +61,7 @@ async def import_all_async(
     wait: float = 5.0,
     marker: bool = False,
     limits: Limits | None = None,
+    decryption: Decryption | None = None,
     progress: ProgressCallback | None = None,
 ) -> ImportReport:
     """As `import_all`, in a thread. `progress` is called there.
@@ -75,6 +80,7 @@ async def import_all_async(
         "wait": wait,
         "marker": marker,
         "limits": limits,
+        "decryption": decryption,
     }
     return await _in_thread(
         lambda watched: import_all(repository, source, progress=watched, **options), progress

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from databackup._version import __version__
 from databackup.archive import compression as packed
 from databackup.archive import files
+from databackup.archive.encrypting import encrypt
+from databackup.archive.encryption import Encryption, require_encryption
 from databackup.archive.format import Header, utc_now
 from databackup.archive.limits import needed
 from databackup.archive.writer import ArchiveWriter
@@ -34,6 +36,7 @@ def export_all(
     destination: files.PathOrFile,
     *,
     version: int | None = None,
+    encryption: Encryption | None = None,
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """Write everything a repository holds to an archive.
@@ -44,11 +47,15 @@ def export_all(
     `version` is an older version of the schema, by which the app of that time can read the archive:
     the migrations are undone on the way, and the report counts what is lost by that.
 
+    `encryption` is `Recipients`, to whom a file of any size is encrypted, or a `Passphrase`, for
+    what can be held in memory. A path then ends with `.age`, as in `.json.zst.age`.
+
     Raises `FileError`, `StoreError`, `InvalidRecords`, and whatever `progress` raises; for a
-    `version` also `VersionMismatch`, `NoInverse` and `SchemaError`.
+    `version` also `VersionMismatch`, `NoInverse` and `SchemaError`; for `encryption` also
+    `EncryptionMismatch`, `TooLargeForPassphrase`, `MissingExtra`.
     """
     export = _export(repository, version, progress)
-    return export.report(files.write_archive(destination, export.chunks()))
+    return export.report(files.write_archive(destination, export.chunks(), encryption))
 
 
 def iter_export(
@@ -56,6 +63,7 @@ def iter_export(
     *,
     compression: packed.Compression | None = None,
     version: int | None = None,
+    encryption: Encryption | None = None,
     progress: ProgressCallback | None = None,
 ) -> Iterator[bytes]:
     """The bytes of an archive of everything a repository holds, for a streaming response.
@@ -68,11 +76,12 @@ def iter_export(
     """
     if compression is not None:
         require_choice("compression", compression, packed.Compression)
+    require_encryption(encryption)
     export = _export(repository, version, progress)
 
     def chunks() -> Iterator[bytes]:
         with contextlib.closing(export.chunks()) as plain:
-            yield from packed.compress(plain, compression)
+            yield from encrypt(packed.compress(plain, compression), encryption)
 
     return chunks()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from databackup.archive.encryption import Decryption
 from databackup.archive.files import PathOrFile
 from databackup.archive.limits import Limits
 from databackup.archive.reader import open_archive
@@ -42,6 +43,7 @@ def import_all(
     wait: float = 5.0,
     marker: bool = False,
     limits: Limits | None = None,
+    decryption: Decryption | None = None,
     progress: ProgressCallback | None = None,
 ) -> ImportReport:
     """Bring an archive into a repository; `ImportOptions` explains the options.
@@ -49,6 +51,7 @@ def import_all(
     `mode` says what becomes of the records that are there: "replace" makes the store equal to the
     archive, "merge" overwrites records of the same key and leaves the others, "add" leaves all.
     With `create` the tables that the store lacks are made from what the archive says of them.
+    `decryption`, an `Identity` or a `Passphrase`, opens an archive that is encrypted.
 
     Everything is done, or the store is as it was before. The archive's seal is checked before the
     store is touched; every record is validated; references must hold; what the store holds after
@@ -74,7 +77,7 @@ def import_all(
         raise StoreError(
             f"a store of the adapter {repository.capabilities.name!r} cannot undo a failed import"
         )
-    with open_archive(source, chosen.limits) as opened:
+    with open_archive(source, chosen.limits, decryption) as opened:
         archive = as_of_today(opened, repository.schema)
         new = creating(repository, archive, chosen, progress) if chosen.create else None
         repository = new.maker if new else repository

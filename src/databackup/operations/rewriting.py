@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from databackup.archive import files
+from databackup.archive.encryption import Decryption, Encryption
 from databackup.archive.format import described_schema
 from databackup.archive.limits import Limits, needed
 from databackup.archive.reader import open_archive
@@ -37,6 +38,8 @@ def migrate_archive(
     *,
     version: int | None = None,
     limits: Limits | None = None,
+    encryption: Encryption | None = None,
+    decryption: Decryption | None = None,
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """Write an archive anew as another version of its app's schema, by default as today's.
@@ -44,15 +47,16 @@ def migrate_archive(
     An older `version` is reached by undoing migrations. `destination` is written as `export_all`
     writes; the new archive has an id of its own, and says when its data were exported. `progress`
     is told last of the stage "finishing", when all is written but `destination` has not its name.
+    `decryption` opens `source`, `encryption` is what `destination` is encrypted with.
 
     Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `SchemaError`,
     `NoInverse`, `InvalidRecords` with up to 100 problems, and whatever `progress` raises.
     """
-    with open_archive(source, limits) as archive:
+    with open_archive(source, limits, decryption) as archive:
         rewriting = _Rewriting(
             archive, schema, schema.version if version is None else version, progress
         )
-        return rewriting.report(files.write_archive(destination, rewriting.chunks()))
+        return rewriting.report(files.write_archive(destination, rewriting.chunks(), encryption))
 
 
 class _Rewriting:

@@ -6,6 +6,7 @@ import functools
 import operator
 from typing import TYPE_CHECKING
 
+from databackup.archive.encryption import Decryption
 from databackup.archive.files import PathOrFile
 from databackup.archive.format import described_schema
 from databackup.archive.limits import Limits
@@ -44,14 +45,19 @@ if TYPE_CHECKING:
 
 
 def inspect_archive(
-    source: PathOrFile, schema: Schema | None = None, *, limits: Limits | None = None
+    source: PathOrFile,
+    schema: Schema | None = None,
+    *,
+    limits: Limits | None = None,
+    decryption: Decryption | None = None,
 ) -> ArchiveInfo:
     """What an archive says of itself, once its seal has been checked.
 
     With a `schema` also which migrations an import into an app of that schema would run, or why it
-    would be refused. Raises `FileError` and the `ArchiveError`s of an archive that is not sound.
+    would be refused. `decryption` opens an archive that is encrypted. Raises `FileError` and the
+    `ArchiveError`s of an archive that is not sound.
     """
-    with open_archive(source, limits) as archive:
+    with open_archive(source, limits, decryption) as archive:
         header = archive.header
         collections = {
             name: CollectionInfo(
@@ -78,6 +84,7 @@ def inspect_archive(
             collections=collections,
             records=sum(end.count for end in archive.ends.values()),
             compression=archive.compression,
+            encryption=archive.encryption,
             size=archive.size,
             file_size=archive.file_size,
             seal=archive.seal,
@@ -104,18 +111,19 @@ def verify_archive(
     *,
     dangling: Dangling = "refuse",
     limits: Limits | None = None,
+    decryption: Decryption | None = None,
     progress: ProgressCallback | None = None,
 ) -> VerifyReport:
     """Read every record of an archive: seal, format, values, counts, digests, keys, references.
 
     Against `schema`, to which an older archive is migrated, or without one against what the archive
-    says its kinds are. `dangling="keep"`
+    says its kinds are. `decryption` opens an archive that is encrypted. `dangling="keep"`
     makes references that point nowhere a warning. Raises `FileError`, the `ArchiveError`s,
     `SchemaMismatch`, `InvalidRecords` with up to 100 problems; ValueError for another `dangling`.
     """
     require_choice("dangling", dangling, Dangling)
     codec_of: Callable[[Collection], Codec]
-    with open_archive(source, limits) as opened:
+    with open_archive(source, limits, decryption) as opened:
         archive: Readable = opened
         if schema is None:
             schema = described_schema(archive.header)
