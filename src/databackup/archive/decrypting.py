@@ -47,6 +47,7 @@ Way = Literal["passphrase", "recipients"]
 """What an archive is encrypted with."""
 
 _ARMOR_END: Final = b"-----END AGE ENCRYPTED FILE-----"
+_TRIES: Final = 5  # age measures the machine anew each time, and others may be at work
 _HEADER: Final = 64 * 1024  # bytes; age takes time in the square of them
 _STANZA: Final = re.compile(rb"^-> (\S+)(.*)$", re.MULTILINE)
 _MAC: Final = re.compile(rb"\n---[^\n]*\n")
@@ -149,17 +150,18 @@ def _require_little_work(header: _Header, limit: int | None) -> None:
 
 def _decrypted_at_once(data: bytes, passphrase: Passphrase) -> bytes:
     age = pyrage()
-    try:
-        plain: bytes = age.passphrase.decrypt(data, passphrase.reveal())
-    except age.DecryptError as error:
-        told = str(error)
-        if told == "Decryption failed":
-            raise WrongPassphrase("the passphrase does not open the archive") from None
-        if told.startswith("Excessive work"):
-            message = "to try a passphrase takes more work than age does on this machine"
-            raise LimitExceeded(message, None, "work") from None
-        _raise_broken(error, at_end=True)
-    return plain
+    for _ in range(_TRIES):
+        try:
+            plain: bytes = age.passphrase.decrypt(data, passphrase.reveal())
+        except age.DecryptError as error:
+            if str(error) == "Decryption failed":
+                raise WrongPassphrase("the passphrase does not open the archive") from None
+            if not str(error).startswith("Excessive work"):
+                _raise_broken(error, at_end=True)
+        else:
+            return plain
+    message = "to try a passphrase takes more work than age does on this machine"
+    raise LimitExceeded(message, None, "work")
 
 
 # -- recipients: as a stream ---------------------------------------------------------------------
@@ -182,7 +184,7 @@ def _raise_broken(error: Exception, *, at_end: bool) -> NoReturn:
     if str(error) == "decryption error" and at_end:
         message = "the encrypted archive is cut off, or was changed in its last part"
         raise EncryptionCutOff(message) from error
-    if "fill whole buffer" in str(error):
+    if "fill whole buffer" in str(error) or "truncated" in str(error):
         raise ArchiveTruncated("the encrypted archive ends behind its header") from error
     raise EncryptionBroken("the encrypted archive was changed after it was written") from error
 

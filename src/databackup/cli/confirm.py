@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -12,6 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from databackup.archive import compression
+from databackup.archive.encryption import SUFFIX, is_encrypted
 from databackup.archive.format import FIRST_BYTES
 from databackup.archive.reader import open_archive
 from databackup.cli import render
@@ -24,15 +26,16 @@ from databackup.operations.readable import as_of_today, migration_of
 from databackup.operations.verify import verify_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import IO
 
     from rich.console import RenderableType
 
+    from databackup.archive.encryption import Decryption
     from databackup.archive.limits import Limits
     from databackup.cli.output import Output
     from databackup.operations.options import Mode, WrongAppChoice
-    from databackup.operations.reports import ProgressCallback
+    from databackup.operations.reports import ProgressCallback, VerifyReport
     from databackup.repository import Repository
     from databackup.schema import Schema
 
@@ -92,8 +95,15 @@ def require_replaceable(file: str) -> None:
             start = opened.read(compression.CHUNK)
     except (OSError, ValueError):
         return  # the export says what is wrong with it
-    if start and not _begins_an_archive(start):
+    if start and not _may_be_an_archive(file, start):
         raise FileError(f"{file} exists and is no archive: name another file, or remove it", file)
+
+
+def _may_be_an_archive(file: str, start: bytes) -> bool:
+    """Whether a file begins as one; what is encrypted has to be called so, and shows no more."""
+    if is_encrypted(start):
+        return file.endswith(SUFFIX)
+    return _begins_an_archive(start)
 
 
 def _begins_an_archive(start: bytes) -> bool:
@@ -126,6 +136,7 @@ def overview(
     wrong_app: WrongAppChoice,
     create: bool,
     limits: Limits,
+    decryption: Decryption | None = None,
     progress: ProgressCallback,
 ) -> Overview:
     """What the archive holds, and what it will do to the target.
@@ -135,7 +146,7 @@ def overview(
     that is migrated, every record is read, and `InvalidRecords` raised.
     """
     start = file.tell()
-    with open_archive(file, limits) as opened:
+    with open_archive(file, limits, decryption) as opened:
         archive = as_of_today(opened, repository.schema)
         header, version = archive.header, opened.header.schema_version
         schema = repository.schema
@@ -159,7 +170,10 @@ def overview(
     parts: list[RenderableType] = [Text(made)]
     if migration_of(archive) is not None:
         file.seek(start)
-        parts += _migration(file, repository.schema, limits, progress)
+        verified = functools.partial(
+            verify_archive, file, limits=limits, decryption=decryption, progress=progress
+        )
+        parts += _migration(verified, repository.schema)
     parts.append(Text((_NEW if is_new else _WORDS[mode]).does.format(visible(target))))
     if missing and not is_new:
         parts.append(Text(f"New tables will be made: {', '.join(map(visible, sorted(missing)))}."))
@@ -167,12 +181,10 @@ def overview(
     return Overview(Group(*parts, Padding(table, (0, 0, 0, 2))), is_new)
 
 
-def _migration(
-    file: IO[bytes], schema: Schema, limits: Limits, progress: ProgressCallback
-) -> Iterator[RenderableType]:
+def _migration(verified: Callable[..., VerifyReport], schema: Schema) -> Iterator[RenderableType]:
     """What the migrations will do to the records, known from doing it."""
     # References may lead to records that the target has, and the archive does not.
-    report = verify_archive(file, schema, dangling="keep", limits=limits, progress=progress)
+    report = verified(schema=schema, dangling="keep")
     if report.migrated is not None:
         yield from render.migration(report.migrated, "It will be migrated")
 

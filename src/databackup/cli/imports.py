@@ -16,6 +16,7 @@ from databackup.operations.options import Dangling, Mode, WrongAppChoice
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from databackup.archive.encryption import Decryption
     from databackup.archive.limits import Limits
     from databackup.cli.command import Run
     from databackup.repository import Repository
@@ -90,6 +91,7 @@ class Import:
     repository: Repository
     target: str
     limits: Limits
+    decryption: Decryption | None = None
 
     def ask(self, **options: Any) -> None:
         """Say what will be done, and go on only for a yes.
@@ -106,6 +108,7 @@ class Import:
                 wrong_app=options["wrong_app"],
                 create=options["create"],
                 limits=self.limits,
+                decryption=self.decryption,
                 progress=progress,
             )
         self.run.output.say(overview.text)
@@ -120,6 +123,7 @@ class Import:
                 self.source,
                 read_back=not no_read_back,
                 limits=self.limits,
+                decryption=self.decryption,
                 progress=progress,
                 **options,
             )

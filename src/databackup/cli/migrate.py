@@ -10,6 +10,7 @@ from databackup.adapters.registry import open_schema
 from databackup.cli import confirm, render
 from databackup.cli.apps import app_option
 from databackup.cli.command import Command, Run, as_json, opened_archive, written_archive
+from databackup.cli.keys import Keys, rewriting_keys
 from databackup.cli.limits import limit_option
 from databackup.cli.progress import progress_bar
 from databackup.operations.rewriting import migrate_archive
@@ -29,10 +30,21 @@ if TYPE_CHECKING:
     help="The schema version that NEW is to have; today's by default. An older one is reached by "
     "undoing migrations.",
 )
+@rewriting_keys
 @limit_option
 @as_json
 @click.pass_obj
-def migrate(run: Run, /, old: str, new: str, *, app: str, to: int | None, limits: Limits) -> None:
+def migrate(
+    run: Run,
+    /,
+    old: str,
+    new: str,
+    *,
+    app: str,
+    to: int | None,
+    keys: Keys,
+    limits: Limits,
+) -> None:
     """Write the archive OLD anew, to NEW, as another version of its app's schema.
 
     OLD is read as by import, NEW is written as by export. No store is needed.
@@ -40,16 +52,17 @@ def migrate(run: Run, /, old: str, new: str, *, app: str, to: int | None, limits
     if new != "-":
         confirm.require_replaceable(new)
     schema = open_schema(app)
-    with (
-        opened_archive(old, limits) as source,
-        progress_bar(f"reading {old}", wanted=run.output.wants_progress) as progress,
-    ):
-        report = migrate_archive(
-            source,
-            written_archive(new),
-            schema,
-            version=to,
-            limits=limits,
-            progress=run.guard.progress(progress),
-        )
+    with opened_archive(old, limits) as source:
+        decryption = keys.opening((source, old))
+        with progress_bar(f"reading {old}", wanted=run.output.wants_progress) as progress:
+            report = migrate_archive(
+                source,
+                written_archive(new),
+                schema,
+                version=to,
+                limits=limits,
+                encryption=keys.of_rewritten(new),
+                decryption=decryption,
+                progress=run.guard.progress(progress),
+            )
     run.output.done(render.exported(report, "wrote"), report.as_json())
