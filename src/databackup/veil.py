@@ -116,7 +116,7 @@ class VeiledFile:
     def readline(self) -> bytes:
         """Bytes up to a line feed: pickles in text have such."""
         line = bytearray()
-        while (byte := self.read(1)) and not line.endswith(b"\n"):
+        while not line.endswith(b"\n") and (byte := self.read(1)):
             line += byte
         return bytes(line)
 

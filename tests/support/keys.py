@@ -1,0 +1,34 @@
+"""Keys for tests, made once."""
+
+import functools
+
+import pyrage
+
+from databackup import Identity, Passphrase, Recipients
+
+
+@functools.cache
+def private(number: int = 1) -> str:
+    """A private key of age."""
+    assert number
+    return str(pyrage.x25519.Identity.generate())
+
+
+@functools.cache
+def public(number: int = 1) -> str:
+    """Its public half."""
+    return str(pyrage.x25519.Identity.from_str(private(number)).to_public())
+
+
+def identity(number: int = 1) -> Identity:
+    """What opens what was encrypted to `recipients` of the same number."""
+    return Identity(private(number))
+
+
+def recipients(*numbers: int) -> Recipients:
+    """Public keys, by default the first one."""
+    return Recipients([public(number) for number in numbers or (1,)])
+
+
+WORD = "correct horse"
+PASSPHRASE = Passphrase(WORD)
