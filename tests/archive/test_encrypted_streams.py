@@ -1,8 +1,8 @@
 """The age format as a stream: what goes in comes out, whatever the pieces, and no thread stays."""
 
 import base64
-import contextlib
 import io
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from databackup import Identity, Passphrase
+from databackup import Identity, Passphrase, Recipients
 from databackup.archive.decrypting import opened, way_of
 from databackup.archive.encrypting import encrypt
 from databackup.archive.limits import Limits
@@ -187,14 +187,14 @@ def test_what_is_missing_is_named() -> None:
     """Without a key, or with one of the other kind, the error says which kind is needed."""
     to_recipients = b"".join(encrypt([b"x"], keys.recipients()))
     with_a_word = with_passphrase(b"x", keys.WORD)
-    for data, given, needs in (
+    for data, opens, needs in (
         (to_recipients, None, "identity"),
         (to_recipients, keys.PASSPHRASE, "identity"),
         (with_a_word, None, "passphrase"),
         (with_a_word, keys.identity(), "passphrase"),
     ):
         with pytest.raises(DecryptionRequired) as raised:
-            _decrypted(data, given)
+            _decrypted(data, opens)
         assert needs == raised.value.needs
 
 
@@ -239,6 +239,9 @@ def test_the_work_of_a_passphrase_is_bounded() -> None:
         with pytest.raises(LimitExceeded, match="work") as raised:
             _decrypted(start + b" %d\n" % work + rest, keys.PASSPHRASE)
         assert ("work", limit) == (raised.value.limit, raised.value.allowed)
+    for work in (b"0", b"023", b"0x9", b"999", b"-1", b""):
+        with pytest.raises(EncryptionBroken):
+            _decrypted(start + b" " + work + b"\n" + rest, keys.PASSPHRASE)
     with pytest.raises(LimitExceeded, match="more work than age does on this machine"):
         _decrypted(start + b" 63\n" + rest, keys.PASSPHRASE, Limits(work=None))
     assert b"x" == _decrypted(data, keys.PASSPHRASE, Limits(work=1))
@@ -311,14 +314,13 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing package is named by its extra, before anything is read."""
     data = b"".join(encrypt([b"x"], keys.recipients()))
     identity = keys.identity()
-    monkeypatch.setitem(__import__("sys").modules, "pyrage", None)
+    monkeypatch.setitem(sys.modules, "pyrage", None)
     for use in (
-        lambda: keys.Recipients(["age1"]),
+        lambda: Recipients(["age1"]),
         lambda: Identity("AGE-SECRET-KEY-1"),
         lambda: list(encrypt([b"x"], keys.PASSPHRASE)),
         lambda: _decrypted(data, identity),
     ):
-        with contextlib.ExitStack() as stack:
-            raised = stack.enter_context(pytest.raises(MissingExtra))
+        with pytest.raises(MissingExtra) as raised:
             use()
         assert "crypto" == raised.value.extra

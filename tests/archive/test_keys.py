@@ -75,7 +75,9 @@ BAD: dict[str, Any] = {
     "a public key for an identity": lambda: Identity(keys.public()),
     "an identity with a typo": lambda: Identity("# ok\n" + keys.private()[:-1] + "II"),
     "an encrypted identity": lambda: Identity("age-encryption.org/v1\ns3cr3t"),
-    "an identity of SSH that is none": lambda: Identity("-----BEGIN OPENSSH PRIVATE KEY-----\ns3cr3t"),
+    "an identity of SSH that is none": lambda: Identity(
+        "-----BEGIN OPENSSH PRIVATE KEY-----\ns3cr3t"
+    ),
 }
 
 
@@ -134,7 +136,7 @@ def test_keys_of_ssh(kind: str, tmp_path: Path) -> None:
 def test_keys_of_ssh_with_a_passphrase(tmp_path: Path) -> None:
     """A private key that is encrypted itself cannot be used, and the error says so."""
     _ssh_key(tmp_path / "key", "ed25519", "s3cr3t")
-    with pytest.raises(InvalidKey, match="key is no private key of SSH .* no passphrase"):
+    with pytest.raises(InvalidKey, match=r"key is no private key of SSH .* no passphrase"):
         Identity.of_files(tmp_path / "key")
 
 

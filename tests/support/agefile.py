@@ -17,7 +17,12 @@ def with_passphrase(plain: bytes, passphrase: str, *, work: int = 1) -> bytes:
     """What opens with a passphrase, at a work of 2 to some power."""
     file_key, salt = os.urandom(16), os.urandom(16)
     wrapping = hashlib.scrypt(
-        passphrase.encode(), salt=b"age-encryption.org/v1/scrypt" + salt, n=2**work, r=8, p=1, dklen=32
+        passphrase.encode(),
+        salt=b"age-encryption.org/v1/scrypt" + salt,
+        n=2**work,
+        r=8,
+        p=1,
+        dklen=32,
     )
     body = _base64(_sealed(wrapping, _NONE, file_key))
     header = b"age-encryption.org/v1\n-> scrypt %b %d\n%b\n---" % (_base64(salt), work, body)

@@ -6,18 +6,18 @@ import pyrage
 
 from databackup import Identity, Passphrase, Recipients
 
+WORD = "correct horse"
+PASSPHRASE = Passphrase(WORD)
 
-@functools.cache
+
 def private(number: int = 1) -> str:
     """A private key of age."""
-    assert number
-    return str(pyrage.x25519.Identity.generate())
+    return str(_key(number))
 
 
-@functools.cache
 def public(number: int = 1) -> str:
     """Its public half."""
-    return str(pyrage.x25519.Identity.from_str(private(number)).to_public())
+    return str(_key(number).to_public())
 
 
 def identity(number: int = 1) -> Identity:
@@ -30,5 +30,6 @@ def recipients(*numbers: int) -> Recipients:
     return Recipients([public(number) for number in numbers or (1,)])
 
 
-WORD = "correct horse"
-PASSPHRASE = Passphrase(WORD)
+@functools.cache
+def _key(_number: int) -> pyrage.x25519.Identity:
+    return pyrage.x25519.Identity.generate()

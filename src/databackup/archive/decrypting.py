@@ -56,18 +56,15 @@ _WORK: Final = re.compile(rb" \S+ ([1-9][0-9]?)")
 
 @attrs.frozen
 class Content:
-    """What a file of some bytes holds, decrypted as often as it is asked for."""
+    """What a file of some bytes holds, decrypted as often as it is asked for; `start` is its first.
+
+    The iterators of its chunks are generators.
+    """
 
     file_size: int
     encryption: Way | None
+    start: bytes
     chunks: Callable[[], Iterator[bytes]]
-
-    @property
-    def start(self) -> bytes:
-        """Its first bytes."""
-        chunks: Any = self.chunks()
-        with contextlib.closing(chunks):
-            return next(chunks, b"")
 
 
 @contextlib.contextmanager
@@ -79,28 +76,31 @@ def opened(file: IO[bytes], limits: Limits, decryption: Decryption | None) -> It
     `LimitExceeded`, `MissingExtra`.
     """
     require_decryption(decryption)
-    start = file.tell()
-    size = file.seek(0, 2) - start
-    whole = functools.partial(files.chunks, file, start)
-    if not is_encrypted(files.read(file, len(ARMOR), start)):
-        yield Content(size, None, whole)
+    place = file.tell()
+    head = files.read(file, len(ARMOR))
+    size = file.seek(0, 2) - place
+    whole = functools.partial(files.chunks, file, place)
+    if not is_encrypted(head):
+        yield Content(size, None, head, whole)
         return
     binary = functools.partial(_unarmored, whole)
     header = _header(binary())
-    way: Way = "passphrase" if header.kinds == (b"scrypt",) else "recipients"
     chunks: Callable[[], Iterator[bytes]]
-    if way == "passphrase":
+    if header.way == "passphrase":
         if not isinstance(decryption, Passphrase):
-            raise _required(way, given=decryption)
+            raise _required(header.way, given=decryption)
         _require_little_work(header, limits.work)
         plain = _decrypted_at_once(_at_most(binary(), limits.passphrase), decryption)
         chunks = functools.partial(pieces, plain)
     else:
         if not isinstance(decryption, Identity):
-            raise _required(way, given=decryption)
+            raise _required(header.way, given=decryption)
         chunks = functools.partial(_decrypted, binary, decryption)
+    first: Any = chunks()
+    with contextlib.closing(first):
+        start = next(first, b"")
     with veil.veiling():
-        yield Content(size, way, chunks)
+        yield Content(size, header.way, start, chunks)
 
 
 def way_of(file: IO[bytes]) -> Way | None:
@@ -111,8 +111,7 @@ def way_of(file: IO[bytes]) -> Way | None:
     start = file.tell()
     try:
         if is_encrypted(files.read(file, len(ARMOR), start)):
-            kinds = _header(_unarmored(functools.partial(files.chunks, file, start))).kinds
-            return "passphrase" if kinds == (b"scrypt",) else "recipients"
+            return _header(_unarmored(functools.partial(files.chunks, file, start))).way
     except (ArchiveTruncated, EncryptionBroken):
         return None
     finally:
@@ -144,7 +143,11 @@ def _at_most(chunks: Iterator[bytes], limit: int | None) -> bytes:
 
 
 def _require_little_work(header: _Header, limit: int | None) -> None:
-    if limit is not None and header.work is not None and header.work > limit:
+    if header.work is None:
+        raise EncryptionBroken(
+            "the header of the encrypted archive does not say what work it takes"
+        )
+    if limit is not None and header.work > limit:
         raise LimitExceeded.of("work", limit, "to try a passphrase takes more work")
 
 
@@ -198,6 +201,11 @@ class _Header:
 
     kinds: tuple[bytes, ...]
     work: int | None
+
+    @property
+    def way(self) -> Way:
+        """What it is encrypted with: a passphrase stands alone."""
+        return "passphrase" if self.kinds == (b"scrypt",) else "recipients"
 
 
 def _header(chunks: Iterator[bytes]) -> _Header:
