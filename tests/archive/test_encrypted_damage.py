@@ -142,7 +142,7 @@ def test_a_file_that_is_swapped_meanwhile(tmp_path: Path) -> None:
     import_all(store, path, decryption=keys.identity(), progress=swap)
     path.write_bytes(to_recipients())
     with path.open("r+b") as file, pytest.raises(ArchiveError) as raised:
-        import_all(_Swapping(store, file), path, decryption=keys.identity())  # type: ignore[arg-type]
+        import_all(_Swapping(store, file), path, decryption=keys.identity())
     assert "archive-swapped" == raised.value.code
 
 
@@ -171,7 +171,7 @@ def test_many_identities() -> None:
             2
             == inspect_archive(
                 io.BytesIO(to_recipients()),
-                decryption=Identity(texts),  # type: ignore[arg-type]
+                decryption=Identity(texts),
             ).records
         )
     with pytest.raises(WrongKey) as raised:

@@ -239,9 +239,9 @@ def test_the_work_of_a_passphrase_is_bounded() -> None:
         with pytest.raises(LimitExceeded, match="work") as raised:
             _decrypted(start + b" %d\n" % work + rest, keys.PASSPHRASE)
         assert ("work", limit) == (raised.value.limit, raised.value.allowed)
-    for work in (b"0", b"023", b"0x9", b"999", b"-1", b""):
+    for text in (b"0", b"023", b"0x9", b"999", b"-1", b""):
         with pytest.raises(EncryptionBroken):
-            _decrypted(start + b" " + work + b"\n" + rest, keys.PASSPHRASE)
+            _decrypted(start + b" " + text + b"\n" + rest, keys.PASSPHRASE)
     with pytest.raises(LimitExceeded, match="more work than age does on this machine"):
         _decrypted(start + b" 63\n" + rest, keys.PASSPHRASE, Limits(work=None))
     assert b"x" == _decrypted(data, keys.PASSPHRASE, Limits(work=1))

@@ -98,7 +98,7 @@ def test_bad_keys(make: Any) -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Passphrase(b"s3cr3t"),  # type: ignore[arg-type]
+        lambda: Passphrase(b"s3cr3t"),
         lambda: Recipients("s3cr3t"),
         lambda: Recipients([1]),
         lambda: Recipients(3),

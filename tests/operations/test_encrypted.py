@@ -115,7 +115,7 @@ def test_open_files(tmp_path: Path) -> None:
     file.seek(6)
     assert 10 == inspect_archive(file, decryption=opens).records
     for compression in (None, "gzip", "zstd"):
-        chunks = iter_export(store, compression=compression, encryption=keys.recipients())  # type: ignore[arg-type]
+        chunks = iter_export(store, compression=compression, encryption=keys.recipients())
         data = b"".join(chunks)
         assert MARKER.encode() not in data
         assert 10 == inspect_archive(_Pipe(data), decryption=opens).records  # type: ignore[arg-type]
