@@ -228,7 +228,10 @@ def test_a_passphrase_bounds_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LimitExceeded) as exceeded:
         _decrypted(data, keys.PASSPHRASE, Limits(passphrase=100_000))
     assert ("passphrase", 100_000) == (exceeded.value.limit, exceeded.value.allowed)
-    assert 200_000 == len(_decrypted(data, keys.PASSPHRASE, Limits(passphrase=None)))
+    with pytest.raises(LimitExceeded):
+        _decrypted(data, keys.PASSPHRASE, Limits(passphrase=199_999 - 16))
+    for limit in (None, 200_000):
+        assert 200_000 == len(_decrypted(data, keys.PASSPHRASE, Limits(passphrase=limit)))
 
 
 def test_the_work_of_a_passphrase_is_bounded() -> None:

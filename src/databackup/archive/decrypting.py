@@ -48,6 +48,8 @@ Way = Literal["passphrase", "recipients"]
 
 _ARMOR_END: Final = b"-----END AGE ENCRYPTED FILE-----"
 _TRIES: Final = 5  # age measures the machine anew each time, and others may be at work
+_CHUNK: Final = 64 * 1024
+_TAG: Final = 16
 _HEADER: Final = 64 * 1024  # bytes; age takes time in the square of them
 _STANZA: Final = re.compile(rb"^-> (\S+)(.*)$", re.MULTILINE)
 _MAC: Final = re.compile(rb"\n---[^\n]*\n")
@@ -90,7 +92,7 @@ def opened(file: IO[bytes], limits: Limits, decryption: Decryption | None) -> It
         if not isinstance(decryption, Passphrase):
             raise _required(header.way, given=decryption)
         _require_little_work(header, limits.work)
-        plain = _decrypted_at_once(_at_most(binary(), limits.passphrase), decryption)
+        plain = _decrypted_at_once(_held(binary(), header, limits.passphrase), decryption)
         chunks = functools.partial(pieces, plain)
     else:
         if not isinstance(decryption, Identity):
@@ -132,14 +134,19 @@ def _required(way: Way, *, given: Decryption | None) -> DecryptionRequired:
 # -- passphrases: as a whole ---------------------------------------------------------------------
 
 
-def _at_most(chunks: Iterator[bytes], limit: int | None) -> bytes:
+def _held(chunks: Iterator[bytes], header: _Header, limit: int | None) -> bytes:
     held = bytearray()
     for chunk in chunks:
         held += chunk
-        if limit is not None and len(held) > limit + _HEADER:
+        if limit is not None and len(held) > header.size + _encrypted_size(limit):
             what = "the archive is encrypted with a passphrase, held in memory, and larger"
             raise LimitExceeded.of("passphrase", limit, what)
     return bytes(held)
+
+
+def _encrypted_size(size: int) -> int:
+    """What becomes of bytes behind the header: a nonce, and a tag for each 64 KiB."""
+    return _TAG + size + (size // _CHUNK + 1) * _TAG
 
 
 def _require_little_work(header: _Header, limit: int | None) -> None:
@@ -197,8 +204,9 @@ def _raise_broken(error: Exception, *, at_end: bool) -> NoReturn:
 
 @attrs.frozen
 class _Header:
-    """The kinds of keys that open a file, and of a passphrase the work: a power of two."""
+    """Its bytes, the kinds of keys that open the file, and of a passphrase the work."""
 
+    size: int
     kinds: tuple[bytes, ...]
     work: int | None
 
@@ -222,7 +230,7 @@ def _header(chunks: Iterator[bytes]) -> _Header:
     if end.start() > _HEADER or not stanzas:
         raise EncryptionBroken("the header of the encrypted archive names no key")
     work = _WORK.fullmatch(stanzas[0][1]) if stanzas[0][0] == b"scrypt" else None
-    return _Header(tuple(kind for kind, _ in stanzas), int(work[1]) if work else None)
+    return _Header(end.end(), tuple(kind for kind, _ in stanzas), int(work[1]) if work else None)
 
 
 def _unarmored(whole: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:

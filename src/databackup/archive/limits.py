@@ -69,8 +69,8 @@ class Limits:
     document
         Bytes of an edited document, to be sealed anew, that has not one record on each line.
     passphrase
-        Bytes of a file that a passphrase encrypts: it is held in memory, and decrypted there. What
-        an export encrypts so is bounded by the default.
+        Bytes of what a passphrase has encrypted, compressed or not: it is held in memory. An export
+        encrypts no more than the default.
     work
         How often the work of trying a passphrase, and its memory, may be doubled: 22, as the
         command age allows, is 4 GiB and a minute; 18 is usual. A file to recipients takes none.
