@@ -432,6 +432,6 @@ def test_passphrase_is_not_asked_for(workshop: Workshop, terminal: Any) -> None:
     assert "no identity was given" in child.text
     assert "Passphrase of" not in child.text
     for arguments in (("verify", "word.json.age"), ("diff", "word.json.age", "shop.db")):
-        found = _child(*arguments, stdin=subprocess.DEVNULL)
+        found = _child(*arguments)
         assert found.returncode
         assert "the archive is encrypted with a passphrase, and none was given" in found.stderr
