@@ -32,6 +32,7 @@ from databackup import (
 from databackup.adapters.memory import MemoryRepository
 from databackup.errors import (
     DecryptionRequired,
+    EncryptionBroken,
     EncryptionMismatch,
     FileError,
     LimitExceeded,
@@ -290,6 +291,15 @@ def test_an_edited_document_that_is_sealed_encrypted(watched: list[bytes]) -> No
     seal_archive("edited.json", "sealed.json.age", encryption=keys.recipients())
     assert [] == [part for part in watched if MARKER.encode() in part]
     assert MARKER.encode() not in Path("sealed.json.age").read_bytes()
+
+
+def test_a_damaged_document_is_not_mended() -> None:
+    """To seal anew what was changed under encryption is no way out: the error is the same."""
+    data = bytearray(b"".join(iter_export(_notes(9000), encryption=keys.recipients())))
+    data[100_000] ^= 1
+    with pytest.raises(EncryptionBroken, match="was changed after") as raised:
+        seal_archive(io.BytesIO(data), io.BytesIO(), decryption=keys.identity())
+    assert "encryption-broken" == raised.value.code
 
 
 def test_other_errors_of_the_disk(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ _TRIES: Final = 5  # age measures the machine anew each time, and others may be 
 _CHUNK: Final = 64 * 1024
 _TAG: Final = 16
 _HEADER: Final = 64 * 1024  # bytes; age takes time in the square of them
+_LONG_HEADER: Final = f"the header of the encrypted archive is longer than {_HEADER:,} bytes"
 _STANZA: Final = re.compile(rb"^-> (\S+)(.*)$", re.MULTILINE)
 _MAC: Final = re.compile(rb"\n---[^\n]*\n")
 _WORK: Final = re.compile(rb" \S+ ([1-9][0-9]?)")
@@ -221,13 +222,15 @@ def _header(chunks: Iterator[bytes]) -> _Header:
     held = b""
     while (end := _MAC.search(held)) is None:
         if len(held) > _HEADER:
-            raise EncryptionBroken("the header of the encrypted archive has no end")
+            raise EncryptionBroken(_LONG_HEADER)
         chunk = next(chunks, b"")
         if not chunk:
             raise ArchiveTruncated("the encrypted archive ends within its header")
         held += chunk
     stanzas = _STANZA.findall(held, 0, end.start() + 1)
-    if end.start() > _HEADER or not stanzas:
+    if end.start() > _HEADER:
+        raise EncryptionBroken(_LONG_HEADER)
+    if not stanzas:
         raise EncryptionBroken("the header of the encrypted archive names no key")
     work = _WORK.fullmatch(stanzas[0][1]) if stanzas[0][0] == b"scrypt" else None
     return _Header(end.end(), tuple(kind for kind, _ in stanzas), int(work[1]) if work else None)
