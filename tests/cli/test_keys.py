@@ -1,5 +1,6 @@
 """Keys and passphrases on the command line: from files, and never as arguments."""
 
+import getpass
 import json
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,14 @@ def test_wrong_keys(keyed: Workshop, file: str) -> None:
     result = keyed.run("verify", "damaged.json.age", "--json", *OPENS[file])
     assert "encryption-cut-off" == json.loads(result.stdout)["error"]["code"]
     assert before == keyed.dump()
+
+
+def test_nobody_is_asked_without_a_terminal(
+    keyed: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job without a terminal never waits for somebody to type a passphrase."""
+    monkeypatch.setattr(getpass, "getpass", lambda _prompt: pytest.fail("asked"))
+    assert 1 == keyed.run("verify", "word.json.age").exit_code
 
 
 def test_both_kinds_of_keys(keyed: Workshop) -> None:
