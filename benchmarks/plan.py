@@ -183,8 +183,8 @@ def migrations(data: Dataset) -> Iterator[Step]:
 
 
 def compressed(data: Dataset) -> Iterator[Step]:
-    """Exports that compress as they write."""
-    for suffix in (".json.gz", ".json.zst"):
+    """Exports that compress and encrypt as they write."""
+    for suffix in (".json.gz", ".json.zst", ".json.age", ".json.zst.age"):
         archive = data.folder / f"reflected{suffix}"
         yield _export(data, "reflected", archive, f"export to {suffix}")
 

@@ -96,6 +96,12 @@ def _targets() -> Iterator[Target]:
         yield Target(("django", "loaddata"), load_and_read, at_least=35 / allowance)
 
 
+def _targets_of_encryption() -> Iterator[Target]:
+    for plain, encrypted in (("export", ".json.age"), ("export to .json.zst", ".json.zst.age")):
+        step: Id = ("reflected", f"export to {encrypted}")
+        yield Target(step, ("reflected", plain), at_most=1.3)
+
+
 def _targets_of_migrations() -> Iterator[Target]:
     for step in ("import", "import with read-back"):
         old: Id = ("migrations", f"{step} of version 1")
@@ -118,4 +124,9 @@ def _targets_on_servers() -> Iterator[Target]:
         yield Target((group, "import with read-back"), replay)
 
 
-TARGETS: Final = (*_targets(), *_targets_of_migrations(), *_targets_on_servers())
+TARGETS: Final = (
+    *_targets(),
+    *_targets_of_encryption(),
+    *_targets_of_migrations(),
+    *_targets_on_servers(),
+)

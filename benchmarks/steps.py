@@ -13,6 +13,9 @@ from pathlib import Path
 import databackup  # whose names load what they need when they are used
 from databackup.repository import Repository
 
+_RECIPIENT = "age1xve79hjfqdlcllatmvafdu5d20cp3xdnue9haufn7zwhtsq8ls6q5zjzcj"
+"""Nobody has the private half of this key."""
+
 
 def repository(schema: str, database: str | Path) -> Repository:
     """The database as reflected, or seen through the app's models, or through the later ones."""
@@ -46,6 +49,8 @@ def main(step: str, schema: str, database: str | Path, archive: Path) -> None:
     """Do one step."""
     store = repository(schema, database)
     match step:
+        case "export" if archive.suffix == ".age":
+            databackup.export_all(store, archive, encryption=databackup.Recipients([_RECIPIENT]))
         case "export":
             databackup.export_all(store, archive)
         case "import":

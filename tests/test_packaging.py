@@ -79,7 +79,7 @@ def test_import_loads_nothing_optional() -> None:
     code = "import sys, json; from databackup import *; print(json.dumps(list(sys.modules)))"
     loaded = set(json.loads(_out(code, env=CLEAN)))
     extras = {"click", "rich", "backports.zstd", "compression.zstd"}
-    extras |= {"sqlalchemy", "psycopg", "pymysql"}
+    extras |= {"sqlalchemy", "psycopg", "pymysql", "pyrage"}
     tools = {"hypothesis", "pytest"}
     parts = {"databackup.cli", "databackup.testing", "databackup.adapters.sqlite"}
     assert set() == loaded & (extras | tools | parts)
@@ -88,7 +88,7 @@ def test_import_loads_nothing_optional() -> None:
 def test_works_without_the_extras() -> None:
     """The library, its adapters too, can be imported with the core dependencies alone."""
     blocked = {"click", "rich", "backports", "hypothesis", "pytest"}
-    blocked |= {"sqlalchemy", "psycopg", "pymysql"}
+    blocked |= {"sqlalchemy", "psycopg", "pymysql", "pyrage"}
     code = BLOCK.format(blocked=blocked) + (
         "import databackup, databackup.adapters.memory, databackup.adapters.sqlite\n"
     )
@@ -200,7 +200,7 @@ def test_wheel_installs_bare(wheel: Path, tmp_path: Path) -> None:
     installed = {package["name"] for package in json.loads(_run(*pip, "list", "--format=json"))}
     assert {"databackup", "attrs", "cattrs", "fastjsonschema", "msgspec"} <= installed
     assert set() == installed & {"click", "rich", "backports.zstd"}
-    assert set() == installed & {"SQLAlchemy", "psycopg", "psycopg-binary", "PyMySQL"}
+    assert set() == installed & {"SQLAlchemy", "psycopg", "psycopg-binary", "PyMySQL", "pyrage"}
     code = (
         "import sqlite3, databackup\n"
         "from databackup.adapters.sqlite import SQLiteRepository\n"

@@ -135,6 +135,18 @@ def test_required_names_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
         databases.required()
 
 
+def test_missing_command_skips_or_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A command that is not installed is left out like a server, and may be required like one."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv(databases.REQUIRE, "mysql")
+    reason = "the command age was not tested: it is not on the PATH"
+    with pytest.raises(pytest.skip.Exception, match=f"^{reason}$"):
+        databases.command("age")
+    monkeypatch.setenv(databases.REQUIRE, "mysql,age")
+    with pytest.raises(pytest.fail.Exception, match=f"^{reason}$"):
+        databases.command("age")
+
+
 @pytest.mark.usefixtures("no_server")
 def test_given_server_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """A URL in the environment stands for the server, with our driver, and nothing is started."""

@@ -124,7 +124,7 @@ def test_rows_past_memory_come_back() -> None:
     with RowQueue() as queue:
         for batch in batches:
             queue.put(batch)
-        assert queue._file._rolled  # type: ignore[attr-defined]
+        assert queue._file._rolled  # type: ignore[union-attr]
         assert batches == list(queue.batches())
         assert batches == list(queue.batches())
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from databackup._version import __version__
 
 if TYPE_CHECKING:
+    from databackup.archive.encryption import Identity, Passphrase, Recipients
     from databackup.archive.limits import Limits
     from databackup.errors import DatabackupError, Problem
     from databackup.operations.asynchronous import (
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from databackup.schema.recording import Migration, Recorder, migration
 
 _HOMES = {
+    "archive.encryption": ("Identity", "Passphrase", "Recipients"),
     "archive.limits": ("Limits",),
     "errors": ("DatabackupError", "Problem"),
     "operations.asynchronous": ("export_all_async", "import_all_async", "preview_import_async"),
@@ -113,6 +115,7 @@ __all__ = [
     "Diff",
     "ExportReport",
     "Field",
+    "Identity",
     "ImportOptions",
     "ImportPlan",
     "ImportReport",
@@ -122,9 +125,11 @@ __all__ = [
     "Limits",
     "Migration",
     "MigrationReport",
+    "Passphrase",
     "Problem",
     "Progress",
     "RawText",
+    "Recipients",
     "RecordDiff",
     "Recorder",
     "Reference",

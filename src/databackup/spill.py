@@ -1,16 +1,19 @@
 """What does not fit in memory: temporary files that vanish by themselves.
 
 `KeyIndex` is a set of byte strings with a value each, kept in a temporary SQLite file.
-`RowQueue` holds batches of rows, first in, first out.
+`RowQueue` holds batches of rows, first in, first out. Under `veil.veiling` their files hold noise.
 """
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import pickle
 import sqlite3
 import tempfile
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Final, Self
 
+from databackup import veil
 from databackup.errors import FileError
 
 if TYPE_CHECKING:
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 _CACHE_KIB = 2 * 1024
 _MEMORY = 1024 * 1024
+_LENGTH: Final = 8  # bytes that say how long a veiled key is
+_SORTED: Final = 4 * 1024 * 1024  # bytes
+_RUN: Final = 100  # entries
 
 
 class KeyIndex:
@@ -30,6 +36,7 @@ class KeyIndex:
 
     def __init__(self) -> None:
         self._opened: sqlite3.Connection | None = None
+        self._secret = veil.new_key() if veil.is_wanted() else None
 
     @property
     def _connection(self) -> sqlite3.Connection:
@@ -55,33 +62,55 @@ class KeyIndex:
         """
         taken = []
         for position, entry in enumerate(entries):
-            cursor = self._execute("INSERT OR IGNORE INTO entries VALUES (?, ?)", entry)
+            cursor = self._execute(
+                "INSERT OR IGNORE INTO entries VALUES (?, ?)", self._as_stored(*entry)
+            )
             if cursor.rowcount == 0:
                 taken.append(position)
         return taken
 
     def __contains__(self, key: bytes) -> bool:
-        found = self._execute("SELECT 1 FROM entries WHERE key = ?", (key,))
+        found = self._execute("SELECT 1 FROM entries WHERE key = ?", (self._stored_key(key),))
         return found.fetchone() is not None
 
     def get(self, key: bytes) -> bytes | None:
         """The value of a key, None where it is not there."""
         if self._opened is None:
             return None
-        row = self._execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
-        return None if row is None else bytes(row[0])
+        query = "SELECT value FROM entries WHERE key = ?"
+        row = self._execute(query, (self._stored_key(key),)).fetchone()
+        return None if row is None else self._entry(key, row[0])[1]
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Keys and values, in the order of the keys."""
         if self._opened is None:
             return
-        for key, value in self._execute("SELECT key, value FROM entries ORDER BY key"):
-            yield bytes(key), bytes(value)
+        entries = itertools.starmap(
+            self._entry, self._execute("SELECT key, value FROM entries ORDER BY key")
+        )
+        yield from entries if self._secret is None else _in_order(entries)
 
     def pop(self, key: bytes) -> bytes | None:
         """Remove a key and return its value, None where the key is not there."""
-        row = self._execute("DELETE FROM entries WHERE key = ? RETURNING value", (key,)).fetchone()
-        return None if row is None else bytes(row[0])
+        query = "DELETE FROM entries WHERE key = ? RETURNING value"
+        row = self._execute(query, (self._stored_key(key),)).fetchone()
+        return None if row is None else self._entry(key, row[0])[1]
+
+    def _stored_key(self, key: bytes) -> bytes:
+        return key if self._secret is None else veil.digest(self._secret, key)
+
+    def _as_stored(self, key: bytes, value: bytes) -> tuple[bytes, bytes]:
+        if self._secret is None:
+            return key, value
+        entry = len(key).to_bytes(_LENGTH) + key + value
+        return self._stored_key(key), veil.hidden(self._secret, entry)
+
+    def _entry(self, key: bytes, value: bytes) -> tuple[bytes, bytes]:
+        if self._secret is None:
+            return bytes(key), bytes(value)
+        entry = veil.shown(self._secret, value)
+        start = _LENGTH + int.from_bytes(entry[:_LENGTH])
+        return entry[_LENGTH:start], entry[start:]
 
     def _execute(self, statement: str, values: tuple[bytes, ...] = ()) -> sqlite3.Cursor:
         try:
@@ -102,6 +131,29 @@ def _private_file() -> sqlite3.Connection:
     return connection
 
 
+def _in_order(entries: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    """Entries by their keys: runs that fit in memory, merged."""
+    with veil.veiling():
+        queue = RowQueue()
+    with queue:
+        runs: list[range] = []
+        held: list[tuple[bytes, bytes]] = []
+        size = 0
+        for entry in itertools.chain(entries, [None]):
+            if held and (entry is None or size > _SORTED):
+                held.sort()
+                start = queue.batch_count
+                for first in range(0, len(held), _RUN):
+                    queue.put(held[first : first + _RUN])
+                runs.append(range(start, queue.batch_count))
+                held, size = [], 0
+            if entry is not None:
+                held.append(entry)
+                size += sum(map(len, entry))
+        sorted_runs = (itertools.chain.from_iterable(queue.part(run)) for run in runs)
+        yield from heapq.merge(*sorted_runs)
+
+
 class RowQueue:
     """Batches of rows, first in, first out; a file past 1 MiB.
 
@@ -114,7 +166,10 @@ class RowQueue:
 
     def __init__(self, *, trees: bool = False) -> None:
         self._trees = trees
-        self._file = tempfile.SpooledTemporaryFile(max_size=_MEMORY)  # noqa: SIM115 - see close()
+        file: Any = tempfile.SpooledTemporaryFile(max_size=_MEMORY)  # noqa: SIM115 - see close()
+        self._file: IO[bytes] | veil.VeiledFile = (
+            veil.VeiledFile(file) if veil.is_wanted() else file
+        )
         self._starts: list[int] = []
         self.count = 0
 

@@ -72,6 +72,8 @@ def test_targets() -> None:
         ("models", "import with read-back", "≤ 3 ×"),
         ("django", "dumpdata", "≥ 7 ×"),
         ("django", "loaddata", "≥ 17.5 ×"),
+        ("reflected", "export to .json.age", "≤ 1.3 ×"),
+        ("reflected", "export to .json.zst.age", "≤ 1.3 ×"),
         ("migrations", "import of version 1", "≤ 1.6 ×"),
         ("migrations", "import with read-back of version 1", "≤ 1.6 ×"),
         *(
@@ -96,6 +98,8 @@ def test_peers() -> None:
     assert {
         ("reflected", "export", "sqlite3", ".dump"),
         ("reflected", "import", "sqlite3", "< dump.sql"),
+        ("reflected", "export to .json.age", "reflected", "export"),
+        ("reflected", "export to .json.zst.age", "reflected", "export to .json.zst"),
         ("postgresql-models", "export to .json.zst", "pg_dump", "pg_dump -Fc"),
         ("postgresql-models", "import", "pg_dump", "pg_restore"),
         ("postgresql-models", "import with read-back", "pg_dump", "pg_restore"),

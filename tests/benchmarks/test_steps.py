@@ -66,10 +66,11 @@ def test_every_step(tmp_path: Path) -> None:
     assert len(targets) + len(report.tenth) == text.count("met |")
     assert all(result.step.title in text for result in report.results.values())
 
+    packed = [".json.gz", ".json.zst", ".json.age", ".json.zst.age"]
     ours = ["export", "import", "import with read-back"]
     ours += ["diff of equal data", "preview of equal data"]
     steps_of: dict[Group, list[str]] = {
-        "reflected": [*ours, "export to .json.gz", "export to .json.zst"],
+        "reflected": [*ours, *(f"export to {suffix}" for suffix in packed)],
         "models": ours,
         "sqlite3": [".dump", "< dump.sql"] if have_sqlite3 else [],
         "django": ["dumpdata", "loaddata"] if have_django else [],
@@ -80,6 +81,7 @@ def test_every_step(tmp_path: Path) -> None:
         for name in names
     } == {name: result.step.rows for name, result in report.results.items()}
     begins = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}  # RFC 1952, RFC 8878
+    begins |= {".age": b"age-encryption.org/v1\n", ".zst.age": b"age-encryption.org/v1\n"}
     for suffix, magic in begins.items():
         assert (tmp_path / "all" / f"reflected.json{suffix}").read_bytes().startswith(magic)
 

@@ -15,9 +15,12 @@ import attrs
 import pytest
 
 from databackup import inspect_archive
+from databackup.archive.encrypting import encrypt
 from databackup.errors import FileError
 from tests.cli.conftest import Workshop
 from tests.cli.versions import Catering
+from tests.support import keys
+from tests.support.agefile import with_passphrase
 from tests.support.sqlite import run
 
 pty = pytest.importorskip("pty", reason="no pseudo-terminals here")
@@ -386,3 +389,49 @@ def test_command_in_the_path(workshop: Workshop) -> None:
         pytest.skip("databackup is not installed here")
     subprocess.run([command, "export", "shop.db", "backup.json"], capture_output=True, check=True)
     assert 5 == inspect_archive("backup.json").records
+
+
+def _with_a_word(workshop: Workshop) -> None:
+    workshop.archive().rename("backup.json")
+    Path("word.json.age").write_bytes(with_passphrase(Path("backup.json").read_bytes(), "s3cr3t"))
+    Path("key.json.age").write_bytes(
+        b"".join(encrypt([Path("backup.json").read_bytes()], keys.recipients()))
+    )
+
+
+@pytest.mark.parametrize("word, code", [("s3cr3t", 0), ("wrong", 1), ("", 1)])
+def test_passphrase_is_asked_for(workshop: Workshop, terminal: Any, word: str, code: int) -> None:
+    """Where an archive needs one and no option names it; it is not shown as it is typed."""
+    _with_a_word(workshop)
+    child = terminal("verify", "word.json.age")
+    child.read("Passphrase of word.json.age: ")
+    child.answer(word + "\n")
+    assert code == child.end()
+    said = {"s3cr3t": "is sound", "wrong": "does not open", "": "is empty"}
+    assert said[word] in child.text
+    assert "s3cr3t" not in child.text
+
+
+def test_passphrase_is_asked_for_before_the_question(workshop: Workshop, terminal: Any) -> None:
+    """An import asks once for it, and then what it always asks."""
+    _with_a_word(workshop)
+    child = terminal("import", "word.json.age", "shop.db")
+    child.read("Passphrase of word.json.age: ")
+    child.answer("s3cr3t\n")
+    child.read(QUESTION)
+    child.answer("y\n")
+    assert 0 == child.end()
+    assert 1 == child.text.count("Passphrase of")
+
+
+def test_passphrase_is_not_asked_for(workshop: Workshop, terminal: Any) -> None:
+    """Not of what is encrypted to recipients, and not where nobody can answer."""
+    _with_a_word(workshop)
+    child = terminal("verify", "key.json.age")
+    assert 1 == child.end()
+    assert "no identity was given" in child.text
+    assert "Passphrase of" not in child.text
+    for arguments in (("verify", "word.json.age"), ("diff", "word.json.age", "shop.db")):
+        found = _child(*arguments)
+        assert found.returncode
+        assert "the archive is encrypted with a passphrase, and none was given" in found.stderr

@@ -16,10 +16,13 @@ from sqlalchemy.pool import NullPool
 from servers.sessions import SERVERS, NotThere, Server
 
 REQUIRE = "DATABACKUP_REQUIRE"
-"""The environment variable that names, with commas, the servers without which tests fail."""
+"""The environment variable that names, with commas, what tests fail without: servers, commands."""
+
+COMMANDS = {"age": "the command age"}
+"""Programs beside the servers that tests are held against, and what they are called."""
 
 LEFT_OUT = "was not tested"
-"""Stands in the reason of each test that is skipped for want of a server."""
+"""Stands in the reason of each test that is skipped for want of a server or a command."""
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder with a name of its own is made in it
 _ROOM = 4 * 1024**3  # bytes; three servers take one or two
@@ -122,10 +125,18 @@ def url_of(server: Server) -> URL:
 
 
 def leave_out(name: str, reason: str) -> NoReturn:
-    """Skip a test for want of a server, or fail it if the server is required."""
+    """Skip a test for want of a server or a command, or fail it if that is required."""
     if name in required():
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+def command(name: str) -> str:
+    """The path of a program; a test that asks for one that is not there is skipped, or fails."""
+    found = shutil.which(name)
+    if found is None:
+        leave_out(name, f"{COMMANDS[name]} {LEFT_OUT}: it is not on the PATH")
+    return found
 
 
 def with_driver(url: str) -> URL:
@@ -135,11 +146,12 @@ def with_driver(url: str) -> URL:
 
 
 def required() -> frozenset[str]:
-    """The servers that DATABACKUP_REQUIRE names."""
+    """The servers and commands that DATABACKUP_REQUIRE names."""
     names = frozenset(filter(None, map(str.strip, os.environ.get(REQUIRE, "").split(","))))
-    if unknown := names - SERVERS.keys():
+    known = [*SERVERS, *COMMANDS]
+    if unknown := names - set(known):
         raise pytest.UsageError(
-            f"{REQUIRE} names {', '.join(sorted(unknown))}; there are {', '.join(SERVERS)}"
+            f"{REQUIRE} names {', '.join(sorted(unknown))}; there are {', '.join(known)}"
         )
     return names
 

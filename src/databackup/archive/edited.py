@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import attrs
 import msgspec
 
-from databackup.archive import compression, files, text
+from databackup.archive import compression, decrypting, files, text
 from databackup.archive.editedrecords import batch_of_texts, batch_of_values
+from databackup.archive.encryption import Decryption
 from databackup.archive.format import (
     BYTE_ORDER_MARK,
     FORMAT,
@@ -37,6 +38,7 @@ from databackup.errors import (
     ArchiveInvalid,
     ArchiveSwapped,
     ArchiveTruncated,
+    EncryptionBroken,
     LimitExceeded,
     NotAnArchive,
     NotSealable,
@@ -80,19 +82,25 @@ class EditedDocument:
 
 
 @contextlib.contextmanager
-def open_edited(source: files.PathOrFile, limits: Limits | None = None) -> Iterator[EditedDocument]:
+def open_edited(
+    source: files.PathOrFile,
+    limits: Limits | None = None,
+    decryption: Decryption | None = None,
+) -> Iterator[EditedDocument]:
     """Open an edited document, find out how it is laid out, and check all but its records.
 
     The source is read from where it stands. Raises `FileError`, `NotAnArchive`, `NewerFormat`,
-    `NotSealable`, `NotUtf8`, `LimitExceeded`.
+    `NotSealable`, `NotUtf8`, `LimitExceeded`; of one that is encrypted as `open_archive`.
     """
     limits = required_limits(limits)
-    with files.open_source(source, limits.size) as file:
-        start = file.tell()
-        packing = compression.by_content(files.read(file, 4))
+    with (
+        files.open_source(source, limits.size) as file,
+        decrypting.opened(file, limits, decryption) as content,
+    ):
+        packing = compression.by_content(content.start)
 
         def expand() -> Iterator[bytes]:
-            return _without_mark(_expanded(files.chunks(file, start), packing, limits))
+            return _without_mark(_expanded(content.chunks(), packing, limits))
 
         require_json_object(next(expand(), b""))
         if packing is not None or limits.size is not None:
@@ -393,5 +401,7 @@ def _expanded(
             if limits.size is not None and size > limits.size:
                 raise LimitExceeded.of("size", limits.size, "the document is larger")
             yield chunk
+    except EncryptionBroken:
+        raise
     except (ArchiveInvalid, ArchiveTruncated) as error:
         raise NotSealable(error.message) from error

@@ -16,6 +16,14 @@ from typing import IO, TYPE_CHECKING
 import attrs
 
 from databackup.archive import compression
+from databackup.archive.encrypting import encrypt
+from databackup.archive.encryption import (
+    SUFFIX,
+    Encryption,
+    is_encrypted,
+    require_agreement,
+    require_encryption,
+)
 from databackup.errors import FileError, LimitExceeded, reason_of
 
 if TYPE_CHECKING:
@@ -57,6 +65,8 @@ def open_source(source: PathOrFile, size: int | None = None) -> Iterator[IO[byte
 
 def _spool(file: IO[bytes], spool: IO[bytes], limit: int | None) -> None:
     while chunk := file.read(_SPOOLED):
+        if limit is not None and spool.tell() == 0 and is_encrypted(chunk):
+            limit = 2 * limit + _SPOOLED  # keys, tags and armor come on top
         spool.write(chunk)
         if limit is not None and spool.tell() > limit:
             raise LimitExceeded.of("size", limit, "the archive is larger")
@@ -105,20 +115,27 @@ class Written:
     needs: dict[str, int] = attrs.field(factory=dict)
 
 
-def write_archive(destination: PathOrFile, chunks: Iterable[bytes]) -> Written:
+def write_archive(
+    destination: PathOrFile, chunks: Iterable[bytes], encryption: Encryption | None = None
+) -> Written:
     """Write the chunks of an archive: to a path compressed as its suffix says, or to an open file.
 
-    A generator is closed, whatever happens. Raises `FileError`.
+    A generator is closed, whatever happens. Raises `FileError`, and for `encryption`
+    `EncryptionMismatch`, `TooLargeForPassphrase`.
     """
+    require_encryption(encryption)
     with _closed_at_once(chunks):
         if isinstance(destination, str | os.PathLike):
             path = Path(destination)
-            packing, ratio = compression.by_suffix(path.name), compression.Ratio()
-            written = write_file(path, compression.compress(chunks, packing, ratio))
+            require_agreement(path.name, encryption)
+            packing = compression.by_suffix(path.name.removesuffix(SUFFIX))
+            ratio = compression.Ratio()
+            packed = compression.compress(chunks, packing, ratio)
+            written = write_file(path, encrypt(packed, encryption))
             expansion = compression.needed_expansion(packing, ratio)
             needs = {} if expansion is None else {"expansion": expansion}
             return attrs.evolve(written, path=str(path), needs=needs)
-        return write_stream(destination, chunks)
+        return write_stream(destination, encrypt(chunks, encryption))
 
 
 def write_file(path: Path, chunks: Iterable[bytes]) -> Written:

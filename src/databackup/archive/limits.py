@@ -68,6 +68,12 @@ class Limits:
         17 digits counts once for each 17 of them.
     document
         Bytes of an edited document, to be sealed anew, that has not one record on each line.
+    passphrase
+        Bytes of what a passphrase has encrypted, compressed or not: it is held in memory. An export
+        encrypts no more than the default.
+    work
+        How often the work of trying a passphrase, and its memory, may be doubled: 22, as the
+        command age allows, is 4 GiB and a minute; 18 is usual. A file to recipients takes none.
 
     Raises TypeError or ValueError for another value.
     """
@@ -79,6 +85,8 @@ class Limits:
     depth: int | None = attrs.field(default=MAX_DEPTH, validator=_levels)
     values: int | None = attrs.field(default=1_000_000, validator=_positive)
     document: int | None = attrs.field(default=64 * _MIB, validator=_positive)
+    passphrase: int | None = attrs.field(default=128 * _MIB, validator=_positive)
+    work: int | None = attrs.field(default=22, validator=_positive)
 
     def expansion_of(self, compression: Compression | None) -> int | None:
         """The limit `expansion` for a file that is compressed in one way."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from typing import IO, TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
-from databackup.archive import compression, files, text
+from databackup.archive import compression, decrypting, files, text
 from databackup.archive.digest import Digest
+from databackup.archive.encryption import Decryption
 from databackup.archive.format import (
     DATA_LINE,
     END_START,
@@ -63,6 +64,7 @@ class Archive:
     size: int
     file_size: int
     compression: compression.Compression | None
+    encryption: decrypting.Way | None
     _limits: Limits = attrs.field(repr=False)
     _open: Callable[[], Scanner] = attrs.field(repr=False)
 
@@ -189,20 +191,27 @@ def _header_lines(scanner: Scanner) -> bytes:
 
 
 @contextlib.contextmanager
-def open_archive(source: files.PathOrFile, limits: Limits | None = None) -> Iterator[Archive]:
-    """Open an archive and check its seal.
+def open_archive(
+    source: files.PathOrFile,
+    limits: Limits | None = None,
+    decryption: Decryption | None = None,
+) -> Iterator[Archive]:
+    """Open an archive and check its seal; `decryption` opens one that is encrypted.
 
     The source is read from where it stands. Raises `FileError`, `NotAnArchive`, `NewerFormat`,
-    `ArchiveTruncated`, `SealBroken`, `ArchiveInvalid`, `LimitExceeded`.
+    `ArchiveTruncated`, `SealBroken`, `ArchiveInvalid`, `LimitExceeded`, `DecryptionRequired`,
+    `WrongPassphrase`, `WrongKey`, `EncryptionBroken`.
     """
     limits = required_limits(limits)
-    with files.open_source(source, limits.size) as file:
-        start = file.tell()
-        packing = compression.by_content(files.read(file, 4))
+    with (
+        files.open_source(source, limits.size) as file,
+        decrypting.opened(file, limits, decryption) as content,
+    ):
+        packing = compression.by_content(content.start)
 
         def stream() -> Iterator[bytes]:
             expansion = limits.expansion_of(packing)
-            return compression.decompress(files.chunks(file, start), packing, expansion)
+            return compression.decompress(content.chunks(), packing, expansion)
 
         def lines_before(offset: int) -> int:
             return _count_lines(stream(), offset)
@@ -213,7 +222,7 @@ def open_archive(source: files.PathOrFile, limits: Limits | None = None) -> Iter
         scanner = scan()
         # What has no version is told what is wrong with it as an archive of the first format is.
         read = FORMATS.get(format_of(scanner.peek(_HEAD)), _format_1)
-        yield read(scanner, scan, limits, packing, file, start)
+        yield read(scanner, scan, limits, packing, content)
 
 
 def _count_lines(chunks: Iterator[bytes], size: int) -> int:
@@ -225,13 +234,12 @@ def _count_lines(chunks: Iterator[bytes], size: int) -> int:
     return count
 
 
-def _format_1(  # noqa: PLR0917 - as each reader of a format
+def _format_1(
     scanner: Scanner,
     scan: Callable[[], Scanner],
     limits: Limits,
     packing: compression.Compression | None,
-    file: IO[bytes],
-    start: int,
+    content: decrypting.Content,
 ) -> Archive:
     """An archive of format 1, once its seal has been checked."""
     lines = _header_lines(scanner)
@@ -254,8 +262,9 @@ def _format_1(  # noqa: PLR0917 - as each reader of a format
         ends=_ends(end, header, scanner, limits),
         seal=sealed,
         size=scanner.size,
-        file_size=file.seek(0, 2) - start,
+        file_size=content.file_size,
         compression=packing,
+        encryption=content.encryption,
         limits=limits,
         open=scan,
     )

@@ -29,6 +29,7 @@ from databackup.cli.command import (
 from databackup.cli.copy import copy
 from databackup.cli.diff import diff
 from databackup.cli.imports import dangling_option, import_options, opened_import, yes_option
+from databackup.cli.keys import Keys, reading_keys, rewriting_keys, writing_keys
 from databackup.cli.limits import limit_option
 from databackup.cli.migrate import migrate
 from databackup.cli.preview import preview
@@ -103,6 +104,7 @@ cli.add_command(status)
     help="Write an archive that the app of schema version N can read, by undoing migrations.",
 )
 @selection_options
+@writing_keys
 @wait_option
 @target_options
 @as_json
@@ -116,17 +118,19 @@ def export_command(
     version: int | None,
     collections: tuple[str, ...] | None,
     closure: bool,
+    keys: Keys,
     wait: float,
     types: Types,
     exclude: dict[str, str],
 ) -> None:
     """Write everything TARGET holds to the archive FILE, or the collections that are named.
 
-    A file ending in .gz or .zst is compressed. A FILE that exists must be an archive, and is
-    replaced once the new one is complete; until then, and if anything goes wrong, the old one
-    stays. With - the archive goes to standard output, uncompressed, and the report to standard
-    error.
+    A file ending in .gz or .zst is compressed, and one ending in .age encrypted, to --encrypt-to or
+    with --passphrase-file. A FILE that exists must be an archive, and is replaced once the new one
+    is complete; until then, and if anything goes wrong, the old one stays. With - the archive goes
+    to standard output, uncompressed, and the report to standard error.
     """
+    encryption = keys.of_new()
     if file != "-":
         confirm.require_replaceable(file)
     repository = run.guard.repository(
@@ -144,6 +148,7 @@ def export_command(
             collections=collections,
             closure=closure,
             version=version,
+            encryption=encryption,
             progress=progress,
         )
     run.output.done(render.exported(report), report.as_json())
@@ -156,6 +161,7 @@ def export_command(
 @yes_option
 @import_options
 @selection_options
+@reading_keys
 @limit_option
 @target_options
 @as_json
@@ -170,6 +176,7 @@ def import_command(
     yes: bool,
     types: Types,
     exclude: dict[str, str],
+    keys: Keys,
     limits: Limits,
     **options: Any,
 ) -> None:
@@ -186,8 +193,9 @@ def import_command(
     reading = {"types": types, "exclude": exclude}
     with (
         known_collections(),
-        opened_import(run, file, target, reading, limits, options, keep=not dry_run) as found,
+        opened_import(run, file, target, reading, limits, options, keep=not dry_run) as closed,
     ):
+        found = closed.opened(keys)
         if dry_run:
             found.show(found.preview(sample=SAMPLE, **options))
             return
@@ -198,17 +206,20 @@ def import_command(
 @cli.command()
 @click.argument("file")
 @app_option()
+@reading_keys
 @limit_option
 @as_json
 @click.pass_obj
-def inspect(run: Run, /, file: str, *, app: str | None, limits: Limits) -> None:
+def inspect(run: Run, /, file: str, *, app: str | None, keys: Keys, limits: Limits) -> None:
     """Show what the archive FILE says of itself, once its seal is found sound.
 
     With --app also which migrations an import into that app would run.
     """
     schema = None if app is None else open_schema(app)
-    with opened_archive(file, limits) as source, progress_bar(f"reading {file}"):
-        info = inspect_archive(source, schema, limits=limits)
+    with opened_archive(file, limits) as source:
+        decryption = keys.opening((source, file))
+        with progress_bar(f"reading {file}"):
+            info = inspect_archive(source, schema, limits=limits, decryption=decryption)
     run.output.result(render.inspected(info), info.as_json())
 
 
@@ -216,27 +227,47 @@ def inspect(run: Run, /, file: str, *, app: str | None, limits: Limits) -> None:
 @click.argument("file")
 @app_option()
 @dangling_option
+@reading_keys
 @limit_option
 @as_json
 @click.pass_obj
-def verify(run: Run, /, file: str, *, app: str | None, dangling: Dangling, limits: Limits) -> None:
+def verify(
+    run: Run,
+    /,
+    file: str,
+    *,
+    app: str | None,
+    dangling: Dangling,
+    keys: Keys,
+    limits: Limits,
+) -> None:
     """Read every record of the archive FILE: seal, values, counts, digests, keys, references.
 
     With --app against that app's schema, to which an older archive is migrated.
     """
     schema = None if app is None else open_schema(app)
-    with opened_archive(file, limits) as source, progress_bar(f"checking {file}") as progress:
-        report = verify_archive(source, schema, dangling=dangling, limits=limits, progress=progress)
+    with opened_archive(file, limits) as source:
+        decryption = keys.opening((source, file))
+        with progress_bar(f"checking {file}") as progress:
+            report = verify_archive(
+                source,
+                schema,
+                dangling=dangling,
+                limits=limits,
+                decryption=decryption,
+                progress=progress,
+            )
     run.output.result(render.verified(report, file), report.as_json())
 
 
 @cli.command()
 @click.argument("edited")
 @click.argument("sealed")
+@rewriting_keys
 @limit_option
 @as_json
 @click.pass_obj
-def seal(run: Run, /, edited: str, sealed: str, limits: Limits) -> None:
+def seal(run: Run, /, edited: str, sealed: str, keys: Keys, limits: Limits) -> None:
     """Check an archive that was edited, and write it to SEALED: counted and sealed anew.
 
     EDITED is an archive after any change of its records or its layout by hand or by a program. Its
@@ -244,16 +275,17 @@ def seal(run: Run, /, edited: str, sealed: str, limits: Limits) -> None:
     """
     if sealed != "-":
         confirm.require_replaceable(sealed)
-    with (
-        opened_archive(edited, limits) as source,
-        progress_bar(f"reading {edited}", wanted=run.output.wants_progress) as progress,
-    ):
-        report = seal_archive(
-            source,
-            written_archive(sealed),
-            limits=limits,
-            progress=run.guard.progress(progress),
-        )
+    with opened_archive(edited, limits) as source:
+        decryption = keys.opening((source, edited))
+        with progress_bar(f"reading {edited}", wanted=run.output.wants_progress) as progress:
+            report = seal_archive(
+                source,
+                written_archive(sealed),
+                limits=limits,
+                encryption=keys.of_rewritten(sealed),
+                decryption=decryption,
+                progress=run.guard.progress(progress),
+            )
     run.output.done(render.sealed(report), report.as_json())
 
 

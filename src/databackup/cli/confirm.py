@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import attrs
 
 from databackup.archive import compression
+from databackup.archive.encryption import SUFFIX, is_encrypted
 from databackup.archive.format import FIRST_BYTES
 from databackup.cli.output import is_terminal
 from databackup.cli.text import visible
@@ -71,8 +72,15 @@ def require_replaceable(file: str) -> None:
             start = opened.read(compression.CHUNK)
     except (OSError, ValueError):
         return  # the export says what is wrong with it
-    if start and not _begins_an_archive(start):
+    if start and not _may_be_an_archive(file, start):
         raise FileError(f"{file} exists and is no archive: name another file, or remove it", file)
+
+
+def _may_be_an_archive(file: str, start: bytes) -> bool:
+    """Whether a file begins as one; what is encrypted has to be called so, and shows no more."""
+    if is_encrypted(start):
+        return file.endswith(SUFFIX)
+    return _begins_an_archive(start)
 
 
 def _begins_an_archive(start: bytes) -> bool:

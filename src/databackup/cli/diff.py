@@ -11,6 +11,7 @@ import click
 from databackup.adapters.registry import notation_of, open_repository, without_password
 from databackup.adapters.sqlite.reflect import Types
 from databackup.cli.command import AnsweringCommand, Run, as_json, opened_archive, target_options
+from databackup.cli.keys import Keys, reading_keys
 from databackup.cli.limits import limit_option
 from databackup.cli.progress import progress_bar
 from databackup.cli.render_diff import compared
@@ -45,6 +46,7 @@ _SQLITE: Final = b"SQLite format 3\0"
     metavar="N",
     help="How many records to show of each collection that were added, changed, and removed.",
 )
+@reading_keys
 @limit_option
 @target_options
 @as_json
@@ -58,6 +60,7 @@ def diff(
     collections: tuple[str, ...],
     stat: bool,
     sample: int,
+    keys: Keys,
     limits: Limits,
     types: Types,
     exclude: dict[str, str],
@@ -76,14 +79,15 @@ def diff(
             "--types and --exclude are for stores whose schema is read from them."
         )
     with contextlib.ExitStack() as stack:
-        progress = stack.enter_context(
-            progress_bar(f"reading {visible(_called(a))} and {visible(_called(b))}")
-        )
         standard_input = opened_archive("-", limits)
         sides = [
             stack.enter_context(standard_input) if name == "-" else _opened(name, types, exclude)
             for name in (a, b)
         ]
+        decryption = keys.opening(*zip(sides, (a, b), strict=True))
+        progress = stack.enter_context(
+            progress_bar(f"reading {visible(_called(a))} and {visible(_called(b))}")
+        )
         with known_collections():
             found = operation.diff(
                 *sides,
@@ -91,6 +95,7 @@ def diff(
                 sample=0 if stat else sample,
                 names=(_called(a), _called(b)),
                 limits=limits,
+                decryption=decryption,
                 progress=progress,
             )
     run.output.result(compared(found), found.as_json())

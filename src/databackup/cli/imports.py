@@ -21,8 +21,10 @@ from databackup.operations.preview import preview_import
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from databackup.archive.encryption import Decryption
     from databackup.archive.limits import Limits
     from databackup.cli.command import Run
+    from databackup.cli.keys import Keys
     from databackup.operations.plans import ImportPlan
     from databackup.repository import Repository
 
@@ -128,6 +130,11 @@ class Import:
     repository: Repository
     target: str
     limits: Limits
+    decryption: Decryption | None = None
+
+    def opened(self, keys: Keys) -> Import:
+        """The same, with what opens the archive."""
+        return attrs.evolve(self, decryption=keys.opening((self.source, self.shown)))
 
     def preview(self, *, no_read_back: bool, sample: int, **options: Any) -> ImportPlan:
         """What would be done. Raises what is wrong with archive and target."""
@@ -138,6 +145,7 @@ class Import:
                 self.source,
                 read_back=not no_read_back,
                 limits=self.limits,
+                decryption=self.decryption,
                 sample=sample,
                 progress=progress,
                 **options,
@@ -176,6 +184,7 @@ class Import:
             report = import_all(
                 self.run.guard.repository(self.repository),
                 self.source,
+                decryption=self.decryption,
                 progress=progress,
                 **(options if plan is None else {"plan": plan}),
             )

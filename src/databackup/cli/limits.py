@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NAMES: Final = tuple(field.name for field in attrs.fields(Limits))
-_BYTES: Final = {"record", "header", "size", "document"}
+_BYTES: Final = {"record", "header", "size", "document", "passphrase"}
 _UNITS: Final = {
     "": 1,
     **{unit: 1000**power for power, unit in enumerate(("kB", "MB", "GB", "TB"), 1)},
@@ -31,9 +31,9 @@ def limit_option(function: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         metavar="NAME=VALUE",
         callback=_limits,
-        help="Refuse archives beyond a limit: record, header, size or document in bytes, or as "
-        "200MB or 64MiB; expansion in times the size of a compressed file; depth in levels; "
-        "values as a number. none is no limit. Repeatable.",
+        help="Refuse archives beyond a limit: record, header, size, document or passphrase in "
+        "bytes, or as 200MB or 64MiB; expansion in times the size of a compressed file; depth in "
+        "levels; values as a number; work in doublings. none is no limit. Repeatable.",
     )
     return option(function)
 

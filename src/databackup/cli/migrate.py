@@ -11,6 +11,7 @@ from databackup.cli import confirm, render
 from databackup.cli.apps import app_option
 from databackup.cli.command import Command, Run, as_json, opened_archive, written_archive
 from databackup.cli.imports import wrong_app_option
+from databackup.cli.keys import Keys, rewriting_keys
 from databackup.cli.limits import limit_option
 from databackup.cli.progress import progress_bar
 from databackup.operations.rewriting import migrate_archive
@@ -31,11 +32,20 @@ if TYPE_CHECKING:
     "undoing migrations.",
 )
 @wrong_app_option
+@rewriting_keys
 @limit_option
 @as_json
 @click.pass_obj
 def migrate(
-    run: Run, /, old: str, new: str, *, to: int | None, limits: Limits, **options: Any
+    run: Run,
+    /,
+    old: str,
+    new: str,
+    *,
+    to: int | None,
+    keys: Keys,
+    limits: Limits,
+    **options: Any,
 ) -> None:
     """Write the archive OLD anew, to NEW, as another version of its app's schema.
 
@@ -44,17 +54,18 @@ def migrate(
     if new != "-":
         confirm.require_replaceable(new)
     schema = open_schema(options["app"])
-    with (
-        opened_archive(old, limits) as source,
-        progress_bar(f"reading {old}", wanted=run.output.wants_progress) as progress,
-    ):
-        report = migrate_archive(
-            source,
-            written_archive(new),
-            schema,
-            version=to,
-            wrong_app=options["wrong_app"],
-            limits=limits,
-            progress=run.guard.progress(progress),
-        )
+    with opened_archive(old, limits) as source:
+        decryption = keys.opening((source, old))
+        with progress_bar(f"reading {old}", wanted=run.output.wants_progress) as progress:
+            report = migrate_archive(
+                source,
+                written_archive(new),
+                schema,
+                version=to,
+                wrong_app=options["wrong_app"],
+                limits=limits,
+                encryption=keys.of_rewritten(new),
+                decryption=decryption,
+                progress=run.guard.progress(progress),
+            )
     run.output.done(render.exported(report, "wrote"), report.as_json())

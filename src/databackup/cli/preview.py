@@ -8,6 +8,7 @@ import click
 
 from databackup.cli.command import Command, Run, as_json, target_options
 from databackup.cli.imports import import_options, opened_import
+from databackup.cli.keys import Keys, reading_keys
 from databackup.cli.limits import limit_option
 from databackup.cli.selection import known_collections, selection_options
 from databackup.operations.diff import SAMPLE
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 )
 @import_options
 @selection_options
+@reading_keys
 @limit_option
 @target_options
 @as_json
@@ -43,6 +45,7 @@ def preview(
     sample: int,
     types: Types,
     exclude: dict[str, str],
+    keys: Keys,
     limits: Limits,
     **options: Any,
 ) -> None:
@@ -56,6 +59,7 @@ def preview(
     reading = {"types": types, "exclude": exclude}
     with (
         known_collections(),
-        opened_import(run, file, target, reading, limits, options, keep=False) as found,
+        opened_import(run, file, target, reading, limits, options, keep=False) as closed,
     ):
+        found = closed.opened(keys)
         found.show(found.preview(sample=sample, **options))

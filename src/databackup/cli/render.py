@@ -215,7 +215,9 @@ def marked(found: Sequence[ImportStatus], target: str) -> RenderableType:
 
 def inspected(info: ArchiveInfo) -> RenderableType:
     """What an archive says of itself."""
-    packed = "" if info.compression is None else f", {size(info.file_size)} as {info.compression}"
+    ways = {None: None, "recipients": "age to recipients", "passphrase": "age with a passphrase"}
+    forms = ", ".join(filter(None, [info.compression, ways[info.encryption]]))
+    packed = f", {size(info.file_size)} as {forms}" if forms else ""
     facts = [
         ("app", f"{info.app or 'not named'}, schema version {info.schema_version}"),
         ("made", f"{info.created_at} by {info.producer.get('library', 'unknown')}"),

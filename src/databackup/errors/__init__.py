@@ -25,6 +25,16 @@ from databackup.errors.archives import (
     VersionMismatch,
     WrongApp,
 )
+from databackup.errors.encryption import (
+    DecryptionRequired,
+    EncryptionBroken,
+    EncryptionCutOff,
+    EncryptionMismatch,
+    InvalidKey,
+    TooLargeForPassphrase,
+    WrongKey,
+    WrongPassphrase,
+)
 from databackup.errors.root import (
     PROBLEM_LIMIT,
     DatabackupError,
@@ -65,8 +75,13 @@ __all__ = [
     "CannotCreate",
     "CommitUnknown",
     "DatabackupError",
+    "DecryptionRequired",
+    "EncryptionBroken",
+    "EncryptionCutOff",
+    "EncryptionMismatch",
     "FileError",
     "InvalidEdit",
+    "InvalidKey",
     "InvalidRecords",
     "KeyRequired",
     "KeysDiffer",
@@ -94,8 +109,11 @@ __all__ = [
     "StoreMismatch",
     "StoreUnreachable",
     "TargetError",
+    "TooLargeForPassphrase",
     "UnknownCollection",
     "VersionMismatch",
     "WrongApp",
+    "WrongKey",
+    "WrongPassphrase",
     "reason_of",
 ]

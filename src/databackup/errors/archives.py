@@ -85,7 +85,12 @@ class ArchiveSwapped(ArchiveError):
     remedy: ClassVar[str] = "See that nothing else writes the file, then try again"
 
 
-_UNITS: Final = {"expansion": "times its size", "depth": "levels", "values": "values"}
+_UNITS: Final = {
+    "expansion": "times its size",
+    "depth": "levels",
+    "values": "values",
+    "work": "doublings",
+}
 
 
 @attrs.define(slots=False, eq=False)

@@ -14,6 +14,7 @@ from databackup.operations.preview import preview_import
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from databackup.archive.encryption import Decryption, Encryption
     from databackup.archive.files import PathOrFile
     from databackup.archive.limits import Limits
     from databackup.operations.options import Dangling, Mode, WrongAppChoice
@@ -37,6 +38,7 @@ async def export_all_async(
     closure: bool = True,
     exclude: Mapping[str, str] | None = None,
     version: int | None = None,
+    encryption: Encryption | None = None,
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """As `export_all`, in a thread. `progress` is called there.
@@ -49,6 +51,7 @@ async def export_all_async(
         "closure": closure,
         "exclude": exclude,
         "version": version,
+        "encryption": encryption,
     }
     return await _in_thread(
         lambda watched: export_all(repository, destination, progress=watched, **options), progress
@@ -70,6 +73,7 @@ async def import_all_async(
     collections: Iterable[str] | None = None,
     closure: bool = True,
     limits: Limits | None = None,
+    decryption: Decryption | None = None,
     plan: ImportPlan | None = None,
     before_import: Callable[[ImportPlan], object] | None = None,
     in_transaction: Callable[[Transaction, ImportReport], object] | None = None,
@@ -94,6 +98,7 @@ async def import_all_async(
         "collections": collections,
         "closure": closure,
         "limits": limits,
+        "decryption": decryption,
         "plan": plan,
         "before_import": before_import,
         "in_transaction": in_transaction,
@@ -119,6 +124,7 @@ async def preview_import_async(
     collections: Iterable[str] | None = None,
     closure: bool = True,
     limits: Limits | None = None,
+    decryption: Decryption | None = None,
     sample: int = SAMPLE,
     progress: ProgressCallback | None = None,
 ) -> ImportPlan:
@@ -138,6 +144,7 @@ async def preview_import_async(
         "collections": collections,
         "closure": closure,
         "limits": limits,
+        "decryption": decryption,
         "sample": sample,
     }
     return await _in_thread(

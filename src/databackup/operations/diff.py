@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from databackup.archive.encryption import Decryption
 from databackup.archive.limits import required_limits
 from databackup.errors import UnknownCollection
 from databackup.operations.compare import Comparison, Difference, Side, Sides
@@ -41,6 +42,7 @@ def diff(
     sample: int = SAMPLE,
     names: tuple[str, str] | None = None,
     limits: Limits | None = None,
+    decryption: Decryption | None = None,
     progress: ProgressCallback | None = None,
 ) -> Diff:
     """What `b`, the new side, has added, changed and removed since `a`, the old one.
@@ -56,6 +58,8 @@ def diff(
         How many records are shown at most, of each collection and kind of change.
     names
         What the sides are called in texts and errors; their paths, or "a" and "b".
+    decryption
+        What opens the sides that are encrypted.
 
     Reads everything once, in constant memory, and raises what `verify_archive` raises, the
     `StoreError`s of a snapshot, `KeysDiffer`, `UnknownCollection`, TypeError and ValueError for
@@ -66,7 +70,7 @@ def diff(
         raise ValueError(f"names are those of two sides, not {names!r}")
     limits = required_limits(limits)
     names = names or (_name(a, "a"), _name(b, "b"))
-    with opened(a, b, names, limits) as (old, new):
+    with opened(a, b, names, limits, decryption) as (old, new):
         chosen = _chosen(old, new, collections)
         matches = match_all(old.schema, new.schema, chosen, names)
         found = {match.name: _compared(match, old, new, sample, progress) for match in matches}

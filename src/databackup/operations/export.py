@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from databackup._version import __version__
 from databackup.archive import compression as packed
 from databackup.archive import files
+from databackup.archive.encrypting import encrypt
+from databackup.archive.encryption import Encryption, require_encryption
 from databackup.archive.format import Header, utc_now
 from databackup.archive.limits import needed
 from databackup.archive.writer import ArchiveWriter
@@ -40,6 +42,7 @@ def export_all(
     closure: bool = True,
     exclude: Mapping[str, str] | None = None,
     version: int | None = None,
+    encryption: Encryption | None = None,
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """Write everything a repository holds to an archive, or some of its collections.
@@ -55,14 +58,18 @@ def export_all(
     `version` is an older version of the schema, by which the app of that time can read the archive:
     the migrations are undone on the way, and the report counts what is lost by that.
 
+    `encryption` is `Recipients`, to whom a file of any size is encrypted, or a `Passphrase`, for
+    what can be held in memory. A path then ends with `.age`, as in `.json.zst.age`.
+
     Raises `FileError`, `StoreError`, `InvalidRecords`, and whatever `progress` raises; for a
     `version` also `VersionMismatch`, `NoInverse`, `SchemaError`, and TypeError for what is none;
     for a selection `UnknownCollection`, `NeededCollection` where what is excluded is referred to,
-    `SchemaError` for what is no reason, and ValueError where nothing is left.
+    `SchemaError` for what is no reason, and ValueError where nothing is left; for `encryption` also
+    `EncryptionMismatch`, `TooLargeForPassphrase`, `MissingExtra`.
     """
     choice = Choice(collections=collections, closure=closure, exclude=exclude)
     export = _export(repository, choice, version, progress)
-    return export.report(files.write_archive(destination, export.chunks()))
+    return export.report(files.write_archive(destination, export.chunks(), encryption))
 
 
 def iter_export(
@@ -73,6 +80,7 @@ def iter_export(
     closure: bool = True,
     exclude: Mapping[str, str] | None = None,
     version: int | None = None,
+    encryption: Encryption | None = None,
     progress: ProgressCallback | None = None,
 ) -> Iterator[bytes]:
     """The bytes of an archive of everything a repository holds, for a streaming response.
@@ -86,12 +94,13 @@ def iter_export(
     """
     if compression is not None:
         require_choice("compression", compression, packed.Compression)
+    require_encryption(encryption)
     choice = Choice(collections=collections, closure=closure, exclude=exclude)
     export = _export(repository, choice, version, progress)
 
     def chunks() -> Iterator[bytes]:
         with contextlib.closing(export.chunks()) as plain:
-            yield from packed.compress(plain, compression)
+            yield from encrypt(packed.compress(plain, compression), encryption)
 
     return chunks()
 

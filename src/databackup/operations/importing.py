@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from databackup.archive.encryption import Decryption
 from databackup.archive.files import PathOrFile
 from databackup.archive.limits import Limits
 from databackup.archive.reader import open_archive
@@ -49,6 +50,7 @@ def import_all(
     collections: Iterable[str] | None = None,
     closure: bool = True,
     limits: Limits | None = None,
+    decryption: Decryption | None = None,
     plan: ImportPlan | None = None,
     before_import: Callable[[ImportPlan], object] | None = None,
     in_transaction: Callable[[Transaction, ImportReport], object] | None = None,
@@ -60,6 +62,7 @@ def import_all(
     `mode` says what becomes of the records that are there: "replace" makes the store equal to the
     archive, "merge" overwrites records of the same key and leaves the others, "add" leaves all.
     With `create` the tables that the store lacks are made from what the archive says of them.
+    `decryption`, an `Identity` or a `Passphrase`, opens an archive that is encrypted.
     Collections that the archive leaves out, or that are not among `collections`, are left alone.
     A `plan` of `preview_import` carries the options; where archive or store are no longer what it
     was made for, nothing is done.
@@ -95,7 +98,7 @@ def import_all(
     )
     chosen = _planned(given, plan)
     require_atomic(repository)
-    with open_archive(source, chosen.limits) as opened:
+    with open_archive(source, chosen.limits, decryption) as opened:
         store = repository
         archive, repository, new = prepared(store, opened, chosen, progress)
         if before_import is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
+from databackup.archive.encryption import Decryption
 from databackup.archive.files import PathOrFile
 from databackup.archive.format import described_schema
 from databackup.archive.limits import Limits
@@ -85,7 +86,11 @@ class Operand(Protocol):
 
 @contextlib.contextmanager
 def opened(
-    a: Comparable, b: Comparable, names: tuple[str, str], limits: Limits | None
+    a: Comparable,
+    b: Comparable,
+    names: tuple[str, str],
+    limits: Limits | None,
+    decryption: Decryption | None,
 ) -> Iterator[tuple[Operand, Operand]]:
     """Both sides, open as long as the block lasts. A repository is at one moment on both.
 
@@ -95,22 +100,25 @@ def opened(
     if a is b and hasattr(a, "read"):
         raise ValueError("an open file cannot be read on both sides at once: open it twice")
     with contextlib.ExitStack() as stack:
-        old = stack.enter_context(_opened(a, names[0], limits))
+        old = stack.enter_context(_opened(a, names[0], limits, decryption))
         if a is b and isinstance(old, _StoreOperand):
             yield old, attrs.evolve(old, name=names[1])
         else:
-            yield old, stack.enter_context(_opened(b, names[1], limits))
+            yield old, stack.enter_context(_opened(b, names[1], limits, decryption))
 
 
 @contextlib.contextmanager
-def _opened(found: Comparable, name: str, limits: Limits | None) -> Iterator[Operand]:
+def _opened(
+    found: Comparable, name: str, limits: Limits | None, decryption: Decryption | None
+) -> Iterator[Operand]:
     with contextlib.ExitStack() as stack:
         with _naming(name):
             operand: Operand
             if isinstance(found, Repository):
                 operand = _StoreOperand(name, found, stack.enter_context(found.snapshot()))
             elif isinstance(found, str | os.PathLike) or hasattr(found, "read"):
-                operand = _ArchiveOperand(name, stack.enter_context(open_archive(found, limits)))
+                archive = stack.enter_context(open_archive(found, limits, decryption))
+                operand = _ArchiveOperand(name, archive)
             else:
                 raise TypeError(
                     "a side of a comparison is a path, an open file or a repository, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from databackup.archive.encryption import Decryption
 from databackup.archive.files import PathOrFile
 from databackup.archive.limits import Limits
 from databackup.archive.reader import open_archive
@@ -50,6 +51,7 @@ def preview_import(
     collections: Iterable[str] | None = None,
     closure: bool = True,
     limits: Limits | None = None,
+    decryption: Decryption | None = None,
     sample: int = SAMPLE,
     progress: ProgressCallback | None = None,
 ) -> ImportPlan:
@@ -58,7 +60,7 @@ def preview_import(
     Reads archive and store once, in constant memory, and changes nothing. Everything that is wrong
     with the archive's records is among the plan's problems; `import_all(…, plan=plan)` then does
     what the plan says, or nothing. `sample` is how many records are shown at most, of each
-    collection and kind of change.
+    collection and kind of change; `decryption` opens an archive that is encrypted.
 
     Raises what `import_all` raises before it writes, but for `InvalidRecords`; and whatever
     `progress` raises.
@@ -78,7 +80,7 @@ def preview_import(
         closure=closure,
         limits=Limits() if limits is None else limits,
     )
-    with open_archive(source, chosen.limits) as opened:
+    with open_archive(source, chosen.limits, decryption) as opened:
         return previewed(repository, opened, chosen, sample, progress)
 
 

@@ -194,7 +194,8 @@ class Outlook(_Report):
 class ArchiveInfo(_Report):
     """What an archive says of itself. Its seal has been checked, its records have not.
 
-    `size` is the bytes of the archive, `file_size` those of the file, compressed or not. `edited`
+    `size` is the bytes of the archive, `file_size` those of the file, compressed or not.
+    `encryption` says what it is encrypted with: "passphrase", "recipients", or nothing. `edited`
     says where it comes from if it was edited and sealed anew. `outlook` is there where an app was
     named, into which it might be imported.
     """
@@ -216,6 +217,7 @@ class ArchiveInfo(_Report):
     size: int
     file_size: int
     seal: str
+    encryption: str | None = None
     edited: Provenance | None = None
     outlook: Outlook | None = None
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from databackup.archive import files
+from databackup.archive.encryption import Decryption, Encryption
+from databackup.archive.limits import Limits
 from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
 from databackup.archive.writer import ArchiveWriter
@@ -43,6 +45,8 @@ def migrate_archive(
     version: int | None = None,
     wrong_app: WrongAppChoice = "refuse",
     limits: Limits | None = None,
+    encryption: Encryption | None = None,
+    decryption: Decryption | None = None,
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """Write an archive anew as another version of its app's schema, by default as today's.
@@ -52,6 +56,7 @@ def migrate_archive(
     when its data were exported. With `wrong_app="allow"` the old one may bear another name than its
     version had. `progress`
     is told last of the stage "finishing", when all is written but `destination` has not its name.
+    `decryption` opens `source`, `encryption` is what `destination` is encrypted with.
 
     Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `SchemaError`,
     `NoInverse`, `InvalidRecords` with up to 100 problems, and whatever `progress` raises. Raises
@@ -60,10 +65,10 @@ def migrate_archive(
     require_schema(schema)
     require_version(version)
     require_choice("wrong_app", wrong_app, WrongAppChoice)
-    with open_archive(source, limits) as archive:
+    with open_archive(source, limits, decryption) as archive:
         version = schema.version if version is None else version
         rewriting = _Rewriting(archive, schema, version, wrong_app, progress)
-        return rewriting.report(files.write_archive(destination, rewriting.chunks()))
+        return rewriting.report(files.write_archive(destination, rewriting.chunks(), encryption))
 
 
 class _Rewriting:

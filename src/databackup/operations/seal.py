@@ -9,6 +9,7 @@ import attrs
 
 from databackup.archive import files
 from databackup.archive.edited import EditedDocument, open_edited
+from databackup.archive.encryption import Decryption, Encryption, require_encryption
 from databackup.archive.format import Header, Provenance, described_schema, utc_now
 from databackup.archive.limits import DEFAULTS, Limits, needed, required_limits
 from databackup.archive.records import RecordCodec
@@ -23,6 +24,7 @@ from databackup.schema.document import describe_collection, description_digest
 from databackup.schema.jsontext import deeper_than
 from databackup.schema.jsonvalues import MAX_DEPTH
 from databackup.spill import RowQueue
+from databackup.veil import veiling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -39,23 +41,31 @@ def seal_archive(
     sealed: files.PathOrFile,
     *,
     limits: Limits | None = None,
+    encryption: Encryption | None = None,
+    decryption: Decryption | None = None,
     progress: ProgressCallback | None = None,
 ) -> SealReport:
     """Make an archive of an edited one: what a person has changed is checked, counted and sealed.
 
     `edited` may be laid out in any way up to 64 MiB, and with one record on each line at any size.
     `sealed` is written as `export_all` writes, has an id of its own, and says in its header that
-    it was edited, and from which archive. References that point nowhere are warnings.
+    it was edited, and from which archive. References that point nowhere are warnings. `decryption`
+    opens `edited`, `encryption` is what `sealed` is encrypted with.
 
     Raises `FileError`, `NotAnArchive`, `NotUtf8`, `NewerFormat`, `NotSealable`, `LimitExceeded`,
     `ArchiveSwapped`, `InvalidEdit` with up to 100 problems, and whatever `progress` raises: last
     in the stage "finishing", when all is written but `sealed` has not taken its name.
     """
     limits = required_limits(limits)
-    with open_edited(edited, limits) as document, RowQueue(trees=True) as queue:
+    require_encryption(encryption)
+    with (
+        veiling(encryption is not None),
+        open_edited(edited, limits, decryption) as document,
+        RowQueue(trees=True) as queue,
+    ):
         seal = _Seal(document, queue, limits, progress)
         seal.check()
-        written = files.write_archive(sealed, seal.chunks())
+        written = files.write_archive(sealed, seal.chunks(), encryption)
         return seal.report(written)
 
 

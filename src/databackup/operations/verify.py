@@ -6,6 +6,7 @@ import functools
 import operator
 from typing import TYPE_CHECKING
 
+from databackup.archive.encryption import Decryption
 from databackup.archive.files import PathOrFile
 from databackup.archive.format import described_schema
 from databackup.archive.limits import Limits
@@ -47,17 +48,21 @@ if TYPE_CHECKING:
 
 
 def inspect_archive(
-    source: PathOrFile, schema: Schema | None = None, *, limits: Limits | None = None
+    source: PathOrFile,
+    schema: Schema | None = None,
+    *,
+    limits: Limits | None = None,
+    decryption: Decryption | None = None,
 ) -> ArchiveInfo:
     """What an archive says of itself, once its seal has been checked.
 
     With a `schema` also which migrations an import into an app of that schema would run, or why it
-    would be refused. Raises `FileError` and the `ArchiveError`s of an archive that is not sound;
-    TypeError for what is no schema.
+    would be refused. `decryption` opens an archive that is encrypted. Raises `FileError` and the
+    `ArchiveError`s of an archive that is not sound; TypeError for what is no schema.
     """
     if schema is not None:
         require_schema(schema)
-    with open_archive(source, limits) as archive:
+    with open_archive(source, limits, decryption) as archive:
         header = archive.header
         collections = {
             name: CollectionInfo(
@@ -84,6 +89,7 @@ def inspect_archive(
             collections=collections,
             records=sum(end.count for end in archive.ends.values()),
             compression=archive.compression,
+            encryption=archive.encryption,
             size=archive.size,
             file_size=archive.file_size,
             seal=archive.seal,
@@ -110,20 +116,21 @@ def verify_archive(
     *,
     dangling: Dangling = "refuse",
     limits: Limits | None = None,
+    decryption: Decryption | None = None,
     progress: ProgressCallback | None = None,
 ) -> VerifyReport:
     """Read every record of an archive: seal, format, values, counts, digests, keys, references.
 
     Against `schema`, to which an older archive is migrated, or without one against what the archive
-    says its kinds are. `dangling="keep"` makes references that point nowhere a warning; those that
-    lead out of a selection are one always. Raises `FileError`, the `ArchiveError`s,
-    `SchemaMismatch`, `InvalidRecords` with up to 100 problems; ValueError for another `dangling`,
+    says its kinds are. `decryption` opens an archive that is encrypted. `dangling="keep"` makes
+    references that point nowhere a warning; those that lead out of a selection are one always.
+    Raises `FileError`, the `ArchiveError`s, `SchemaMismatch`, `InvalidRecords` with up to 100 problems; ValueError for another `dangling`,
     TypeError for what is no schema.
     """
     if schema is not None:
         require_schema(schema)
     require_choice("dangling", dangling, Dangling)
-    with open_archive(source, limits) as opened:
+    with open_archive(source, limits, decryption) as opened:
         if schema is None:
             described = described_schema(opened.header)
             codec_of = functools.partial(Codec, validated=False)
