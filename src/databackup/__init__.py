@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from databackup.operations.diff import diff
     from databackup.operations.differences import CollectionDiff, Diff, RecordDiff
     from databackup.operations.export import export_all, iter_export
+    from databackup.operations.folders import list_backups, prune_backups
     from databackup.operations.importing import import_all
     from databackup.operations.options import ImportOptions
     from databackup.operations.reports import (
         ArchiveInfo,
+        Backup,
         Changes,
         CollectionInfo,
         ExportReport,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
         ImportStatus,
         MigrationReport,
         Progress,
+        PruneReport,
         SealReport,
         VerifyReport,
     )
@@ -57,10 +60,12 @@ _HOMES = {
     "operations.diff": ("diff",),
     "operations.differences": ("CollectionDiff", "Diff", "RecordDiff"),
     "operations.export": ("export_all", "iter_export"),
+    "operations.folders": ("list_backups", "prune_backups"),
     "operations.importing": ("import_all",),
     "operations.options": ("ImportOptions",),
     "operations.reports": (
         "ArchiveInfo",
+        "Backup",
         "Changes",
         "CollectionInfo",
         "ExportReport",
@@ -68,6 +73,7 @@ _HOMES = {
         "ImportStatus",
         "MigrationReport",
         "Progress",
+        "PruneReport",
         "SealReport",
         "VerifyReport",
     ),
@@ -96,6 +102,7 @@ __all__ = [
     "ArchiveInfo",
     "AwareDatetime",
     "AwareTime",
+    "Backup",
     "Changes",
     "Collection",
     "CollectionDiff",
@@ -114,6 +121,7 @@ __all__ = [
     "MigrationReport",
     "Problem",
     "Progress",
+    "PruneReport",
     "RawText",
     "RecordDiff",
     "Recorder",
@@ -130,9 +138,11 @@ __all__ = [
     "import_status",
     "inspect_archive",
     "iter_export",
+    "list_backups",
     "marked_imports",
     "migrate_archive",
     "migration",
+    "prune_backups",
     "seal_archive",
     "verify_archive",
 ]

@@ -17,6 +17,7 @@ from databackup.archive.digest import Digest
 from databackup.archive.format import (
     DATA_LINE,
     END_START,
+    FIRST_BYTES,
     HEADER_LINES,
     SEAL_LENGTH,
     read_end,
@@ -185,11 +186,25 @@ def _header_lines(scanner: Scanner) -> bytes:
     return b"\n".join([*lines, DATA_LINE])
 
 
+def begins_an_archive(start: bytes) -> bool:
+    """Whether the first bytes of a file are those of an archive, packed or not."""
+    try:
+        plain = next(compression.decompress([start], compression.by_content(start)), b"")
+    except ArchiveError:
+        return False
+    return plain.startswith(FIRST_BYTES)
+
+
 @contextlib.contextmanager
-def open_archive(source: files.PathOrFile, limits: Limits | None = None) -> Iterator[Archive]:
+def open_archive(
+    source: files.PathOrFile,
+    limits: Limits | None = None,
+    checked: Callable[[int, int], None] | None = None,
+) -> Iterator[Archive]:
     """Open an archive and check its seal.
 
-    The source is read from where it stands. Raises `FileError`, `NotAnArchive`, `NewerFormat`,
+    The source is read from where it stands; `checked` is told how many bytes of how many were read
+    so far, and may raise to cancel. Raises `FileError`, `NotAnArchive`, `NewerFormat`,
     `ArchiveTruncated`, `SealBroken`, `ArchiveInvalid`, `LimitExceeded`.
     """
     limits = required_limits(limits)
@@ -197,9 +212,12 @@ def open_archive(source: files.PathOrFile, limits: Limits | None = None) -> Iter
         start = file.tell()
         packing = compression.by_content(files.read(file, 4))
 
-        def stream() -> Iterator[bytes]:
+        def stream(told: Callable[[int, int], None] | None = None) -> Iterator[bytes]:
             expansion = limits.expansion_of(packing)
-            return compression.decompress(files.chunks(file, start), packing, expansion)
+            chunks = files.chunks(file, start)
+            if told is not None:
+                chunks = files.counted(chunks, file.seek(0, 2) - start, told)
+            return compression.decompress(chunks, packing, expansion)
 
         def lines_before(offset: int) -> int:
             return _count_lines(stream(), offset)
@@ -207,7 +225,11 @@ def open_archive(source: files.PathOrFile, limits: Limits | None = None) -> Iter
         def scan() -> Scanner:
             return Scanner(stream(), limits, lines_before)
 
-        yield _checked(scan, limits, packing, file, start)
+        def first_scan() -> Scanner:
+            return Scanner(stream(checked), limits, lines_before)
+
+        archive = _checked(first_scan, limits, packing, file, start)
+        yield attrs.evolve(archive, open=scan)
 
 
 def _count_lines(chunks: Iterator[bytes], size: int) -> int:

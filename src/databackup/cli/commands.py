@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +19,7 @@ from databackup.adapters.registry import (
 from databackup.adapters.sqlite.reflect import Types
 from databackup.cli import confirm, render
 from databackup.cli.apps import app_option
+from databackup.cli.backups import backups, prune
 from databackup.cli.command import (
     INTERRUPTED,
     Command,
@@ -35,6 +37,7 @@ from databackup.cli.limits import limit_option
 from databackup.cli.migrate import migrate
 from databackup.cli.progress import progress_bar
 from databackup.cli.status import status
+from databackup.cli.undo import undo
 from databackup.cli.versions import check, freeze, history
 from databackup.operations.export import export_all
 from databackup.operations.seal import seal_archive
@@ -85,10 +88,13 @@ def cli() -> None:
     """
 
 
+cli.add_command(backups)
 cli.add_command(copy)
 cli.add_command(diff)
 cli.add_command(migrate)
+cli.add_command(prune)
 cli.add_command(status)
+cli.add_command(undo)
 
 
 @cli.command(name="export")
@@ -115,7 +121,10 @@ def export_command(
     types: Types,
     exclude: dict[str, str],
 ) -> None:
-    """Write everything TARGET holds to the archive FILE.
+    """Write everything TARGET holds to the archive FILE, or to a new one in the folder FILE.
+
+    A folder, which is one that is there or a name ending in /, gets a file named by what it holds:
+    app, version, time and number of records. It replaces none.
 
     A file ending in .gz or .zst is compressed. A FILE that exists must be an archive, and is
     replaced once the new one is complete; until then, and if anything goes wrong, the old one
@@ -158,7 +167,8 @@ def import_command(
     """Bring the archive FILE into TARGET, or leave it as it is.
 
     Says what will be done to the records of TARGET and asks, unless --yes is given. Everything is
-    checked before TARGET is touched, and compared before it is committed.
+    checked before TARGET is touched, and compared before it is committed. What TARGET held is
+    exported first, to a safety backup beside FILE, from which undo brings it back.
     """
     if file == "-" and not yes:
         raise confirm.NotConfirmed(
@@ -178,6 +188,7 @@ def import_command(
             ),
             target=without_password(target),
             limits=limits,
+            folder=Path() if file == "-" else Path(file).parent,
         )
         if not yes:
             found.ask(**options)

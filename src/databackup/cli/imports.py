@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, get_args
 
 import attrs
 import click
+from rich.console import Group
 
-from databackup.cli import confirm, render
+from databackup.cli import confirm, render, safety
 from databackup.cli.command import wait_option
 from databackup.cli.progress import progress_bar
 from databackup.operations.importing import import_all
@@ -64,6 +66,7 @@ _OPTIONS = (
         help="Let TARGET's own cascades delete records outside of what is backed up.",
     ),
     wait_option,
+    *safety.OPTIONS,
     click.option(
         "--marker",
         is_flag=True,
@@ -82,7 +85,10 @@ def import_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @attrs.frozen(kw_only=True)
 class Import:
-    """One import of an open archive; `shown` and `target` are how both are called."""
+    """One import of an open archive; `shown` and `target` are how both are called.
+
+    `folder` is where a safety backup is made, unless an option says otherwise.
+    """
 
     run: Run
     source: IO[bytes]
@@ -90,6 +96,7 @@ class Import:
     repository: Repository
     target: str
     limits: Limits
+    folder: Path = Path()
 
     def ask(self, **options: Any) -> None:
         """Say what will be done, and go on only for a yes.
@@ -112,16 +119,29 @@ class Import:
         confirm.require_consent(self.run.output, self.target, options["mode"], new=overview.is_new)
         self.source.seek(start)
 
-    def carry_out(self, *, no_read_back: bool, **options: Any) -> None:
+    def carry_out(
+        self,
+        *,
+        no_read_back: bool,
+        safety_backup: str | None,
+        no_safety_backup: bool,
+        **options: Any,
+    ) -> None:
         """Import, and print the report."""
+        is_new = options["create"] and safety.is_new(self.repository)
+        place = None if no_safety_backup or is_new else self.folder
         with progress_bar(f"checking {self.shown}") as progress:
             report = import_all(
                 self.run.guard.repository(self.repository),
                 self.source,
                 read_back=not no_read_back,
+                safety_backup=safety_backup or place,
                 limits=self.limits,
                 progress=progress,
                 **options,
             )
-        text = render.imported(report, self.shown, self.target)
+        text = Group(
+            render.imported(report, self.shown, self.target),
+            *safety.rendered(report, self.repository, self.target),
+        )
         self.run.output.done(text, report.as_json())

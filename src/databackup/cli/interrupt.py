@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from databackup.operations.creating import creates_tables
-from databackup.repository import MarkingRepository
+from databackup.repository import MarkingRepository, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Capabilities,
         Mark,
         Needs,
+        Place,
         Repository,
         Snapshot,
         TableMaker,
@@ -78,6 +79,10 @@ class _Guarded:
     @property
     def capabilities(self) -> Capabilities:
         return self._repository.capabilities
+
+    @property
+    def place(self) -> Place | None:
+        return place_of(self._repository)
 
     @property
     def made(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Progress,
         ProgressCallback,
     )
+    from databackup.operations.safety import PathOrFolder
     from databackup.repository import Repository
 
 T = TypeVar("T")
@@ -56,14 +57,14 @@ async def import_all_async(
     create: bool = False,
     wait: float = 5.0,
     marker: bool = False,
+    safety_backup: PathOrFolder | None = None,
     limits: Limits | None = None,
     progress: ProgressCallback | None = None,
 ) -> ImportReport:
     """As `import_all`, in a thread. `progress` is called there.
 
     When the task is cancelled, so is the import, at its next batch; CancelledError comes out once
-    all is rolled back. If it was past its last batch, it was committed, and a note on the error
-    says so.
+    all is rolled back. If its commit had begun, it was committed, and a note on the error says so.
     """
     options: dict[str, Any] = {
         "mode": mode,
@@ -74,6 +75,7 @@ async def import_all_async(
         "create": create,
         "wait": wait,
         "marker": marker,
+        "safety_backup": safety_backup,
         "limits": limits,
     }
     return await _in_thread(

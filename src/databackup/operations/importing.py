@@ -16,7 +16,8 @@ from databackup.operations.fit import has_identity, require_fit, require_keys
 from databackup.operations.locate import ProblemList
 from databackup.operations.options import Dangling, ImportOptions, Mode, WrongAppChoice
 from databackup.operations.readable import as_of_today, migration_of
-from databackup.operations.reports import ImportReport, reported
+from databackup.operations.reports import ImportReport, Progress, told_of_bytes
+from databackup.operations.safety import PathOrFolder, SafetyBackup
 from databackup.repository import BulkTransaction, FiresTriggers
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def import_all(
     create: bool = False,
     wait: float = 5.0,
     marker: bool = False,
+    safety_backup: PathOrFolder | None = None,
     limits: Limits | None = None,
     progress: ProgressCallback | None = None,
 ) -> ImportReport:
@@ -49,6 +51,8 @@ def import_all(
     `mode` says what becomes of the records that are there: "replace" makes the store equal to the
     archive, "merge" overwrites records of the same key and leaves the others, "add" leaves all.
     With `create` the tables that the store lacks are made from what the archive says of them.
+    With `safety_backup`, a folder or a new file, the store is exported first, within the same
+    transaction, and nothing is written unless that archive is sound.
 
     Everything is done, or the store is as it was before. The archive's seal is checked before the
     store is touched; every record is validated; references must hold; what the store holds after
@@ -56,8 +60,8 @@ def import_all(
 
     Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `KeyRequired`,
     `CannotCreate`, `StoreError`; `InvalidRecords` with up to 100 problems, `RecordsNotTaken` where
-    they are the store's; `CommitUnknown`; and whatever `progress` raises. Raises ValueError or
-    TypeError for an option that `ImportOptions` does not know.
+    they are the store's; `SafetyBackupFailed`; `CommitUnknown`; and whatever `progress` raises.
+    Raises ValueError or TypeError for an option that `ImportOptions` does not know.
     """
     chosen = ImportOptions(
         mode=mode,
@@ -68,26 +72,35 @@ def import_all(
         create=create,
         wait=wait,
         marker=marker,
+        safety_backup=safety_backup,
         limits=Limits() if limits is None else limits,
     )
     if not repository.capabilities.atomic:
         raise StoreError(
             f"a store of the adapter {repository.capabilities.name!r} cannot undo a failed import"
         )
-    with open_archive(source, chosen.limits) as opened:
+    with open_archive(source, chosen.limits, told_of_bytes("checking", progress)) as opened:
         archive = as_of_today(opened, repository.schema)
         new = creating(repository, archive, chosen, progress) if chosen.create else None
         repository = new.maker if new else repository
         require_fit(archive.header, repository.schema, chosen.wrong_app)
         require_keys(archive.header, repository.schema, chosen.mode)
         mark = status.new_mark(archive.seal) if chosen.marker else None
-        with status.marked_transaction(repository, mark, chosen.wait) as transaction:
+        before = SafetyBackup(chosen.safety_backup, repository, archive.seal)
+        before.require_place()
+        with (
+            before.kept_if_needed(),
+            status.marked_transaction(repository, mark, chosen.wait) as transaction,
+        ):
+            before.make(transaction, chosen.limits, progress)
             running = _Import(archive, repository, transaction, chosen, progress)
             running.write_collections()
             running.check_references()
             running.finish()
             running.read_back()
-        return running.report(mark, new)
+            running.tell_of_commit()
+            before.begin_to_commit()
+        return running.report(mark, new, before)
 
 
 class _Import:
@@ -123,11 +136,11 @@ class _Import:
                 self._schema,
                 mode=self._options.mode,
                 store_in_order=name in self._ordered_rows,
+                progress=self._progress,
             )
             codec = RecordCodec(target, forms=isinstance(self._transaction, BulkTransaction))
             batches = read(codec, digests=not self._proves_later(target))
-            end = self._archive.ends[name]
-            self._outcomes[name] = step.run(reported(batches, "writing", name, end, self._progress))
+            self._outcomes[name] = step.run(batches)
             if self._problems.are_enough:
                 break
         self._raise_problems()
@@ -143,7 +156,7 @@ class _Import:
     def check_references(self) -> None:
         """See that every reference points at a record, whether the store enforces it or not."""
         kept = ProblemList()
-        for found in readback.dangling(self._schema, self._transaction):
+        for found in readback.dangling(self._schema, self._transaction, self._progress):
             (kept if self._options.dangling == "keep" else self._problems).add_unlocated(found)
         self._warnings += map(str, kept.locate(self._archive, self._schema))
         self._raise_problems()
@@ -196,6 +209,12 @@ class _Import:
             message = "the store holds something else than its own records with those written"
         return Problem(code="read-back", message=message, collection=collection.name)
 
+    def tell_of_commit(self) -> None:
+        """The last moment at which an import can be cancelled."""
+        if self._progress is not None:
+            total = sum(outcome.end.count for outcome in self._outcomes.values())
+            self._progress(Progress(stage="committing", collection="", done=total, total=total))
+
     def _raise_problems(self, *, of_triggers: bool = False) -> None:
         if not self._problems:
             return
@@ -209,7 +228,7 @@ class _Import:
             self._problems.total,
         )
 
-    def report(self, mark: Mark | None, new: Creating | None) -> ImportReport:
+    def report(self, mark: Mark | None, new: Creating | None, before: SafetyBackup) -> ImportReport:
         """What was committed, in tables that are new where `new` has made them."""
         by_name = {name: outcome.changes for name, outcome in self._outcomes.items()}
         changes = by_name.values()
@@ -228,6 +247,7 @@ class _Import:
             seal=self._archive.seal,
             created=new.maker.made if new else (),
             migrated=migration_of(self._archive),
-            warnings=(*self._warnings, *(new.warnings() if new else ())),
+            warnings=(*self._warnings, *(new.warnings() if new else ()), *before.warnings),
             import_id=None if mark is None else mark.import_id,
+            safety_backup=before.path,
         )

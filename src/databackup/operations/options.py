@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import typing
 from typing import Any, Final, Literal
 
@@ -38,6 +39,11 @@ def _is_time(_options: Any, field: Any, value: Any) -> None:
         )
 
 
+def _is_path(_options: Any, field: Any, value: object) -> None:
+    if not (value is None or isinstance(value, str | os.PathLike)):
+        raise TypeError(f"{field.name} is the path of a file or folder, not {value!r}")
+
+
 @attrs.frozen(kw_only=True)
 class ImportOptions:
     """How an import is to go.
@@ -62,6 +68,11 @@ class ImportOptions:
     marker
         Leave a row in the store's table `databackup_imports`, in the same transaction, so that
         `import_status` can say whether the import was committed where `CommitUnknown` does not.
+    safety_backup
+        Where the store is exported to before anything is written: a folder, in which the archive
+        gets a name as by `export_all`, or the path of a file that is not there. The archive is
+        verified, with the same limits; without it nothing is imported. Where the import fails and
+        the store is as it was for sure, it is removed again.
     limits
         What is read at most.
 
@@ -76,4 +87,5 @@ class ImportOptions:
     create: bool = attrs.field(default=False, validator=_is_bool)
     wait: float = attrs.field(default=5.0, validator=_is_time)
     marker: bool = attrs.field(default=False, validator=_is_bool)
+    safety_backup: str | os.PathLike[str] | None = attrs.field(default=None, validator=_is_path)
     limits: Limits = attrs.field(factory=Limits, validator=attrs.validators.instance_of(Limits))

@@ -31,14 +31,26 @@ if TYPE_CHECKING:
 _NAMED: Final = 5  # triggers in a message
 
 
-def dangling(schema: Schema, transaction: Transaction) -> Iterator[Unlocated]:
+def dangling(
+    schema: Schema, transaction: Transaction, progress: ProgressCallback | None = None
+) -> Iterator[Unlocated]:
     """A problem for each value of a reference that points at no record, up to 100 a reference."""
     for collection in schema.ordered:
-        for reference in collection.references:
+        for number, reference in enumerate(collection.references, 1):
             target = schema[reference.collection]
             for values in transaction.dangling(collection, reference, PROBLEM_LIMIT):
                 problem = dangling_problem(collection, reference.fields, target, values)
                 yield Unlocated(problem, reference.fields, values)
+            if progress is not None:
+                progress(
+                    Progress(
+                        stage="checking references",
+                        collection=collection.name,
+                        done=number,
+                        total=len(collection.references),
+                        unit="references",
+                    )
+                )
 
 
 def digest_of(
