@@ -117,7 +117,8 @@ def _pruned(report: PruneReport) -> RenderableType:
     kept = counted(sum(backup.sound for backup in report.kept), "archive")
     folder = visible(report.folder)
     if not report.removed:
-        return Text(f"there is nothing to remove from {folder}; {kept} stay")
+        stays = "stays" if kept == counted(1, "archive") else "stay"
+        return Text(f"there is nothing to remove from {folder}; {kept} {stays}")
     number = counted(len(report.removed), "archive")
     done = "to be removed" if report.dry_run else "removed"
     return Group(
@@ -132,11 +133,12 @@ def _table(found: Sequence[Backup], sound: str) -> Table:
     for name in names:
         numbers = name in {"age", "version", "records", "size"}
         table.add_column(name, justify="right" if numbers else "left", overflow="fold")
+    now = datetime.datetime.now(datetime.UTC)
     for backup in found:
         state = f"{sound}, safety backup" if backup.safety_backup else sound
         cells = (
             backup.path,
-            _age(backup.created_at or ""),
+            age_of(backup.created_at or "", now),
             backup.app or "not named",
             f"{backup.schema_version}",
             f"{backup.records:,}",
@@ -147,11 +149,9 @@ def _table(found: Sequence[Backup], sound: str) -> Table:
     return table
 
 
-def _age(created_at: str) -> str:
+def age_of(created_at: str, now: datetime.datetime) -> str:
     """How long ago, in the largest unit of which there are two or more."""
-    passed = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(created_at)
-    seconds = max(0, int(passed.total_seconds()))
-    for length, unit in _UNITS:
-        if seconds >= 2 * length or length == 1:
-            return counted(seconds // length, unit)
-    return ""
+    passed = (now - datetime.datetime.fromisoformat(created_at)).total_seconds()
+    seconds = max(0, int(passed))
+    length, unit = next((pair for pair in _UNITS if seconds >= 2 * pair[0]), _UNITS[-1])
+    return counted(seconds // length, unit)

@@ -33,6 +33,7 @@ from databackup.cli.command import (
 from databackup.cli.copy import copy
 from databackup.cli.diff import diff
 from databackup.cli.imports import Import, dangling_option, import_options
+from databackup.cli.interrupt import InterruptGuard
 from databackup.cli.limits import limit_option
 from databackup.cli.migrate import migrate
 from databackup.cli.progress import progress_bar
@@ -59,7 +60,8 @@ def run() -> int:
     # What drivers log is no answer to anybody; what goes wrong comes as an error.
     logging.lastResort = logging.NullHandler()
     try:
-        code: int = cli.main(prog_name="databackup", standalone_mode=False) or 0
+        guard = InterruptGuard(ends_the_process=True)
+        code: int = cli.main(prog_name="databackup", standalone_mode=False, obj=guard) or 0
     except click.ClickException as error:
         error.show()
         return error.exit_code

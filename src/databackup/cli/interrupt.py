@@ -31,8 +31,12 @@ class InterruptGuard:
     """Ignores Ctrl-C from the moment on that a guarded repository begins its last step.
 
     Without it Ctrl-C could come out of an import that has just been committed. What was before is
-    restored when the block ends.
+    restored when the block ends; but where the process ends with it, not: it could still end as
+    one that was cancelled.
     """
+
+    def __init__(self, *, ends_the_process: bool = False) -> None:
+        self._ends_the_process = ends_the_process
 
     def __enter__(self) -> Self:
         self._main = threading.current_thread() is threading.main_thread()
@@ -40,7 +44,7 @@ class InterruptGuard:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        if self._main:
+        if self._main and not self._ends_the_process:
             signal.signal(signal.SIGINT, self._before)
 
     def hold(self) -> None:

@@ -60,10 +60,12 @@ def is_new(repository: Repository) -> bool:
 def folders_of(repository: Repository) -> list[Path]:
     """Where safety backups are looked for: here, and beside a store that is a file."""
     place = place_of(repository)
-    here = [Path()]
+    folders = [Path()]
     if place is not None and place.identity.startswith(_SQLITE):
-        here.append(Path(place.identity.removeprefix(_SQLITE)).parent)
-    return here
+        beside = Path(place.identity.removeprefix(_SQLITE)).parent
+        if beside != Path.cwd():
+            folders.append(beside)
+    return folders
 
 
 def rendered(report: ImportReport, repository: Repository, target: str) -> Iterator[RenderableType]:

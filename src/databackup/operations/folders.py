@@ -16,7 +16,7 @@ from databackup.archive.reader import begins_an_archive, open_archive
 from databackup.errors import DatabackupError, FileError, MissingExtra, NoSafetyBackup, reason_of
 from databackup.operations.reports import Backup, PruneReport, told_of_bytes
 from databackup.operations.safety import store_of
-from databackup.operations.verify import verify_archive
+from databackup.operations.verify import verify_all_but_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,7 +41,7 @@ def list_backups(
 
     Looked at are files whose names end as those of archives do, or that begin as one; of all others
     nothing is said, nor of symbolic links and of what is in folders within. The seal of each is
-    checked; with `verify` every record is read, as by `verify_archive`.
+    checked; with `verify` every record is read, as by `verify_archive` but for references.
 
     Raises `FileError` for what is no folder that can be read, and whatever `progress` raises. What
     is wrong with a file is its `problem`.
@@ -259,7 +259,7 @@ def _looked_at(
         return _unsound(name, size, identity, error.message)
     if verify:
         try:
-            verify_archive(path, dangling="keep", limits=limits, progress=progress)
+            verify_all_but_references(path, limits=limits, progress=progress)
         except DatabackupError as error:
             problem = error.message.partition("\n")[0]
             return attrs.evolve(found, backup=attrs.evolve(known, problem=problem))

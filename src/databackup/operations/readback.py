@@ -37,20 +37,29 @@ def dangling(
     """A problem for each value of a reference that points at no record, up to 100 a reference."""
     for collection in schema.ordered:
         for number, reference in enumerate(collection.references, 1):
+            _tell_of_reference(collection, number - 1, progress)
             target = schema[reference.collection]
             for values in transaction.dangling(collection, reference, PROBLEM_LIMIT):
                 problem = dangling_problem(collection, reference.fields, target, values)
                 yield Unlocated(problem, reference.fields, values)
-            if progress is not None:
-                progress(
-                    Progress(
-                        stage="checking references",
-                        collection=collection.name,
-                        done=number,
-                        total=len(collection.references),
-                        unit="references",
-                    )
-                )
+        if collection.references:
+            _tell_of_reference(collection, len(collection.references), progress)
+
+
+def _tell_of_reference(
+    collection: Collection, done: int, progress: ProgressCallback | None
+) -> None:
+    """Tell before each reference as well, for the look at one of them may take long."""
+    if progress is not None:
+        progress(
+            Progress(
+                stage="checking references",
+                collection=collection.name,
+                done=done,
+                total=len(collection.references),
+                unit="references",
+            )
+        )
 
 
 def digest_of(

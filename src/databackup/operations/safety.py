@@ -26,7 +26,7 @@ from databackup.errors import (
 )
 from databackup.operations.export import Export
 from databackup.operations.naming import is_folder
-from databackup.operations.verify import verify_archive
+from databackup.operations.verify import verify_all_but_references
 from databackup.repository import place_of
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class SafetyBackup:
             written = export.write_new(self._destination)
             self.path, self.warnings = written.path, written.warnings
             path = str(written.path)
-            read = verify_archive(path, dangling="keep", limits=limits, progress=progress)
+            read = verify_all_but_references(path, limits=limits, progress=progress)
         except StoreError:
             raise
         except DatabackupError as error:
