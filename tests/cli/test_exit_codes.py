@@ -55,14 +55,17 @@ def test_version_and_help(
         assert expected in capsys.readouterr().out
 
 
-def test_interrupted_before_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C before a command has begun has the exit code 130, too."""
+def test_interrupted_before_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C before a command has begun has the exit code 130, too, and says so."""
 
     def press(**_options: object) -> None:
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(commands.cli, "main", press)
     assert 130 == commands.run()
+    assert "cancelled; nothing was changed\n" == capsys.readouterr().err
 
 
 def test_commands_run_in_any_thread(workshop: Workshop) -> None:

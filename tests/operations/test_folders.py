@@ -26,7 +26,7 @@ from databackup import (
     verify_archive,
 )
 from databackup.adapters.sqlite import SQLiteRepository
-from databackup.archive import compression
+from databackup.archive import compression, files
 from databackup.errors import FileError, NoSafetyBackup
 from databackup.operations import export, folders
 from databackup.operations.folders import last_safety_backup
@@ -128,6 +128,30 @@ def test_a_failed_export_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         export_all(memory(), tmp_path, progress=cancel)
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("taken", [True, False])
+def test_interrupted_once_it_has_its_name(
+    tmp_path: Path, linked: bool, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the folder is synced takes the new file away again, and no other one."""
+
+    def press(_folder: Path) -> tuple[str, ...]:
+        raise KeyboardInterrupt
+
+    if not linked:
+        monkeypatch.setattr(os, "link", _refused)
+    if taken:
+        (tmp_path / NAME).write_text("mine")
+    monkeypatch.setattr(files, "_sync_folder", press)
+    with pytest.raises(KeyboardInterrupt):
+        export_all(memory(), tmp_path)
+    assert [NAME] * taken == [path.name for path in tmp_path.iterdir()]
+
+
+def _refused(*_args: Any) -> None:
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
 
 @pytest.mark.parametrize("folder", ["none/", "file/", "none/none/"])
@@ -398,9 +422,9 @@ def _with_safety(of: Any) -> Any:
 
 
 @settings(max_examples=60, deadline=None)
-@given(files=FILES, keep=st.integers(1, 3), app=st.sampled_from([None, "club", "nobody"]))
+@given(listed=FILES, keep=st.integers(1, 3), app=st.sampled_from([None, "club", "nobody"]))
 def test_prune_against_a_model(
-    files: list[tuple[str | None, int, str]],
+    listed: list[tuple[str | None, int, str]],
     keep: int,
     app: str | None,
     made: dict[Any, bytes],
@@ -408,7 +432,7 @@ def test_prune_against_a_model(
 ) -> None:
     """Of each app the newest sound ones stay, and whatever else is there."""
     folder = tmp_path_factory.mktemp("prune")
-    for number, (name, day, state) in enumerate(files):
+    for number, (name, day, state) in enumerate(listed):
         path = folder / f"{number}.json"
         path.write_bytes(_made(name, day, state, made))
         os.utime(path, (number, number))  # of one day the last is the newest
@@ -417,10 +441,10 @@ def test_prune_against_a_model(
     everything = {path.name for path in folder.iterdir()}
 
     expected = set()
-    for family in {(name, state) for name, _, state in files if state in ("sound", "safety")}:
+    for family in {(name, state) for name, _, state in listed if state in ("sound", "safety")}:
         if app is not None and family[0] != app:
             continue
-        own = [(day or 10, n) for n, (a, day, s) in enumerate(files) if (a, s) == family]
+        own = [(day or 10, n) for n, (a, day, s) in enumerate(listed) if (a, s) == family]
         expected |= {f"{n}.json" for _, n in sorted(own, reverse=True)[keep:]}
 
     dry = prune_backups(folder, keep_last=keep, app=app, dry_run=True)

@@ -151,14 +151,18 @@ def write_new_archive(
     """Write the chunks of an archive to a new file of a folder, and replace none.
 
     `names` is asked once all is written, and the first of them that no file has is taken;
-    `beginning` is what the temporary file is called until then. Raises `FileError`, also where all
-    names are taken.
+    `beginning` is what the temporary file is called until then. Whatever is raised, there is no new
+    file. Raises `FileError`, also where all names are taken.
     """
     with _closed_at_once(chunks):
         path = folder / beginning
         _require_folder(folder, path)
-        place = functools.partial(_take_first, folder, names)
-        return _packed(chunks, packing, lambda packed: _write_file(path, packed, place))
+        place = _FreeName(folder, names)
+        try:
+            return _packed(chunks, packing, lambda packed: _write_file(path, packed, place))
+        except BaseException:
+            place.give_back()
+            raise
 
 
 def _packed(
@@ -205,15 +209,31 @@ def _replace(path: Path, temporary: Path) -> Path:
     return path
 
 
-def _take_first(folder: Path, names: Callable[[], Iterable[str]], temporary: Path) -> Path:
-    """Give a file the first of some names that is free. Raises `FileError`, OSError."""
-    path = folder
-    for name in names():
-        path = folder / name
-        with contextlib.suppress(FileExistsError):
-            _take(path, temporary)
-            return path
-    raise FileError(f"{path} exists already: nothing is overwritten here", str(path))
+class _FreeName:
+    """Gives a file the first of some names that is free."""
+
+    def __init__(self, folder: Path, names: Callable[[], Iterable[str]]) -> None:
+        self._folder = folder
+        self._names = names
+        self._tried = folder
+        self._file: os.stat_result | None = None
+
+    def __call__(self, temporary: Path) -> Path:
+        """Where the file now is. Raises `FileError`, OSError."""
+        self._file = temporary.stat()
+        for name in self._names():
+            self._tried = self._folder / name
+            with contextlib.suppress(FileExistsError):
+                _take(self._tried, temporary)
+                return self._tried
+        path = self._tried
+        raise FileError(f"{path} exists already: nothing is overwritten here", str(path))
+
+    def give_back(self) -> None:
+        """Remove the file where it has its name already."""
+        with contextlib.suppress(OSError):
+            if self._file is not None and os.path.samestat(self._tried.lstat(), self._file):
+                self._tried.unlink()
 
 
 def _take(path: Path, temporary: Path) -> None:

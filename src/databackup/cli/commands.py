@@ -36,6 +36,7 @@ from databackup.cli.imports import Import, dangling_option, import_options
 from databackup.cli.interrupt import InterruptGuard
 from databackup.cli.limits import limit_option
 from databackup.cli.migrate import migrate
+from databackup.cli.output import Output
 from databackup.cli.progress import progress_bar
 from databackup.cli.status import status
 from databackup.cli.undo import undo
@@ -65,7 +66,8 @@ def run() -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort):  # before there was a command
+        Output(as_json=False).say(render.cancelled())
         return INTERRUPTED
     return code
 
