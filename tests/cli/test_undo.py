@@ -1,7 +1,10 @@
 """Safety backups of `import` and `copy`, and `undo`."""
 
 import json
+import os
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +64,18 @@ def test_in_the_current_folder(workshop: Workshop, archive: Path) -> None:
 def test_of_standard_input(workshop: Workshop, archive: Path) -> None:
     """What comes by a pipe has no folder: the current one is taken."""
     workshop.ok("import", "-", "shop.db", "--yes", stdin=archive.read_bytes())
+    assert 1 == len(_made(workshop.folder))
+
+
+@pytest.mark.parametrize("way", ["/dev/fd/0", "pipe"])
+def test_of_a_pipe_with_a_name(workshop: Workshop, archive: Path, way: str) -> None:
+    """Neither is the folder of a pipe one for archives, nor that of the system's own names."""
+    command = f"cat {archive} | {{}}"
+    if way == "pipe":
+        os.mkfifo(archive.parent / "pipe")
+        way, command = "backups/pipe", f"cat {archive} > backups/pipe & {{}}"
+    line = f"{shlex.quote(sys.executable)} -m databackup import {way} shop.db --yes"
+    subprocess.run(["sh", "-c", command.format(line)], check=True, capture_output=True)
     assert 1 == len(_made(workshop.folder))
 
 

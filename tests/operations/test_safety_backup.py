@@ -140,6 +140,19 @@ def test_complete_before_the_first_write(tmp_path: Path) -> None:
     assert [3] == seen[0]
 
 
+def test_no_other_view_of_the_store(tmp_path: Path) -> None:
+    """It is read through the transaction: a snapshot might be of another moment."""
+
+    class NoSnapshots(Passed):
+        @contextlib.contextmanager
+        def snapshot(self) -> Iterator[Any]:
+            raise AssertionError
+            yield
+
+    import_all(NoSnapshots(memory()), io.BytesIO(NEW), safety_backup=tmp_path)
+    assert 1 == len(list(tmp_path.iterdir()))
+
+
 def _write_at_once(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path, timeout=0)) as connection:
         connection.execute("DELETE FROM log")
@@ -322,6 +335,18 @@ def test_kept_where_that_is_not_known(tmp_path: Path, error: BaseException, stay
     assert stays == bool(list(tmp_path.iterdir()))
     for path in tmp_path.iterdir():
         assert 13 == verify_archive(path, CLUB).records
+
+
+def test_kept_where_a_lent_connection_was_ended(tmp_path: Path) -> None:
+    """Who ends the transaction amid the import may have committed a part of it: it stays."""
+
+    class Ended(PassedTransaction):
+        def finish(self, *_args: Any, **_options: Any) -> None:
+            raise CommitUnknown("the host has ended the transaction")
+
+    with pytest.raises(CommitUnknown):
+        import_all(Passed(memory(), transaction=Ended), io.BytesIO(NEW), safety_backup=tmp_path)
+    assert 1 == len(list(tmp_path.iterdir()))
 
 
 def test_cancelled_at_the_commit(tmp_path: Path) -> None:

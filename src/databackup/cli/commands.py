@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,6 +37,7 @@ from databackup.cli.limits import limit_option
 from databackup.cli.migrate import migrate
 from databackup.cli.output import Output
 from databackup.cli.progress import progress_bar
+from databackup.cli.safety import folder_beside
 from databackup.cli.status import status
 from databackup.cli.undo import undo
 from databackup.cli.versions import check, freeze, history
@@ -192,7 +192,7 @@ def import_command(
             ),
             target=without_password(target),
             limits=limits,
-            folder=Path() if file == "-" else Path(file).parent,
+            folder=folder_beside(file),
         )
         if not yes:
             found.ask(**options)

@@ -49,6 +49,12 @@ OPTIONS: Final = (
 )
 
 
+def folder_beside(file: str) -> Path:
+    """The folder of an archive; the current one for what comes by a pipe, whatever its name."""
+    is_one_of_the_system = file.startswith(("/dev/", "/proc/"))
+    return Path(file).parent if Path(file).is_file() and not is_one_of_the_system else Path()
+
+
 def is_new(repository: Repository) -> bool:
     """Whether a store has none of its tables yet, so that there is nothing to go back to."""
     return isinstance(repository, CreatesTables) and (
