@@ -194,6 +194,7 @@ def test_older_versions_say_so(tmp_path: Path) -> None:
         ("...", "backup"),
         ("x" * 300, "x" * 100),
         ("é" * 300, "é" * 50),
+        ("x" * 99 + ".y", "x" * 99),
         ("\ud800", "backup"),
     ],
 )

@@ -5,7 +5,6 @@ import io
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -28,7 +27,7 @@ from databackup.operations import safety
 from databackup.operations.options import Mode
 from databackup.operations.safety import SafetyBackup, store_of
 from databackup.operations.verify import verify_all_but_references
-from databackup.repository import Transaction
+from databackup.repository import Snapshot, Transaction
 from databackup.schema import Collection, Schema
 from databackup.testing.harness import stored
 from databackup.testing.strategies import datasets, schemas
@@ -36,7 +35,7 @@ from tests.support import sqlite
 from tests.support.archives import exported
 from tests.support.club import CLUB, changed_club, club, many, memory
 from tests.support.stores import STORES
-from tests.support.wrappers import Passed, PassedTransaction
+from tests.support.wrappers import Passed, PassedSnapshot, PassedTransaction
 
 NEW = exported(memory(changed_club()))
 
@@ -144,11 +143,12 @@ def test_complete_before_the_first_write(tmp_path: Path) -> None:
 def test_no_other_view_of_the_store(tmp_path: Path) -> None:
     """It is read through the transaction: a snapshot might be of another moment."""
 
-    class NoSnapshots(Passed):
-        def snapshot(self) -> AbstractContextManager[Any]:
+    class NoSnapshot(PassedSnapshot):
+        def __init__(self, inner: Snapshot) -> None:
             raise AssertionError
 
-    import_all(NoSnapshots(memory()), io.BytesIO(NEW), safety_backup=tmp_path)
+    target = Passed(memory(), snapshot=NoSnapshot)
+    import_all(target, io.BytesIO(NEW), safety_backup=tmp_path)
     assert 1 == len(list(tmp_path.iterdir()))
 
 

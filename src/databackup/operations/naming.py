@@ -24,12 +24,8 @@ def is_folder(destination: files.PathOrFile) -> bool:
     """Whether a destination is a folder: one that is there, or a name that ends as one's does."""
     if isinstance(destination, str) and destination.endswith(_SEPARATORS):
         return True
-    # An empty text is no path to where one stands: it is what a script's unset variable gives.
-    return (
-        isinstance(destination, str | os.PathLike)
-        and os.fspath(destination) != ""
-        and os.path.isdir(destination)  # noqa: PTH112 - which raises nothing
-    )
+    # `isdir` takes no empty text for the current folder: scripts' unset variables give that.
+    return isinstance(destination, str | os.PathLike) and os.path.isdir(destination)  # noqa: PTH112
 
 
 _SEPARATORS: Final = tuple(filter(None, (os.sep, os.altsep)))
