@@ -97,9 +97,12 @@ class Header:
 
     @property
     def safety_backup(self) -> SafetyBackupOf | None:
-        """Ahead of which import the archive was made, if it is a safety backup."""
+        """Ahead of which import the archive was made, if it is a safety backup.
+
+        One that was edited is none any more: it is not what the store held.
+        """
         found = self.extensions.get("safety_backup")
-        return None if found is None else SafetyBackupOf(**found)
+        return None if found is None or self.edited else SafetyBackupOf(**found)
 
     def in_key_order(self, collection: str) -> bool:
         """Whether the records of a collection are strictly increasing by key."""
