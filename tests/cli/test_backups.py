@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,26 @@ def test_prune(workshop: Workshop, folder: Path) -> None:
         assert f"backups/{name}" in result.stderr
     result = workshop.ok("prune", "backups", "--keep-last", "1")
     assert "there is nothing to remove from backups; 1 archive stays\n" == result.stderr
+
+
+def test_ctrl_c_while_files_are_removed(
+    workshop: Workshop, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the first is removed nobody is told that nothing was: all that was shown goes."""
+    _three(workshop, folder)
+    unlink = Path.unlink
+
+    def press(path: Path) -> None:
+        unlink(path)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Path, "unlink", press)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        workshop.ok("prune", "backups", "--keep-last", "1", "--yes")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert 1 == len(_files(folder))
 
 
 def test_prune_dry_run(workshop: Workshop, folder: Path) -> None:

@@ -184,6 +184,23 @@ def test_ctrl_c_after_the_commit_cancels_nothing(workshop: Workshop) -> None:
     assert handler == signal.getsignal(signal.SIGINT)
 
 
+@pytest.mark.parametrize("command", ["import", "inspect"])
+def test_ctrl_c_while_the_process_ends(
+    workshop: Workshop, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was done stays done to the end of the process: Ctrl-C is not listened to any more."""
+    archive = str(workshop.archive())
+    arguments = [archive, "shop.db", "--yes"] if command == "import" else [archive]
+    monkeypatch.setattr("sys.argv", ["databackup", command, *arguments])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert 0 == commands.run()
+        ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (command == "import") == ignored
+
+
 def test_ctrl_c_after_the_rename_cancels_nothing(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
