@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databackup import Limits, Progress, export_all, import_all, inspect_archive, verify_archive
+from databackup.adapters.sqlite import SQLiteRepository
 from databackup.archive.extensions import SafetyBackupOf
 from databackup.archive.reader import open_archive
 from databackup.errors import (
@@ -79,6 +80,23 @@ def test_without_one(tmp_path: Path) -> None:
     """None is asked for by default, and the report says so."""
     report = import_all(memory(), io.BytesIO(NEW))
     assert report.safety_backup is None
+
+
+def test_where_a_store_is_is_asked_for_one_alone(tmp_path: Path) -> None:
+    """An import without one asks a host for no connection more than before."""
+    path = tmp_path / "club.db"
+    sqlite.repository(path, CLUB, club())
+    opened: list[int] = []
+
+    def connect() -> sqlite3.Connection:
+        opened.append(1)
+        return sqlite3.connect(path)
+
+    target = SQLiteRepository(connect, CLUB)
+    assert target.capabilities.atomic
+    opened.clear()
+    import_all(target, io.BytesIO(NEW))
+    assert [1] == opened
 
 
 def test_of_an_empty_store(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def import_all(
         require_keys(archive.header, repository.schema, chosen.mode)
         mark = status.new_mark(archive.seal) if chosen.marker else None
         before = SafetyBackup(chosen.safety_backup, repository, archive.seal)
-        before.require_place()
+        before.prepare()
         with (
             before.kept_if_needed(),
             status.marked_transaction(repository, mark, chosen.wait) as transaction,

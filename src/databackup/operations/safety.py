@@ -52,13 +52,13 @@ class SafetyBackup:
     def __init__(self, destination: PathOrFolder | None, repository: Repository, seal: str) -> None:
         self._destination = destination
         self._repository = repository
-        self._of = SafetyBackupOf(store_of(repository), seal)
+        self._of = SafetyBackupOf(None, seal)
         self._may_be_committed = False
         self.path: str | None = None
         self.ends: Mapping[str, CollectionEnd] = {}
         self.warnings: tuple[str, ...] = ()
 
-    def require_place(self) -> None:
+    def prepare(self) -> None:
         """See that there is a place for it, before the store is touched. Raises `FileError`."""
         if self._destination is None:
             return
@@ -68,6 +68,7 @@ class SafetyBackup:
             raise FileError(f"the folder {folder} for the safety backup does not exist", str(path))
         if folder != path and os.path.lexists(path):
             raise FileError(f"{path} exists, and no safety backup overwrites it", str(path))
+        self._of = attrs.evolve(self._of, store=store_of(self._repository))
 
     @contextlib.contextmanager
     def kept_if_needed(self) -> Iterator[None]:
