@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from databackup.operations.diff import diff
     from databackup.operations.differences import CollectionDiff, Diff, RecordDiff
     from databackup.operations.export import export_all, iter_export
+    from databackup.operations.folders import list_backups, prune_backups
     from databackup.operations.importing import import_all
     from databackup.operations.options import ImportOptions
     from databackup.operations.plans import CollectionPlan, ImportPlan
     from databackup.operations.preview import preview_import
     from databackup.operations.reports import (
         ArchiveInfo,
+        Backup,
         Changes,
         CollectionInfo,
         ExportReport,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
         ImportStatus,
         MigrationReport,
         Progress,
+        PruneReport,
         SealReport,
         VerifyReport,
     )
@@ -65,12 +68,14 @@ _HOMES = {
     "operations.diff": ("diff",),
     "operations.differences": ("CollectionDiff", "Diff", "RecordDiff"),
     "operations.export": ("export_all", "iter_export"),
+    "operations.folders": ("list_backups", "prune_backups"),
     "operations.importing": ("import_all",),
     "operations.options": ("ImportOptions",),
     "operations.plans": ("CollectionPlan", "ImportPlan"),
     "operations.preview": ("preview_import",),
     "operations.reports": (
         "ArchiveInfo",
+        "Backup",
         "Changes",
         "CollectionInfo",
         "ExportReport",
@@ -78,6 +83,7 @@ _HOMES = {
         "ImportStatus",
         "MigrationReport",
         "Progress",
+        "PruneReport",
         "SealReport",
         "VerifyReport",
     ),
@@ -106,6 +112,7 @@ __all__ = [
     "ArchiveInfo",
     "AwareDatetime",
     "AwareTime",
+    "Backup",
     "Changes",
     "Collection",
     "CollectionDiff",
@@ -128,6 +135,7 @@ __all__ = [
     "Passphrase",
     "Problem",
     "Progress",
+    "PruneReport",
     "RawText",
     "Recipients",
     "RecordDiff",
@@ -145,11 +153,13 @@ __all__ = [
     "import_status",
     "inspect_archive",
     "iter_export",
+    "list_backups",
     "marked_imports",
     "migrate_archive",
     "migration",
     "preview_import",
     "preview_import_async",
+    "prune_backups",
     "seal_archive",
     "verify_archive",
 ]

@@ -37,12 +37,15 @@ __all__ = [
     "Mark",
     "MarkingRepository",
     "Needs",
+    "Place",
+    "PlacedRepository",
     "Repository",
     "Row",
     "Snapshot",
     "TableMaker",
     "Transaction",
     "forms_of",
+    "place_of",
 ]
 
 BATCH_SIZE = 350
@@ -262,6 +265,33 @@ class MarkingRepository(Repository, Protocol):
         Waits up to `wait` seconds for an import that is under way and then raises `StoreLocked`:
         what is not there afterwards never comes.
         """
+
+
+@attrs.frozen
+class Place:
+    """Where the data of a store live.
+
+    `name` is what people call the store, as a part of a file's name. `identity` is the same
+    whenever and however the store is opened, and no other store's; neither has a user or a
+    password in it.
+    """
+
+    name: str
+    identity: str
+
+
+@runtime_checkable
+class PlacedRepository(Protocol):
+    """A repository that can say where its data live; so that its safety backups are found again."""
+
+    @property
+    def place(self) -> Place | None:
+        """Where the data live, None where that cannot be told. Raises nothing."""
+
+
+def place_of(repository: Repository) -> Place | None:
+    """Where the data of a repository live, None where it cannot tell."""
+    return repository.place if isinstance(repository, PlacedRepository) else None
 
 
 # -- stores that can make tables -------------------------------------------------------------------

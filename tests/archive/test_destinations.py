@@ -61,7 +61,7 @@ def untouched(target: Path) -> Iterator[None]:
 def test_written_whole(target: Path) -> None:
     """A file is written whole, for its owner alone, and nothing is left beside it."""
     written = files.write_file(target, iter(CHUNKS))
-    assert files.Written(len(WHOLE)) == written
+    assert files.Written(len(WHOLE), path=str(target)) == written
     assert WHOLE == target.read_bytes()
     assert 0o600 == stat.S_IMODE(target.stat().st_mode)
     assert [target] == list(target.parent.iterdir())

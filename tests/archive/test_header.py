@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from databackup.archive.extensions import SafetyBackupOf
 from databackup.archive.format import FORMAT_VERSION
 from databackup.archive.limits import Limits
 from databackup.archive.reader import open_archive
@@ -314,6 +315,38 @@ def test_edited_of_another_form(edited: Any) -> None:
     """`extensions.edited` has an id and a time, and nothing else."""
     archive = with_header(shop(), lambda header: header["extensions"].update(edited=edited))
     with pytest.raises(ArchiveInvalid, match="edited of archive_id and sealed_at"):
+        inspect_archive(io.BytesIO(archive))
+
+
+SAFETY = {"store": "0123456789abcdef" * 4, "seal": "f" * 64}
+
+
+@pytest.mark.parametrize("store", [SAFETY["store"], None])
+def test_safety_backup(store: str | None) -> None:
+    """A safety backup names its store and the seal that was imported; an edited one is none."""
+    member = SAFETY | {"store": store}
+    archive = with_header(shop(), lambda header: header["extensions"].update(safety_backup=member))
+    with open_archive(io.BytesIO(archive)) as found:
+        assert SafetyBackupOf(store, "f" * 64) == found.header.safety_backup
+    both = with_header(archive, lambda header: header["extensions"].update(edited=EDITED))
+    with open_archive(io.BytesIO(both)) as found:
+        assert found.header.safety_backup is None
+    with open_archive(io.BytesIO(shop())) as found:
+        assert found.header.safety_backup is None
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        None, [], "x", True, {}, SAFETY | {"by": "Ana"}, SAFETY | {"store": 1},
+        SAFETY | {"store": "x"}, SAFETY | {"store": "F" * 64}, SAFETY | {"seal": None},
+        SAFETY | {"seal": "sha256:" + "f" * 64}, {"seal": "f" * 64}, {"store": None},
+    ],
+)  # fmt: skip
+def test_safety_backup_of_another_form(member: Any) -> None:
+    """`extensions.safety_backup` has a store and a seal, and nothing else."""
+    archive = with_header(shop(), lambda header: header["extensions"].update(safety_backup=member))
+    with pytest.raises(ArchiveInvalid, match="safety_backup of store and seal"):
         inspect_archive(io.BytesIO(archive))
 
 

@@ -345,10 +345,10 @@ def test_no_permission(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     "destination, message",
     [
-        ("folder", "folder is a folder: name a file in it"),
+        ("folder/none/", "the folder folder/none does not exist"),
         ("nowhere/backup.json", "the folder nowhere does not exist"),
         ("link.json", "link.json is a symbolic link"),
-        ("", "folder"),
+        ("", "is a folder: name a file in it"),
         ("shop.db/backup.json", "shop.db"),
         ("nul\0.json", "cannot be written"),
     ],

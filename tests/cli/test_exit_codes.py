@@ -55,14 +55,17 @@ def test_version_and_help(
         assert expected in capsys.readouterr().out
 
 
-def test_interrupted_before_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C before a command has begun has the exit code 130, too."""
+def test_interrupted_before_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C before a command has begun has the exit code 130, too, and says so."""
 
     def press(**_options: object) -> None:
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(commands.cli, "main", press)
     assert 130 == commands.run()
+    assert "cancelled; nothing was changed\n" == capsys.readouterr().err
 
 
 def test_commands_run_in_any_thread(workshop: Workshop) -> None:
@@ -179,6 +182,23 @@ def test_ctrl_c_after_the_commit_cancels_nothing(workshop: Workshop) -> None:
     workshop.ok("import", archive, _interrupted(workshop, after=PRESSED), "--yes")
     assert before == workshop.dump()
     assert handler == signal.getsignal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("command", ["import", "inspect"])
+def test_ctrl_c_while_the_process_ends(
+    workshop: Workshop, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was done stays done to the end of the process: Ctrl-C is not listened to any more."""
+    archive = str(workshop.archive())
+    arguments = [archive, "shop.db", "--yes"] if command == "import" else [archive]
+    monkeypatch.setattr("sys.argv", ["databackup", command, *arguments])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert 0 == commands.run()
+        ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (command == "import") == ignored
 
 
 def test_ctrl_c_after_the_rename_cancels_nothing(

@@ -10,7 +10,7 @@ import pytest
 
 from databackup import export_all, import_all, verify_archive
 from databackup.adapters.sqlite import SQLiteRepository
-from databackup.errors import FileError, StoreFailed
+from databackup.errors import FileError, SafetyBackupFailed, StoreFailed
 from tests.support import processes, sqlite
 from tests.support.archives import exported
 from tests.support.club import CLUB, many, memory
@@ -51,6 +51,26 @@ def test_file_that_cannot_grow(tmp_path: Path, name: str) -> None:
 
     assert processes.DONE == processes.run(export)
     assert (b"old", [path]) == (path.read_bytes(), list(tmp_path.iterdir()))
+
+
+@pytest.mark.parametrize("room", [0, 200, 20_000])
+def test_safety_backup_that_cannot_grow(tmp_path: Path, room: int) -> None:
+    """A disk that cannot hold the safety backup stops the import before anything is written."""
+    path, folder = tmp_path / "club.db", tmp_path / "safety"
+    folder.mkdir()
+    target = sqlite.repository(path, CLUB, many(20_000))
+    archive = tmp_path / "club.json"
+    archive.write_bytes(exported(memory()))
+    before, state = sqlite.dump(path), path.read_bytes()
+
+    def import_() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+        with pytest.raises(SafetyBackupFailed, match="cannot be written: File too large"):
+            import_all(target, archive, safety_backup=folder)
+
+    assert processes.DONE == processes.run(import_)
+    assert (before, state) == (sqlite.dump(path), path.read_bytes())
+    assert [] == list(folder.iterdir())
 
 
 def _failing(*_args: Any, **_options: Any) -> Any:

@@ -72,6 +72,37 @@ def test_killed_at_every_statement(tmp_path: Path, case: str, journal: str) -> N
     assert (False, True) == (found[0], found[-1])
 
 
+@pytest.mark.slow
+def test_killed_with_a_safety_backup(tmp_path: Path) -> None:
+    """Whenever it is killed: once anything was written, a complete safety backup is there."""
+    archive = tmp_path / "club.json"
+    archive.write_bytes(exported(memory()))
+    original = tmp_path / "original.db"
+    sqlite.repository(original, CLUB, SPOILED)
+    old = sqlite.dump(original)
+
+    def run(path: Path, deadly: int | None, folder: Path) -> processes.Statements:
+        statements = processes.Statements(path, deadly)
+        target = SQLiteRepository(statements.connect, CLUB)
+        import_all(target, archive, safety_backup=folder)
+        return statements
+
+    folder = tmp_path / "safety"
+    folder.mkdir()
+    total = run(_copy(original, tmp_path / "whole.db"), None, folder).count
+    for deadly in range(1, total + 2):
+        shutil.rmtree(folder)
+        folder.mkdir()
+        path = _copy(original, tmp_path / "t.db")
+        processes.run(lambda path=path, deadly=deadly: run(path, deadly, folder))  # type: ignore[misc]
+        made = [found for found in folder.iterdir() if not found.name.startswith(".")]
+        assert made or sqlite.dump(path) == old
+        for backup in made:
+            again = sqlite.repository(tmp_path / f"{deadly}.db", CLUB)
+            import_all(again, backup)
+            assert old["members"] == sqlite.dump(tmp_path / f"{deadly}.db")["members"]
+
+
 def _copy(original: Path, path: Path) -> Path:
     for suffix in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -125,7 +125,7 @@ async def _cancelled_at(
     return caught.value
 
 
-@pytest.mark.parametrize("stage", ["writing", "reading back"])
+@pytest.mark.parametrize("stage", ["checking", "writing", "reading back"])
 @pytest.mark.parametrize("times", [1, 3])
 def test_cancelling_an_import_rolls_back(tmp_path: Path, stage: str, times: int) -> None:
     """However often, and before the error comes out; nobody holds the store any more."""
@@ -164,7 +164,7 @@ def test_cancelling_too_late(tmp_path: Path) -> None:
     export_all(full, tmp_path / "a.json")
     error = asyncio.run(
         _cancelled_at(
-            "reading back",
+            "committing",
             lambda progress: import_all_async(empty, tmp_path / "a.json", progress=progress),
         )
     )

@@ -33,6 +33,7 @@ PathOrFile = str | os.PathLike[str] | IO[bytes]
 _TEMPORARY = ".databackup-tmp"
 _SPOOLED = 256 * 1024  # bytes at a time
 _WRITTEN_BACK = 16 * 1024 * 1024  # bytes at a time
+_TOLD = 1024 * 1024  # bytes between two calls
 _PREFIX = 50  # characters of the target's name; with four bytes each, and the rest, still a name
 
 
@@ -77,6 +78,19 @@ def chunks(file: IO[bytes], start: int) -> Iterator[bytes]:
     place = start
     while chunk := read(file, compression.CHUNK, place):
         place += len(chunk)
+        yield chunk
+
+
+def counted(
+    chunks: Iterable[bytes], total: int, told: Callable[[int, int], None]
+) -> Iterator[bytes]:
+    """The chunks; `told` hears after each MiB, and at the end, how many bytes of how many."""
+    done = last = 0
+    for chunk in chunks:
+        done += len(chunk)
+        if done - last >= _TOLD or done >= total:
+            last = done
+            told(done, total)
         yield chunk
 
 
@@ -129,22 +143,66 @@ def write_archive(
             path = Path(destination)
             require_agreement(path.name, encryption)
             packing = compression.by_suffix(path.name.removesuffix(SUFFIX))
-            ratio = compression.Ratio()
-            packed = compression.compress(chunks, packing, ratio)
-            written = write_file(path, encrypt(packed, encryption))
-            expansion = compression.needed_expansion(packing, ratio)
-            needs = {} if expansion is None else {"expansion": expansion}
-            return attrs.evolve(written, path=str(path), needs=needs)
+            written = _packed(chunks, packing, encryption, functools.partial(write_file, path))
+            return attrs.evolve(written, path=str(path))
         return write_stream(destination, encrypt(chunks, encryption))
 
 
 def write_file(path: Path, chunks: Iterable[bytes]) -> Written:
-    """Write chunks to a file that is there whole or not at all, for its owner's eyes only.
+    """Write chunks to a file, which is the old one until it is the complete new one.
 
-    A temporary file beside it is written and synced, then takes its name, then the folder is
-    synced. Whatever goes wrong before, the old file stays. Raises `FileError`.
+    Raises `FileError`.
     """
     _require_replaceable(path)
+    return _write_file(path, chunks, functools.partial(_replace, path))
+
+
+def write_new_archive(  # noqa: PLR0917 - a name is made of the first three
+    folder: Path,
+    beginning: str,
+    names: Callable[[], Iterable[str]],
+    chunks: Iterable[bytes],
+    packing: compression.Compression | None,
+    encryption: Encryption | None = None,
+) -> Written:
+    """Write the chunks of an archive to a new file of a folder, and replace none.
+
+    `names` is asked once all is written, and the first of them that no file has is taken;
+    `beginning` is what the temporary file is called until then. Whatever is raised, there is no new
+    file. Raises `FileError`, also where all names are taken.
+    """
+    with _closed_at_once(chunks):
+        path = folder / beginning
+        _require_folder(folder, path)
+        place = _FreeName(folder, names)
+        try:
+            return _packed(
+                chunks, packing, encryption, lambda packed: _write_file(path, packed, place)
+            )
+        except BaseException:
+            place.give_back()
+            raise
+
+
+def _packed(
+    chunks: Iterable[bytes],
+    packing: compression.Compression | None,
+    encryption: Encryption | None,
+    write: Callable[[Iterable[bytes]], Written],
+) -> Written:
+    """What was written, compressed and encrypted, and what its reader needs for that."""
+    ratio = compression.Ratio()
+    written = write(encrypt(compression.compress(chunks, packing, ratio), encryption))
+    expansion = compression.needed_expansion(packing, ratio)
+    return attrs.evolve(written, needs={} if expansion is None else {"expansion": expansion})
+
+
+def _write_file(path: Path, chunks: Iterable[bytes], place: Callable[[Path], Path]) -> Written:
+    """Write chunks to a file that is there whole or not at all, for its owner's eyes only.
+
+    A temporary file beside `path` is written and synced, then `place` gives it its name, then the
+    folder is synced. Whatever goes wrong before, nothing else has changed. Raises `FileError`.
+    """
     try:
         handle, name = tempfile.mkstemp(
             prefix=f".{path.name[:_PREFIX]}.", suffix=_TEMPORARY, dir=path.parent
@@ -156,14 +214,63 @@ def write_file(path: Path, chunks: Iterable[bytes]) -> Written:
         with _closed_at_once(chunks):
             size = _write_and_sync(path, handle, chunks)
         try:
-            temporary.replace(path)
+            path = place(temporary)
         except OSError as error:
             raise _cannot_write(path, error) from error
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    return Written(size, _sync_folder(path.parent))
+    return Written(size, _sync_folder(path.parent), str(path))
+
+
+def _replace(path: Path, temporary: Path) -> Path:
+    temporary.replace(path)
+    return path
+
+
+class _FreeName:
+    """Gives a file the first of some names that is free."""
+
+    def __init__(self, folder: Path, names: Callable[[], Iterable[str]]) -> None:
+        self._folder = folder
+        self._names = names
+        self._tried = folder
+        self._file: os.stat_result | None = None
+
+    def __call__(self, temporary: Path) -> Path:
+        """Where the file now is. Raises `FileError`, OSError."""
+        self._file = temporary.stat()
+        for name in self._names():
+            self._tried = self._folder / name
+            with contextlib.suppress(FileExistsError):
+                _take(self._tried, temporary)
+                return self._tried
+        path = self._tried
+        raise FileError(f"{path} exists already: nothing is overwritten here", str(path))
+
+    def give_back(self) -> None:
+        """Remove the file where it has its name already."""
+        with contextlib.suppress(OSError):
+            if self._file is not None and os.path.samestat(self._tried.lstat(), self._file):
+                self._tried.unlink()
+
+
+def _take(path: Path, temporary: Path) -> None:
+    """Give a file a name that no file has. Raises FileExistsError."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links: an empty file takes the name first
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            temporary.replace(path)
+        except BaseException:
+            path.unlink()
+            raise
+    else:
+        temporary.unlink()
 
 
 def _write_and_sync(path: Path, handle: int, chunks: Iterable[bytes]) -> int:
@@ -222,8 +329,7 @@ def _require_replaceable(path: Path) -> None:
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
-        if not path.parent.is_dir():
-            raise FileError(f"the folder {path.parent} does not exist", str(path)) from None
+        _require_folder(path.parent, path)
         return
     except (OSError, ValueError) as error:
         raise FileError(f"{path} cannot be written: {reason_of(error)}", str(path)) from error
@@ -233,6 +339,11 @@ def _require_replaceable(path: Path) -> None:
         raise FileError(f"{path} is a symbolic link: name the file itself", str(path))
     if not stat.S_ISREG(mode):
         raise FileError(f"{path} is no regular file: stream to an open file instead", str(path))
+
+
+def _require_folder(folder: Path, path: Path) -> None:
+    if not folder.is_dir():
+        raise FileError(f"the folder {folder} does not exist", str(path)) from None
 
 
 def _cannot_write(path: Path, error: OSError) -> FileError:

@@ -16,6 +16,7 @@ import msgspec
 
 from databackup.archive import text
 from databackup.archive.describing import described_collections, schema_of
+from databackup.archive.extensions import SafetyBackupOf, is_safety_backup
 from databackup.errors import ArchiveInvalid, NewerFormat, NotAnArchive, NotUtf8
 from databackup.schema import Exclusion
 from databackup.schema.compiled import json_pointer
@@ -108,6 +109,15 @@ class Header:
         edited = self.extensions.get("edited")
         return None if edited is None else Provenance(**edited)
 
+    @property
+    def safety_backup(self) -> SafetyBackupOf | None:
+        """Ahead of which import the archive was made, if it is a safety backup.
+
+        One that was edited is none any more: it is not what the store held.
+        """
+        found = self.extensions.get("safety_backup")
+        return None if found is None or self.edited else SafetyBackupOf(**found)
+
     def in_key_order(self, collection: str) -> bool:
         """Whether the records of a collection are strictly increasing by key."""
         return bool(self.schema["collections"][collection]["order"] == "key")
@@ -166,6 +176,7 @@ def _is_extensions(value: Any) -> bool:
         type(value) is dict
         and _is_counters(value.get("counters", {}))
         and ("edited" not in value or _is_edited(value["edited"]))
+        and ("safety_backup" not in value or is_safety_backup(value["safety_backup"]))
     )
 
 
@@ -231,7 +242,10 @@ _MEMBERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "secrets": ("included or omitted", lambda value: value in ("included", "omitted")),
     "excluded": ("an array of names with reasons", _is_excluded),
     "extensions": (
-        "an object; counters in it of 64-bit integers, edited of archive_id and sealed_at",
+        (
+            "an object; counters in it of 64-bit integers, edited of archive_id and sealed_at, "
+            "safety_backup of store and seal"
+        ),
         _is_extensions,
     ),
     "schema": ("an object with collections", _is_schema),

@@ -18,6 +18,7 @@ from databackup.archive.encryption import Decryption
 from databackup.archive.format import (
     DATA_LINE,
     END_START,
+    FIRST_BYTES,
     HEADER_LINES,
     SEAL_LENGTH,
     format_of,
@@ -190,15 +191,26 @@ def _header_lines(scanner: Scanner) -> bytes:
     return b"\n".join([*lines, DATA_LINE])
 
 
+def begins_an_archive(start: bytes) -> bool:
+    """Whether the first bytes of a file are those of an archive, packed or not."""
+    try:
+        plain = next(compression.decompress([start], compression.by_content(start)), b"")
+    except ArchiveError:
+        return False
+    return plain.startswith(FIRST_BYTES)
+
+
 @contextlib.contextmanager
 def open_archive(
     source: files.PathOrFile,
     limits: Limits | None = None,
     decryption: Decryption | None = None,
+    checked: Callable[[int, int], None] | None = None,
 ) -> Iterator[Archive]:
     """Open an archive and check its seal; `decryption` opens one that is encrypted.
 
-    The source is read from where it stands. Raises `FileError`, `NotAnArchive`, `NewerFormat`,
+    The source is read from where it stands; `checked` is told how many bytes of how many were read
+    so far, and may raise to cancel. Raises `FileError`, `NotAnArchive`, `NewerFormat`,
     `ArchiveTruncated`, `SealBroken`, `ArchiveInvalid`, `LimitExceeded`, `DecryptionRequired`,
     `WrongPassphrase`, `WrongKey`, `EncryptionBroken`.
     """
@@ -209,9 +221,12 @@ def open_archive(
     ):
         packing = compression.by_content(content.start)
 
-        def stream() -> Iterator[bytes]:
+        def stream(told: Callable[[int, int], None] | None = None) -> Iterator[bytes]:
             expansion = limits.expansion_of(packing)
-            return compression.decompress(content.chunks(), packing, expansion)
+            chunks = content.chunks()
+            if told is not None:
+                chunks = files.counted(chunks, content.file_size, told)
+            return compression.decompress(chunks, packing, expansion)
 
         def lines_before(offset: int) -> int:
             return _count_lines(stream(), offset)
@@ -219,7 +234,7 @@ def open_archive(
         def scan() -> Scanner:
             return Scanner(stream(), limits, lines_before)
 
-        scanner = scan()
+        scanner = Scanner(stream(checked), limits, lines_before)
         # What has no version is told what is wrong with it as an archive of the first format is.
         read = FORMATS.get(format_of(scanner.peek(_HEAD)), _format_1)
         yield read(scanner, scan, limits, packing, content)

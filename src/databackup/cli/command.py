@@ -62,13 +62,16 @@ class Command(click.Command):
             as_json=ctx.params.pop("as_json"),
             archive_on_stdout=ctx.params.get(_WRITTEN.get(ctx.command.name or "", "")) == "-",
         )
-        with InterruptGuard() as guard:
+        # The group's object, where the process runs nothing but this command.
+        given = ctx.obj if isinstance(ctx.obj, InterruptGuard) else InterruptGuard()
+        with given as guard:
             ctx.obj = Run(output, guard)
             try:
                 return super().invoke(ctx)
             except DatabackupError as error:
                 code = self._answer(output, error, ctx)
             except KeyboardInterrupt:
+                guard.hold()  # pressed again, it would keep the answer back
                 cancelled = {"code": "cancelled", "message": "cancelled; nothing was changed"}
                 output.failure(render.cancelled(), cancelled)
                 code = INTERRUPTED

@@ -16,6 +16,7 @@ from databackup.adapters.registry import (
 from databackup.adapters.sqlite.reflect import Types
 from databackup.cli import confirm, render
 from databackup.cli.apps import app_option
+from databackup.cli.backups import backups, prune
 from databackup.cli.command import (
     INTERRUPTED,
     Command,
@@ -29,13 +30,17 @@ from databackup.cli.command import (
 from databackup.cli.copy import copy
 from databackup.cli.diff import diff
 from databackup.cli.imports import dangling_option, import_options, opened_import, yes_option
+from databackup.cli.interrupt import InterruptGuard
 from databackup.cli.keys import Keys, reading_keys, rewriting_keys, writing_keys
 from databackup.cli.limits import limit_option
 from databackup.cli.migrate import migrate
+from databackup.cli.output import Output
 from databackup.cli.preview import preview
 from databackup.cli.progress import progress_bar
+from databackup.cli.safety import safety_options
 from databackup.cli.selection import known_collections, selection_options
 from databackup.cli.status import status
+from databackup.cli.undo import undo
 from databackup.cli.versions import check, freeze, history
 from databackup.operations.diff import SAMPLE
 from databackup.operations.export import export_all
@@ -58,11 +63,13 @@ def run() -> int:
     # What drivers log is no answer to anybody; what goes wrong comes as an error.
     logging.lastResort = logging.NullHandler()
     try:
-        code: int = cli.main(prog_name="databackup", standalone_mode=False) or 0
+        guard = InterruptGuard(ends_the_process=True)
+        code: int = cli.main(prog_name="databackup", standalone_mode=False, obj=guard) or 0
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort):  # before there was a command
+        Output(as_json=False).say(render.cancelled())
         return INTERRUPTED
     return code
 
@@ -87,11 +94,14 @@ def cli() -> None:
     """
 
 
+cli.add_command(backups)
 cli.add_command(copy)
 cli.add_command(diff)
 cli.add_command(migrate)
 cli.add_command(preview)
+cli.add_command(prune)
 cli.add_command(status)
+cli.add_command(undo)
 
 
 @cli.command(name="export")
@@ -123,7 +133,10 @@ def export_command(
     types: Types,
     exclude: dict[str, str],
 ) -> None:
-    """Write everything TARGET holds to the archive FILE, or the collections that are named.
+    """Write everything TARGET holds, or some collections, to the archive FILE or into a folder.
+
+    A folder, which is one that is there or a name ending in /, gets a new file named by what it
+    holds: app, version, time and number of records. It replaces none.
 
     A file ending in .gz or .zst is compressed, and one ending in .age encrypted, to --encrypt-to or
     with --passphrase-file. A FILE that exists must be an archive, and is replaced once the new one
@@ -159,6 +172,7 @@ def export_command(
 @click.argument("target")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, as preview does.")
 @yes_option
+@safety_options
 @import_options
 @selection_options
 @reading_keys
@@ -184,7 +198,8 @@ def import_command(
 
     Says what would become of the records of TARGET and asks, unless --yes is given; then that is
     done, or nothing where TARGET has changed meanwhile. Everything is checked before TARGET is
-    touched, and compared before it is committed.
+    touched, and compared before it is committed. What TARGET held is exported first, to a safety
+    backup beside FILE, from which undo brings it back.
     """
     if file == "-" and not (yes or dry_run):
         raise confirm.NotConfirmed(

@@ -10,10 +10,10 @@ import attrs
 
 from databackup.archive import compression
 from databackup.archive.encryption import SUFFIX, is_encrypted
-from databackup.archive.format import FIRST_BYTES
+from databackup.archive.reader import begins_an_archive
 from databackup.cli.output import is_terminal
 from databackup.cli.text import visible
-from databackup.errors import ArchiveError, DatabackupError, FileError
+from databackup.errors import DatabackupError, FileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,10 +54,10 @@ _NEW: Final = _Words(
 
 @attrs.define(slots=False, eq=False)
 class NotConfirmed(DatabackupError):
-    """An import that would change data, and that nobody has agreed to."""
+    """What would change data or remove archives, and nobody has agreed to."""
 
     code: ClassVar[str] = "not-confirmed"
-    remedy: ClassVar[str] = "To import without being asked, say --yes"
+    remedy: ClassVar[str] = "To go on without being asked, say --yes"
 
 
 def require_replaceable(file: str) -> None:
@@ -80,15 +80,7 @@ def _may_be_an_archive(file: str, start: bytes) -> bool:
     """Whether a file begins as one; what is encrypted has to be called so, and shows no more."""
     if is_encrypted(start):
         return file.endswith(SUFFIX)
-    return _begins_an_archive(start)
-
-
-def _begins_an_archive(start: bytes) -> bool:
-    try:
-        text = next(compression.decompress([start], compression.by_content(start)), b"")
-    except ArchiveError:
-        return False
-    return text.startswith(FIRST_BYTES)
+    return begins_an_archive(start)
 
 
 def can_ask() -> bool:
@@ -98,20 +90,29 @@ def can_ask() -> bool:
 
 def require_terminal(mode: Mode, *, new: bool = False) -> None:
     """See that somebody can be asked. Raises `NotConfirmed`."""
-    if not can_ask():
-        words = _NEW if new else _WORDS[mode]
-        raise NotConfirmed(
-            f"{words.refused}, and there is no terminal to ask on; nothing was changed"
-        )
+    _require_terminal((_NEW if new else _WORDS[mode]).refused)
 
 
 def require_consent(output: Output, target: str, mode: Mode, *, new: bool = False) -> None:
     """Ask, and go on only for a yes. Raises `NotConfirmed`."""
-    require_terminal(mode, new=new)
     words = _NEW if new else _WORDS[mode]
+    ask(output, words.question.format(visible(target)), words.refused)
+
+
+def _require_terminal(refused: str) -> None:
+    if not can_ask():
+        raise NotConfirmed(f"{refused}, and there is no terminal to ask on; nothing was changed")
+
+
+def ask(output: Output, question: str, refused: str) -> None:
+    """Ask a question, and go on only for a yes; `refused` is what is not done otherwise.
+
+    Raises `NotConfirmed`.
+    """
+    _require_terminal(refused)
     answer = ""
     try:
-        sys.stderr.write(f"{words.question.format(visible(target))} [y/N] ")
+        sys.stderr.write(f"{question} [y/N] ")
         sys.stderr.flush()
         answer = sys.stdin.readline()
     finally:

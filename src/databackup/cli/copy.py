@@ -20,6 +20,7 @@ from databackup.cli import confirm
 from databackup.cli.command import Command, Run, as_json, target_options
 from databackup.cli.imports import Import, import_options, yes_option
 from databackup.cli.progress import progress_bar
+from databackup.cli.safety import safety_options
 from databackup.cli.selection import known_collections, selection_options
 from databackup.errors import FileError, StoreError, TargetError, reason_of
 from databackup.operations.export import iter_export
@@ -38,6 +39,7 @@ _OWN = Limits(record=None, header=None, size=None, expansion=None, values=None, 
 @click.argument("source")
 @click.argument("target")
 @yes_option
+@safety_options
 @import_options
 @selection_options
 @target_options

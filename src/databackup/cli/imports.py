@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, get_args
 
 import attrs
 import click
+from rich.console import Group
 
 from databackup.adapters.registry import new_target, open_repository, without_password
-from databackup.cli import confirm, render
+from databackup.cli import confirm, render, safety
 from databackup.cli.command import opened_archive, wait_option
 from databackup.cli.progress import progress_bar
 from databackup.cli.render_plan import asked, planned
@@ -117,12 +119,16 @@ def opened_import(  # noqa: PLR0917 - what a command was given
             repository=open_repository(target, wait=options["wait"], create=create, **reading),
             target=without_password(target),
             limits=limits,
+            folder=safety.folder_beside(file),
         )
 
 
 @attrs.frozen(kw_only=True)
 class Import:
-    """One import of an open archive; `shown` and `target` are how both are called."""
+    """One import of an open archive; `shown` and `target` are how both are called.
+
+    `folder` is where a safety backup is made, unless an option says otherwise.
+    """
 
     run: Run
     source: IO[bytes]
@@ -131,6 +137,7 @@ class Import:
     target: str
     limits: Limits
     decryption: Decryption | None = None
+    folder: Path = Path()
 
     def opened(self, keys: Keys) -> Import:
         """The same, with what opens the archive."""
@@ -138,6 +145,7 @@ class Import:
 
     def preview(self, *, no_read_back: bool, sample: int, **options: Any) -> ImportPlan:
         """What would be done. Raises what is wrong with archive and target."""
+        options = {name: value for name, value in options.items() if "safety" not in name}
         start = self.source.tell()
         with progress_bar(f"reading {self.shown}") as progress:
             plan = preview_import(
@@ -175,9 +183,17 @@ class Import:
         return plan
 
     def carry_out(
-        self, *, no_read_back: bool, plan: ImportPlan | None = None, **options: Any
+        self,
+        *,
+        no_read_back: bool,
+        safety_backup: str | None,
+        no_safety_backup: bool,
+        plan: ImportPlan | None = None,
+        **options: Any,
     ) -> None:
         """Import, as planned where there is a plan, and print the report."""
+        is_new = options["create"] and safety.is_new(self.repository)
+        place = None if no_safety_backup or is_new else self.folder
         if plan is None:
             options |= {"read_back": not no_read_back, "limits": self.limits}
         with progress_bar(f"checking {self.shown}") as progress:
@@ -185,8 +201,12 @@ class Import:
                 self.run.guard.repository(self.repository),
                 self.source,
                 decryption=self.decryption,
+                safety_backup=safety_backup or place,
                 progress=progress,
                 **(options if plan is None else {"plan": plan}),
             )
-        text = render.imported(report, self.shown, self.target)
+        text = Group(
+            render.imported(report, self.shown, self.target),
+            *safety.rendered(report, self.repository, self.target),
+        )
         self.run.output.done(text, report.as_json())

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from databackup.operations.creating import creates_tables
-from databackup.repository import MarkingRepository
+from databackup.repository import MarkingRepository, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Capabilities,
         Mark,
         Needs,
+        Place,
         Repository,
         Snapshot,
         TableMaker,
@@ -30,8 +31,12 @@ class InterruptGuard:
     """Ignores Ctrl-C from the moment on that a guarded repository begins its last step.
 
     Without it Ctrl-C could come out of an import that has just been committed. What was before is
-    restored when the block ends.
+    restored when the block ends; but where the process ends with it, not: it could still end as
+    one that was cancelled.
     """
+
+    def __init__(self, *, ends_the_process: bool = False) -> None:
+        self._ends_the_process = ends_the_process
 
     def __enter__(self) -> Self:
         self._main = threading.current_thread() is threading.main_thread()
@@ -39,7 +44,7 @@ class InterruptGuard:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        if self._main:
+        if self._main and not self._ends_the_process:
             signal.signal(signal.SIGINT, self._before)
 
     def hold(self) -> None:
@@ -78,6 +83,10 @@ class _Guarded:
     @property
     def capabilities(self) -> Capabilities:
         return self._repository.capabilities
+
+    @property
+    def place(self) -> Place | None:
+        return place_of(self._repository)
 
     @property
     def made(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from databackup.cli.output import console_of, is_terminal
-from databackup.cli.text import visible
+from databackup.cli.text import size, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,13 +26,22 @@ if TYPE_CHECKING:
 
 
 class _Counts(ProgressColumn):
-    """How many records of how many, and how many a second."""
+    """How many records or bytes of how many, and how many a second."""
 
     def render(self, task: Task) -> Text:
         if task.total is None:
             return Text("")
-        speed = "" if task.speed is None else f"  {task.speed:,.0f}/s"
-        return Text(f"{task.completed:,.0f}/{task.total:,.0f}{speed}")
+        shown = _as_size if task.fields.get("unit") == "bytes" else _as_number
+        speed = "" if task.speed is None else f"  {shown(task.speed)}/s"
+        return Text(f"{shown(task.completed)}/{shown(task.total)}{speed}")
+
+
+def _as_size(number: float) -> str:
+    return size(round(number))
+
+
+def _as_number(number: float) -> str:
+    return f"{number:,.0f}"
 
 
 @contextlib.contextmanager
@@ -59,8 +68,8 @@ def progress_bar(first: str, *, wanted: bool = True) -> Iterator[ProgressCallbac
         nonlocal current
         if current != (progress.stage, progress.collection):
             current = (progress.stage, progress.collection)
-            described = f"{progress.stage} {visible(progress.collection)}"
-            bars.reset(task, total=progress.total, description=described)
+            described = f"{progress.stage} {visible(progress.collection)}".rstrip()
+            bars.reset(task, total=progress.total, description=described, unit=progress.unit)
         bars.update(task, completed=progress.done)
 
     with bars:

@@ -19,7 +19,7 @@ def visible(text: object) -> str:
 
 def counted(number: int, noun: str) -> str:
     """A number and its noun, in the plural where it is not one."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") and noun != "day" else f"{noun}s"
     return f"{number:,} {noun if number == 1 else plural}"
 
 

@@ -89,6 +89,33 @@ class NeededCollection(DatabackupError):
 
 
 @attrs.define(slots=False, eq=False)
+class SafetyBackupFailed(DatabackupError):
+    """There is no safety backup that could be relied on, and so nothing was imported.
+
+    The cause says why; `path` is the file or folder, where it is to blame.
+    """
+
+    code: ClassVar[str] = "safety-backup-failed"
+    remedy: ClassVar[str] = (
+        "See that there is room and that what the store holds can be exported, or name another "
+        "place (safety_backup=, --safety-backup); to do without one: safety_backup=None or "
+        "--no-safety-backup"
+    )
+
+    path: str = ""
+
+
+class NoSafetyBackup(DatabackupError):
+    """No safety backup of this store was found that could be imported."""
+
+    code: ClassVar[str] = "no-safety-backup"
+    remedy: ClassVar[str] = (
+        "Name the folder it is in with --folder; databackup backups FOLDER lists what is there, "
+        "and databackup import FILE TARGET imports any archive"
+    )
+
+
+@attrs.define(slots=False, eq=False)
 class NoInverse(DatabackupError):
     """An operation of a migration cannot be undone, so that no older app can read its outcome."""
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Progress,
         ProgressCallback,
     )
+    from databackup.operations.safety import PathOrFolder
     from databackup.repository import Repository, Transaction
 
 T = TypeVar("T")
@@ -72,6 +73,7 @@ async def import_all_async(
     marker: bool = False,
     collections: Iterable[str] | None = None,
     closure: bool = True,
+    safety_backup: PathOrFolder | None = None,
     limits: Limits | None = None,
     decryption: Decryption | None = None,
     plan: ImportPlan | None = None,
@@ -83,8 +85,7 @@ async def import_all_async(
     """As `import_all`, in a thread. `progress` and the hooks are called there.
 
     When the task is cancelled, so is the import, at its next batch; CancelledError comes out once
-    all is rolled back. If it was past its last batch, it was committed, and a note on the error
-    says so.
+    all is rolled back. If its commit had begun, it was committed, and a note on the error says so.
     """
     options: dict[str, Any] = {
         "mode": mode,
@@ -97,6 +98,7 @@ async def import_all_async(
         "marker": marker,
         "collections": collections,
         "closure": closure,
+        "safety_backup": safety_backup,
         "limits": limits,
         "decryption": decryption,
         "plan": plan,

@@ -13,7 +13,7 @@ from databackup.operations.apply import Writer
 from databackup.operations.compare import Comparison
 from databackup.operations.fit import has_identity, in_key_order
 from databackup.operations.keys import UniqueKeys
-from databackup.operations.reports import Changes
+from databackup.operations.reports import Changes, Told, reported
 from databackup.operations.tally import Tally
 from databackup.repository import BATCH_SIZE, BulkTransaction, Row, forms_of
 from databackup.schema import StructuringError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from databackup.operations.locate import ProblemList, Unlocated
     from databackup.operations.options import Mode
     from databackup.operations.readable import Readable, Total
+    from databackup.operations.reports import ProgressCallback
     from databackup.repository import Transaction
     from databackup.schema import Collection, Schema
 
@@ -73,8 +74,10 @@ class CollectionImport:
         mode: Mode,
         store_in_order: bool,
         watch: Watch,
+        progress: ProgressCallback | None = None,
     ) -> None:
         self._collection = collection
+        self._progress = progress
         self._transaction = transaction
         self._problems = problems
         self._archive = archive
@@ -87,25 +90,27 @@ class CollectionImport:
 
     def run(self, batches: Iterable[Batch]) -> Outcome:
         """Read all batches; write what differs unless there are problems."""
-        checked = self._checked(batches)
         if self._problems:
             # Nothing is written any more, but all that is wrong is to be told at once.
-            return self._as_archived(Changes(unchanged=_drained(checked)))
+            return self._as_archived(self._unchanged(batches))
         stored = self._transaction.count(self._collection)
         if stored == 0:
-            return self._as_archived(self._insert_all(checked))
+            return self._as_archived(self._insert_all(batches))
         if self._mode != "replace":
-            return self._merge_or_add(checked)
+            return self._merge_or_add(self._checked(batches, "validating"))
         if has_identity(self._archive.header, self._collection):
-            return self._as_archived(self._replace(checked))
-        return self._as_archived(self._replace_as_a_whole(checked, stored))
+            return self._as_archived(self._replace(self._checked(batches, "validating")))
+        return self._as_archived(self._replace_as_a_whole(batches, stored))
+
+    def _unchanged(self, batches: Iterable[Batch]) -> Changes:
+        return Changes(unchanged=_drained(self._checked(batches, "validating")))
 
     def _as_archived(self, changes: Changes) -> Outcome:
         return Outcome(changes, self._archive.ends[self._collection.name])
 
     def _replace_as_a_whole(self, batches: Iterable[Batch], stored: int) -> Changes:
         if self._store_equals_archive(stored):
-            return Changes(unchanged=_drained(batches))
+            return self._unchanged(batches)
         if self._outside_columns:
             self._problems.add([self._cannot_replace()])
         else:
@@ -124,9 +129,11 @@ class CollectionImport:
             expected="a key, or no column that is left out",
         )
 
-    def _checked(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+    def _checked(self, batches: Iterable[Batch], stage: str) -> Iterator[Batch]:
         """The batches, with what is wrong in them noted: values, keys, what the model refuses."""
         collection = self._collection
+        end = self._archive.ends[collection.name]
+        batches = reported(batches, stage, collection.name, end, self._progress)
         with UniqueKeys(collection, collection.codec, in_order=self._in_order) as keys:
             for batch in batches:
                 self._problems.add(batch.problems)
@@ -164,7 +171,8 @@ class CollectionImport:
         )
 
     def _insert_all(self, batches: Iterable[Batch]) -> Changes:
-        batches = self._watched(batches)
+        """Insert what is read, in the same pass that validates it."""
+        batches = self._watched(self._checked(batches, "writing"))
         if isinstance(self._transaction, BulkTransaction):
             return self._insert_in_bulk(self._transaction, batches)
         return Changes(added=self._insert(batches))
@@ -198,7 +206,10 @@ class CollectionImport:
         except RecordsRefused:
             added += _drained(batches)
             if not self._problems:
-                self._insert(readback.records_of(self._archive, self._collection))
+                again = readback.records_of(self._archive, self._collection)
+                end = self._archive.ends[self._collection.name]
+                name = self._collection.name
+                self._insert(reported(again, "writing", name, end, self._progress))
         return Changes(added=added)
 
     def _replace(self, batches: Iterable[Batch]) -> Changes:
@@ -283,10 +294,11 @@ class CollectionImport:
 
     def _write(self, deleted: RowQueue, changed: RowQueue, added: RowQueue) -> None:
         """Write the differences, once all of them are known."""
-        if not self._problems:
-            self._note_refused(
-                self._writer.apply(deleted.batches(), changed.batches(), added.batches())
-            )
+        if self._problems:
+            return
+        queues = (deleted, changed, added)
+        told = Told("writing", self._collection.name, sum(q.count for q in queues), self._progress)
+        self._note_refused(self._writer.apply(*(told.passing(q.batches()) for q in queues)))
 
     def _store_equals_archive(self, stored: int) -> bool:
         end = self._archive.ends[self._collection.name]

@@ -185,7 +185,7 @@ def _dangling(
         for name, read in archive.collections():
             codec = RecordCodec(schema[name], Codec(schema[name], validated=False))
             batches = read(codec, digests=False)
-            for batch in reported(batches, "checking", name, archive.ends[name], progress):
+            for batch in reported(batches, "measuring", name, archive.ends[name], progress):
                 references.add(schema[name], codec.codec, batch)
         return references.that_dangle()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +16,17 @@ from databackup.archive.format import Header, utc_now
 from databackup.archive.limits import needed
 from databackup.archive.writer import ArchiveWriter
 from databackup.errors import StoreFailed
+from databackup.operations.naming import is_folder, write_into
 from databackup.operations.options import require_choice
 from databackup.operations.reports import ExportReport, MigrationReport, Progress
 from databackup.operations.selection import Choice, leaving_warnings, narrowed_header
-from databackup.repository import forms_of
+from databackup.repository import forms_of, place_of
 from databackup.schema.arguments import require_version
 from databackup.schema.document import describe, description_digest
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from databackup.operations.reports import ProgressCallback
     from databackup.operations.selection import Selection
@@ -49,6 +52,8 @@ def export_all(
 
     The destination is a path or a file open for writing bytes. The suffixes `.gz` and `.zst` of a
     path compress. A path names either its old file or the complete new one, whatever happens.
+    In a folder, which is one that is there or a name that ends in `/`, the archive is a new file
+    named like `app_v3_20261122T101500Z_1234records.json.zst`; the report's `path` has its name.
 
     `collections` are the names of those to write. What they refer to comes along, unless `closure`
     is False: then the report warns of references that lead out of the archive. `exclude` leaves
@@ -69,7 +74,7 @@ def export_all(
     """
     choice = Choice(collections=collections, closure=closure, exclude=exclude)
     export = _export(repository, choice, version, progress)
-    return export.report(files.write_archive(destination, export.chunks(), encryption))
+    return export.report(export.write(destination, encryption))
 
 
 def iter_export(
@@ -123,6 +128,8 @@ def _export(
 class Export:
     """One export: its chunks, and then its report."""
 
+    stage = "exporting"
+
     def __init__(
         self,
         repository: Repository,
@@ -137,12 +144,29 @@ class Export:
         """What became of the records on their way to another version."""
         return None
 
+    def write(
+        self, destination: files.PathOrFile, encryption: Encryption | None = None
+    ) -> files.Written:
+        """Write the archive to a file, or to a new one in a folder. Raises as `export_all`."""
+        if isinstance(destination, str | os.PathLike) and is_folder(destination):
+            place = place_of(self._repository)
+            store = None if place is None else place.name
+            told = self._what_was_written
+            return write_into(destination, self.chunks(), told, store, encryption)
+        return files.write_archive(destination, self.chunks(), encryption)
+
+    def _what_was_written(self) -> tuple[Header, int]:
+        return self._header, sum(end.count for end in self._writer.ends.values())
+
     def chunks(self) -> Generator[bytes]:
         """The bytes of the archive."""
-        with self._repository.snapshot() as snapshot:
+        with self._opened() as snapshot:
             self._header = narrowed_header(self._header_of(snapshot), self._selection)
             self._writer = ArchiveWriter(self._header)
             yield from self._writer.chunks(self._records(snapshot))
+
+    def _opened(self) -> AbstractContextManager[Snapshot]:
+        return self._repository.snapshot()
 
     def _header_of(self, snapshot: Snapshot) -> Header:
         return _header(self._repository, snapshot)
@@ -160,7 +184,7 @@ class Export:
             done += len(rows)
             if self._progress is not None:
                 name = collection.name
-                self._progress(Progress(stage="exporting", collection=name, done=done, total=total))
+                self._progress(Progress(stage=self.stage, collection=name, done=done, total=total))
         require_all(collection.name, total, done)
 
     def report(self, written: files.Written) -> ExportReport:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
 from databackup.archive.encryption import Decryption
 from databackup.archive.files import PathOrFile
 from databackup.archive.limits import Limits
@@ -17,11 +19,12 @@ from databackup.operations.fit import has_identity, require_fit, require_keys
 from databackup.operations.locate import ProblemList
 from databackup.operations.options import Dangling, ImportOptions, Mode, WrongAppChoice
 from databackup.operations.readable import as_of_today, migration_of
-from databackup.operations.reports import ImportReport, reported, sums
+from databackup.operations.reports import ImportReport, Progress, sums, told_of_bytes
+from databackup.operations.safety import PathOrFolder, SafetyBackup
 from databackup.repository import BulkTransaction, FiresTriggers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Container, Iterable, Mapping
 
     from databackup.archive.format import CollectionEnd
     from databackup.archive.reader import Archive
@@ -49,6 +52,7 @@ def import_all(
     marker: bool = False,
     collections: Iterable[str] | None = None,
     closure: bool = True,
+    safety_backup: PathOrFolder | None = None,
     limits: Limits | None = None,
     decryption: Decryption | None = None,
     plan: ImportPlan | None = None,
@@ -62,6 +66,8 @@ def import_all(
     `mode` says what becomes of the records that are there: "replace" makes the store equal to the
     archive, "merge" overwrites records of the same key and leaves the others, "add" leaves all.
     With `create` the tables that the store lacks are made from what the archive says of them.
+    With `safety_backup`, a folder or a new file, the store is exported first, within the same
+    transaction, and nothing is written unless that archive is sound.
     `decryption`, an `Identity` or a `Passphrase`, opens an archive that is encrypted.
     Collections that the archive leaves out, or that are not among `collections`, are left alone.
     A `plan` of `preview_import` carries the options; where archive or store are no longer what it
@@ -79,8 +85,8 @@ def import_all(
 
     Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `KeyRequired`,
     `CannotCreate`, `StalePlan`, `UnknownCollection`, `StoreError`; `InvalidRecords` with up to 100
-    problems,
-    `RecordsNotTaken` where they are the store's; `CommitUnknown`; and whatever `progress` raises.
+    problems, `RecordsNotTaken` where they are the store's; `SafetyBackupFailed`; `CommitUnknown`;
+    and whatever `progress` raises.
     Raises ValueError or TypeError for an option that `ImportOptions` does not know.
     """
     given = ImportOptions(
@@ -94,11 +100,14 @@ def import_all(
         marker=marker,
         collections=collections,
         closure=closure,
+        safety_backup=safety_backup,
         limits=Limits() if limits is None else limits,
     )
     chosen = _planned(given, plan)
     require_atomic(repository)
-    with open_archive(source, chosen.limits, decryption) as opened:
+    with open_archive(
+        source, chosen.limits, decryption, told_of_bytes("checking", progress)
+    ) as opened:
         store = repository
         archive, repository, new = prepared(store, opened, chosen, progress)
         if before_import is not None:
@@ -107,17 +116,25 @@ def import_all(
         if plan is not None:
             plan.require_archive(archive, repository.schema)
         mark = status.new_mark(archive.seal) if chosen.marker else None
-        with status.marked_transaction(repository, mark, chosen.wait) as transaction:
+        before = SafetyBackup(chosen.safety_backup, repository, archive.seal)
+        before.prepare()
+        with (
+            before.kept_if_needed(),
+            status.marked_transaction(repository, mark, chosen.wait) as transaction,
+        ):
+            before.make(transaction, chosen.limits, progress)
             running = Import(archive, repository, transaction, chosen, progress)
             if plan is not None:
-                running.require_planned(plan, new.maker.made if new else ())
+                running.require_planned(plan, new.maker.made if new else (), before.ends)
             running.write_collections()
             running.check_references()
             running.finish()
             running.read_back()
             if in_transaction is not None:
-                in_transaction(transaction, running.report(mark, new))
-        report = running.report(mark, new)
+                in_transaction(transaction, running.report(mark, new, before))
+            running.tell_of_commit()
+            before.begin_to_commit()
+        report = running.report(mark, new, before)
     if after_commit is not None:
         try:
             after_commit(report)
@@ -142,9 +159,10 @@ def _planned(given: ImportOptions, plan: ImportPlan | None) -> ImportOptions:
     """The options of an import, which a plan carries. Raises TypeError for others beside it."""
     if plan is None:
         return given
-    if given not in (ImportOptions(), plan.options):
+    place = given.safety_backup
+    if attrs.evolve(given, safety_backup=None) not in (ImportOptions(), plan.options):
         raise TypeError("a plan carries its own options: make another plan for others")
-    return plan.options
+    return attrs.evolve(plan.options, safety_backup=place)
 
 
 def require_atomic(repository: Repository) -> None:
@@ -179,8 +197,6 @@ def prepared(
 class Import:
     """One import within its transaction, step by step."""
 
-    stage = "writing"
-
     def __init__(
         self,
         archive: Readable,
@@ -206,15 +222,19 @@ class Import:
         )
         self._outcomes: dict[str, Outcome] = {}
 
-    def require_planned(self, plan: ImportPlan, made: Container[str]) -> None:
+    def require_planned(
+        self, plan: ImportPlan, made: Container[str], known: Mapping[str, CollectionEnd]
+    ) -> None:
         """See that the store holds what it held when a plan was made, but for tables made since.
 
-        Raises `StalePlan`.
+        `known` is what it holds as far as a safety backup has told. Raises `StalePlan`.
         """
 
         def end_of(name: str) -> CollectionEnd | None:
             if name in made:
                 return None
+            if name in known:
+                return known[name]
             return readback.digest_of(self._transaction, self._schema[name], self._progress)
 
         if not plan.problem_count:
@@ -233,13 +253,10 @@ class Import:
                 mode=self._options.mode,
                 store_in_order=name in self._ordered_rows,
                 watch=self.watch(target),
+                progress=self._progress,
             )
             codec = RecordCodec(target, forms=isinstance(self._transaction, BulkTransaction))
-            batches = read(codec, digests=not self.proves_later(target))
-            end = self._archive.ends[name]
-            self._outcomes[name] = step.run(
-                reported(batches, self.stage, name, end, self._progress)
-            )
+            self._outcomes[name] = step.run(read(codec, digests=not self.proves_later(target)))
             if self._problems.are_enough:
                 break
         self.raise_problems()
@@ -259,7 +276,9 @@ class Import:
     def check_references(self) -> None:
         """See that every reference points at a record, whether the store enforces it or not."""
         kept = ProblemList()
-        for found in partial.dangling(self._schema, self._transaction, self._written, self._links):
+        for found in partial.dangling(
+            self._schema, self._transaction, self._written, self._links, self._progress
+        ):
             (kept if self._options.dangling == "keep" else self._problems).add_unlocated(found)
         self._warnings += map(str, kept.locate(self._archive, self._schema))
         self.raise_problems()
@@ -313,6 +332,12 @@ class Import:
             message = "the store holds something else than its own records with those written"
         return Problem(code="read-back", message=message, collection=collection.name)
 
+    def tell_of_commit(self) -> None:
+        """The last moment at which an import can be cancelled."""
+        if self._progress is not None:
+            total = sum(outcome.end.count for outcome in self._outcomes.values())
+            self._progress(Progress(stage="committing", collection="", done=total, total=total))
+
     def raise_problems(self, *, of_triggers: bool = False) -> None:
         """End the import where there are problems. Raises `InvalidRecords`."""
         if not self._problems:
@@ -327,7 +352,7 @@ class Import:
             self._problems.total,
         )
 
-    def report(self, mark: Mark | None, new: Creating | None) -> ImportReport:
+    def report(self, mark: Mark | None, new: Creating | None, before: SafetyBackup) -> ImportReport:
         """What was committed, in tables that are new where `new` has made them."""
         by_name = {name: outcome.changes for name, outcome in self._outcomes.items()}
         return ImportReport(
@@ -340,6 +365,7 @@ class Import:
             left_alone=self._left_alone.names,
             created=new.maker.made if new else (),
             migrated=migration_of(self._archive),
-            warnings=(*self._warnings, *(new.warnings() if new else ())),
+            warnings=(*self._warnings, *(new.warnings() if new else ()), *before.warnings),
             import_id=None if mark is None else mark.import_id,
+            safety_backup=before.path,
         )

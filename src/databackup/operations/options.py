@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import typing
 from typing import Any, Final, Literal
 
@@ -39,6 +40,11 @@ def _is_time(_options: Any, field: Any, value: Any) -> None:
         )
 
 
+def _is_path(_options: Any, field: Any, value: object) -> None:
+    if not (value is None or isinstance(value, str | os.PathLike)):
+        raise TypeError(f"{field.name} is the path of a file or folder, not {value!r}")
+
+
 @attrs.frozen(kw_only=True)
 class ImportOptions:
     """How an import is to go.
@@ -68,6 +74,11 @@ class ImportOptions:
         store's others are left alone.
     closure
         Import also what those refer to, as far as the archive has it.
+    safety_backup
+        Where the store is exported to before anything is written: a folder, in which the archive
+        gets a name as by `export_all`, or the path of a file that is not there. The archive is
+        verified, with the same limits; without it nothing is imported. Where the import fails and
+        the store is as it was for sure, it is removed again.
     limits
         What is read at most.
 
@@ -84,4 +95,5 @@ class ImportOptions:
     marker: bool = attrs.field(default=False, validator=_is_bool)
     collections: tuple[str, ...] | None = attrs.field(default=None, converter=names_of)
     closure: bool = attrs.field(default=True, validator=_is_bool)
+    safety_backup: str | os.PathLike[str] | None = attrs.field(default=None, validator=_is_path)
     limits: Limits = attrs.field(factory=Limits, validator=attrs.validators.instance_of(Limits))

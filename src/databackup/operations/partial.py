@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from typing import TYPE_CHECKING
 
 import attrs
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from databackup.archive.format import CollectionEnd
     from databackup.operations.keys import Links
     from databackup.operations.readable import Readable, ReadRecords
-    from databackup.operations.reports import MigrationReport
+    from databackup.operations.reports import MigrationReport, ProgressCallback
     from databackup.repository import Key, Transaction
     from databackup.schema import Collection, Reference, Schema
 
@@ -94,16 +96,24 @@ def links(schema: Schema, written: Container[str]) -> Links:
 
 
 def dangling(
-    schema: Schema, transaction: Transaction, written: Container[str], among: Links
+    schema: Schema,
+    transaction: Transaction,
+    written: Container[str],
+    among: Links,
+    progress: ProgressCallback | None = None,
 ) -> Iterator[Unlocated]:
     """A problem for each value that points at no record, of some references of `links`.
 
     A record that is left alone is named as the store has it. References among such records are as
     they were.
     """
-    for name, reference in among:
-        found = readback.dangling if name in written else _left_behind
-        yield from found(schema, transaction, schema[name], reference)
+    for name, group in itertools.groupby(among, key=operator.itemgetter(0)):
+        look = readback.dangling if name in written else _left_behind
+        done = 0
+        for done, (_, reference) in enumerate(group, 1):
+            readback.tell_of_reference(schema[name], done - 1, progress)
+            yield from look(schema, transaction, schema[name], reference)
+        readback.tell_of_reference(schema[name], done, progress)
 
 
 def _left_behind(

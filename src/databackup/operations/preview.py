@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+import attrs
+
 from databackup.archive.encryption import Decryption
 from databackup.archive.files import PathOrFile
 from databackup.archive.limits import Limits
@@ -21,7 +23,7 @@ from databackup.operations.outcomes import Outcomes
 from databackup.operations.plans import CollectionPlan, ImportPlan
 from databackup.operations.readable import migration_of
 from databackup.operations.rehearsal import Rehearsal
-from databackup.operations.reports import sums
+from databackup.operations.reports import sums, told_of_bytes
 from databackup.repository import Needs
 from databackup.schema import Collection, Reference, Schema
 from databackup.schema.document import describe, description_digest
@@ -80,7 +82,9 @@ def preview_import(
         closure=closure,
         limits=Limits() if limits is None else limits,
     )
-    with open_archive(source, chosen.limits, decryption) as opened:
+    with open_archive(
+        source, chosen.limits, decryption, told_of_bytes("checking", progress)
+    ) as opened:
         return previewed(repository, opened, chosen, sample, progress)
 
 
@@ -129,10 +133,15 @@ def _snapshot(
         yield snapshot
 
 
+def _comparing(progress: ProgressCallback | None) -> ProgressCallback | None:
+    """What is told of a preview: nothing is written, whatever an import would do."""
+    if progress is None:
+        return None
+    return lambda step: progress(attrs.evolve(step, stage="comparing"))
+
+
 class Preview(Import):
     """An import into a rehearsal: what is done is looked at, and problems are kept."""
-
-    stage = "comparing"
 
     def __init__(  # noqa: PLR0917 - as of what it is made of, and the sample
         self,
@@ -143,7 +152,7 @@ class Preview(Import):
         progress: ProgressCallback | None,
         sample: int,
     ) -> None:
-        super().__init__(archive, target, rehearsal, options, progress)
+        super().__init__(archive, target, rehearsal, options, _comparing(progress))
         self._rehearsal = rehearsal
         self._sample = sample
         self._lookouts: dict[str, Lookout] = {}

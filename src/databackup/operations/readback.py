@@ -41,6 +41,23 @@ def dangling(
         yield Unlocated(problem, reference.fields, values)
 
 
+def tell_of_reference(collection: Collection, done: int, progress: ProgressCallback | None) -> None:
+    """Tell how many references of a collection were looked at.
+
+    Before each as well, for the look at one of them may take long.
+    """
+    if progress is not None:
+        progress(
+            Progress(
+                stage="checking references",
+                collection=collection.name,
+                done=done,
+                total=len(collection.references),
+                unit="references",
+            )
+        )
+
+
 def digest_of(
     snapshot: Snapshot,
     collection: Collection,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sized
+from typing import Any, TypeVar
 
 import attrs
 
@@ -15,14 +15,20 @@ from databackup.schema import Exclusion
 
 @attrs.frozen(kw_only=True)
 class Progress:
-    """How far an operation is: `done` of `total` records of one collection in one stage."""
+    """How far an operation is: `done` of `total` of one collection in one stage.
+
+    `unit` says of what: of "records", or where a file is read as a whole of its "bytes", or of
+    "references". What is not of one collection has an empty `collection`.
+    """
 
     stage: str
     collection: str
     done: int
     total: int
+    unit: str = "records"
 
 
+B = TypeVar("B", bound=Sized)
 ProgressCallback = Callable[[Progress], object]
 
 
@@ -34,12 +40,35 @@ def reported(
     progress: ProgressCallback | None,
 ) -> Iterator[Batch]:
     """The batches of one collection, each told of once it is dealt with."""
-    done = 0
-    for batch in batches:
-        yield batch
-        done += len(batch)
+    return Told(stage, collection, end.count, progress).passing(batches)
+
+
+class Told:
+    """Tells how far one stage of one collection is, over all the batches that pass."""
+
+    def __init__(
+        self, stage: str, collection: str, total: int, progress: ProgressCallback | None
+    ) -> None:
+        self._step = Progress(stage=stage, collection=collection, done=0, total=total)
+        self._progress = progress
+
+    def passing(self, batches: Iterable[B]) -> Iterator[B]:
+        """The batches, each told of once it is dealt with."""
+        for batch in batches:
+            yield batch
+            if self._progress is not None:
+                self._step = attrs.evolve(self._step, done=self._step.done + len(batch))
+                self._progress(self._step)
+
+
+def told_of_bytes(stage: str, progress: ProgressCallback | None) -> Callable[[int, int], None]:
+    """A function that tells how many bytes of how many were read of a file."""
+
+    def tell(done: int, total: int) -> None:
         if progress is not None:
-            progress(Progress(stage=stage, collection=collection, done=done, total=end.count))
+            progress(Progress(stage=stage, collection="", done=done, total=total, unit="bytes"))
+
+    return tell
 
 
 class _Report:
@@ -123,7 +152,8 @@ class ImportReport(_Report):
 
     `records` is how many there are afterwards. `left_alone` are the store's collections that are
     not of the selection, `created` those whose tables were made. `import_id` is what the mark of an
-    import has that leaves one, `migrated` what became of an archive of an older version.
+    import has that leaves one, `migrated` what became of an archive of an older version,
+    `safety_backup` the path of the archive of what there was before.
     """
 
     archive_id: str
@@ -143,6 +173,7 @@ class ImportReport(_Report):
     migrated: MigrationReport | None = None
     warnings: tuple[str, ...] = ()
     import_id: str | None = None
+    safety_backup: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The report as a JSON object; each collection has its `records` beside its changes."""
@@ -227,6 +258,53 @@ class ArchiveInfo(_Report):
         if self.outlook is None:
             del members["outlook"]
         return members
+
+
+@attrs.frozen(kw_only=True)
+class Backup(_Report):
+    """An archive in a folder, or what seems to be one; `problem` is what is wrong with it.
+
+    `size` is the bytes of the file. What a damaged file does not tell is None. `safety_backup` is
+    one that was made ahead of an import.
+    """
+
+    path: str
+    size: int
+    created_at: str | None = None
+    app: str | None = None
+    schema_version: int | None = None
+    records: int | None = None
+    seal: str | None = None
+    safety_backup: bool = False
+    problem: str | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Whether its seal fits, and if that was asked for all its records."""
+        return self.problem is None
+
+    def as_json(self) -> dict[str, Any]:
+        """The archive as a JSON object."""
+        return {**super().as_json(), "sound": self.sound}
+
+
+@attrs.frozen(kw_only=True)
+class PruneReport(_Report):
+    """What was removed from a folder, and the archives that stay; with `dry_run` what would be."""
+
+    folder: str
+    removed: tuple[Backup, ...]
+    kept: tuple[Backup, ...]
+    dry_run: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as a JSON object."""
+        return {
+            "folder": self.folder,
+            "removed": [backup.as_json() for backup in self.removed],
+            "kept": [backup.as_json() for backup in self.kept],
+            "dry_run": self.dry_run,
+        }
 
 
 @attrs.frozen(kw_only=True)

@@ -8,6 +8,7 @@ import sqlalchemy
 from sqlalchemy import pool
 
 from databackup.errors import StoreError
+from databackup.repository import Place
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -41,6 +42,9 @@ _DEFAULTS: Final = {
     "mysql": "mysql+pymysql",
     "mariadb": "mariadb+pymysql",
 }
+_SAME: Final = {"mariadb": "mysql"}  # one server, whatever its dialect is called
+_PORTS: Final = {"mysql": 3306, "postgresql": 5432}
+_PLACES: Final = ("host", "port", "service", "unix_socket")
 _ASYNCPG_ONLY: Final = ("prepared_statement_cache_size", "prepared_statement_name_func")
 
 
@@ -65,6 +69,18 @@ def plain_engine(engine: Any) -> sqlalchemy.Engine:
 def shown(engine: sqlalchemy.Engine) -> str:
     """An engine's URL as it may stand in messages: its options may have secrets, too."""
     return engine.url.set(query={}).render_as_string(hide_password=True)
+
+
+def place_of_url(url: URL) -> Place | None:
+    """Where a URL leads, whoever goes there and by which driver; None where it names nothing."""
+    if not url.database:
+        return None
+    engine = _SAME.get(url.get_backend_name(), url.get_backend_name())
+    where = {name: url.query[name] for name in _PLACES if name in url.query}
+    host = (url.host or ("" if where else "localhost")).lower()
+    port = url.port or _PORTS.get(engine)
+    more = "".join(f"?{name}={value}" for name, value in where.items())
+    return Place(url.database, f"{engine}://{host}:{port or ''}/{url.database}{more}")
 
 
 def plain_url(url: URL) -> URL:

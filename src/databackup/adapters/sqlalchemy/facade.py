@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from databackup.adapters._sql import Table
-    from databackup.repository import Capabilities, Mark, Needs, Snapshot, Transaction
+    from databackup.repository import Capabilities, Mark, Needs, Place, Snapshot, Transaction
     from databackup.schema import Schema
     from databackup.schema.recording import Migration
 
@@ -162,6 +162,11 @@ class SQLAlchemyRepository:
     def capabilities(self) -> Capabilities:
         """What the database can do. Raises as `schema` does."""
         return self._store.capabilities
+
+    @property
+    def place(self) -> Place | None:
+        """The database, without its user; see `PlacedRepository`."""
+        return self._store.place
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         return self._store.snapshot()

@@ -9,6 +9,7 @@ from databackup.adapters._sql import Table, differences, tables_of
 from databackup.adapters.sqlalchemy.connections import DEFAULT_WAIT, Connections
 from databackup.adapters.sqlalchemy.create import NewTables
 from databackup.adapters.sqlalchemy.dialects import dialect_of
+from databackup.adapters.sqlalchemy.drivers import place_of_url
 from databackup.adapters.sqlalchemy.marks import Marks
 from databackup.adapters.sqlalchemy.plan import Plan
 from databackup.adapters.sqlalchemy.session import Scope
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from databackup.adapters.sqlalchemy.catalogue import Catalogue
     from databackup.adapters.sqlalchemy.session import SQLSnapshot, SQLTransaction
-    from databackup.repository import Mark, Needs
+    from databackup.repository import Mark, Needs, Place
     from databackup.schema import Schema
 
 
@@ -59,6 +60,11 @@ class ServerRepository:
     def capabilities(self) -> Capabilities:
         """What the database can do. Raises as `schema` does."""
         return self._look()[1]
+
+    @property
+    def place(self) -> Place | None:
+        """The database, without its user; see `PlacedRepository`."""
+        return place_of_url(self._connections.engine.url)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[SQLSnapshot]:

@@ -39,6 +39,11 @@ class PooledConnections(Connections):
         bind = self._bind
         return isinstance(bind, sqlalchemy.Connection) or isinstance(bind.pool, _ONE_CONNECTION)
 
+    @property
+    def file(self) -> str | None:
+        found = self._bind.engine.url.database or ""
+        return None if found in ("", ":memory:") or found.startswith("file:") else found
+
     def __str__(self) -> str:
         return shown(self._bind.engine)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from databackup.adapters.sqlite.connection import pragma, set_pragma, store_errors
 from databackup.adapters.sqlite.lease import Lease
-from databackup.errors import FileError, StoreError, StoreLocked, reason_of
+from databackup.errors import DatabackupError, FileError, StoreError, StoreLocked, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +37,11 @@ class Connections(abc.ABC):
     @abc.abstractmethod
     def are_lent(self) -> bool:
         """Whether there is only the host's one connection."""
+
+    @property
+    @abc.abstractmethod
+    def file(self) -> str | None:
+        """The path of the database's file, None where it has none or that cannot be told."""
 
     @abc.abstractmethod
     def connection(self, wait: float | None = None) -> AbstractContextManager[Lease]:
@@ -73,6 +78,18 @@ class OpenedConnections(Connections):
     def are_lent(self) -> bool:
         return isinstance(self._database, sqlite3.Connection)
 
+    @property
+    def file(self) -> str | None:
+        database = self._database
+        if isinstance(database, str | os.PathLike):
+            return os.fspath(database)
+        with contextlib.suppress(sqlite3.Error, DatabackupError):
+            if isinstance(database, sqlite3.Connection):
+                return _file_of(database)
+            with contextlib.closing(_call(database)) as connection:
+                return _file_of(connection)
+        return None
+
     def __str__(self) -> str:
         if isinstance(self._database, str | os.PathLike):
             return str(self._database)
@@ -97,6 +114,13 @@ class OpenedConnections(Connections):
                 if cache is not None:
                     set_pragma(connection, "cache_size", -cache)
             yield Lease(connection)
+
+
+def _file_of(connection: sqlite3.Connection) -> str | None:
+    for _, name, file in connection.execute("PRAGMA database_list").fetchall():
+        if name == "main":
+            return os.fsdecode(file) or None
+    return None
 
 
 def connections_to(database: Database | Connections, wait: float) -> Connections:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from databackup.adapters._sql import Table, differences, tables_of
@@ -18,10 +20,9 @@ from databackup.adapters.sqlite.reflect import TYPES, reflected_schema
 from databackup.adapters.sqlite.snapshot import SQLiteSnapshot
 from databackup.adapters.sqlite.transaction import SQLiteTransaction
 from databackup.errors import SchemaError, StoreMismatch
-from databackup.repository import Capabilities
+from databackup.repository import Capabilities, Place
 
 if TYPE_CHECKING:
-    import os
     import sqlite3
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -136,6 +137,14 @@ class SQLiteRepository:
     def capabilities(self) -> Capabilities:
         """What the database can do. Raises as `schema` does."""
         return self._look()[1]
+
+    @property
+    def place(self) -> Place | None:
+        """The database's file; see `PlacedRepository`."""
+        file = self._connections.file
+        if file is None:
+            return None
+        return Place(Path(file).stem, f"sqlite:{os.path.realpath(file)}")
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[SQLiteSnapshot]:
