@@ -193,7 +193,8 @@ class Import:
     ) -> None:
         """Import, as planned where there is a plan, and print the report."""
         is_new = options["create"] and safety.is_new(self.repository)
-        place = None if no_safety_backup or is_new else self.folder
+        is_idle = plan is not None and plan.identical
+        place = None if no_safety_backup or is_new or is_idle else self.folder
         if plan is None:
             options |= {"read_back": not no_read_back, "limits": self.limits}
         with progress_bar(f"checking {self.shown}") as progress:
