@@ -188,9 +188,9 @@ def test_undo_asks(workshop: Workshop, archive: Path) -> None:
     result = workshop.run("undo", "shop.db", "--folder", "backups", stdin=b"y\n")
     assert 1 == result.exit_code
     cells = [line.split() for line in result.stderr.splitlines()]
-    assert ["people", "1", "1", "0", "1"] in cells
-    assert ["orders", "0", "0", "2", "1"] in cells
-    assert "shop.db will hold what it held then, and nothing that came later:" in result.stderr
+    assert ["people", "1", "1", "0", "1", "3"] in cells
+    assert ["orders", "0", "0", "2", "1", "1"] in cells
+    assert "shop.db would hold what it held then, and nothing that came later:" in result.stderr
     assert "--yes" in result.stderr
     assert before == workshop.dump()
     assert 1 == len(_made(archive.parent))

@@ -123,6 +123,13 @@ def opened_import(  # noqa: PLR0917 - what a command was given
         )
 
 
+def require_no_problems(plan: ImportPlan) -> None:
+    """See that an import would not be refused. Raises `InvalidRecords`."""
+    if plan.problem_count:
+        headline = "the import would be refused, and nothing was changed"
+        raise InvalidRecords.of(headline, list(plan.problems), plan.problem_count)
+
+
 @attrs.frozen(kw_only=True)
 class Import:
     """One import of an open archive; `shown` and `target` are how both are called.
@@ -173,9 +180,7 @@ class Import:
         Raises what is wrong with archive and target, and `NotConfirmed`.
         """
         plan = self.preview(sample=0, **options)
-        if plan.problem_count:
-            headline = "the import would be refused, and nothing was changed"
-            raise InvalidRecords.of(headline, list(plan.problems), plan.problem_count)
+        require_no_problems(plan)
         self.run.output.say(asked(plan, self.target))
         if not plan.identical:
             mode = plan.options.mode

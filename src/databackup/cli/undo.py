@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Group
-from rich.padding import Padding
 from rich.text import Text
 
 from databackup.adapters.registry import open_repository, without_password
 from databackup.cli import confirm, render, safety
 from databackup.cli.command import Command, Run, as_json, target_options, wait_option
+from databackup.cli.imports import require_no_problems
 from databackup.cli.limits import limit_option
 from databackup.cli.progress import progress_bar
+from databackup.cli.render_plan import asked
 from databackup.cli.text import visible
-from databackup.operations.diff import diff
 from databackup.operations.folders import last_safety_backup
 from databackup.operations.importing import import_all
+from databackup.operations.preview import preview_import
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from databackup.adapters.sqlite.reflect import Types
     from databackup.archive.limits import Limits
-    from databackup.operations.differences import Diff
-    from databackup.operations.reports import Backup
 
 
 @click.command(cls=Command)
@@ -71,45 +68,30 @@ def undo(
     folders = safety.folders_of(repository) if folder is None else [Path(folder)]
     with progress_bar(f"looking for safety backups of {shown}") as progress:
         found = last_safety_backup(repository, folders, limits=limits, progress=progress)
+    options: dict[str, Any] = {
+        # What pointed nowhere before the import goes back as it was.
+        "dangling": "keep",
+        "allow_cascade": allow_cascade,
+        "wait": wait,
+        "limits": limits,
+    }
     if not yes:
         with progress_bar(f"comparing {found.path} and {shown}") as progress:
-            names = (shown, found.path)
-            changes = diff(
-                repository, found.path, sample=0, names=names, limits=limits, progress=progress
-            )
-        run.output.say(_overview(found, shown, changes))
-        confirm.require_consent(run.output, shown, "replace")
+            plan = preview_import(repository, found.path, sample=0, progress=progress, **options)
+        require_no_problems(plan)
+        run.output.say(Group(Text(f"Safety backup {visible(found.path)}:"), asked(plan, shown)))
+        if not plan.identical:
+            confirm.require_consent(run.output, shown, "replace")
+        options = {"plan": plan}
     with progress_bar(f"checking {found.path}") as progress:
         report = import_all(
             run.guard.repository(repository),
             found.path,
-            # What pointed nowhere before the import goes back as it was.
-            dangling="keep",
-            allow_cascade=allow_cascade,
-            wait=wait,
             safety_backup=Path(found.path).parent,
-            limits=limits,
             progress=progress,
+            **options,
         )
     text = Group(
         render.imported(report, found.path, shown), *safety.rendered(report, repository, shown)
     )
     run.output.done(text, report.as_json())
-
-
-def _overview(found: Backup, target: str, changes: Diff) -> RenderableType:
-    columns = {
-        told: {name: getattr(item, what) for name, item in changes.collections.items()}
-        for told, what in (
-            ("to add", "added"),
-            ("to change", "changed"),
-            ("to delete", "removed"),
-            ("unchanged", "unchanged"),
-        )
-    }
-    made = (
-        f"The safety backup {visible(found.path)} was made {visible(found.created_at)}, before an "
-        "import."
-    )
-    held = f"{visible(target)} will hold what it held then, and nothing that came later:"
-    return Group(Text(made), Text(held), Padding(render.counts(columns), (0, 0, 0, 2)))
