@@ -12,16 +12,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from databackup import Limits, Progress, export_all, import_all, inspect_archive, verify_archive
+from databackup import (
+    Limits,
+    Progress,
+    export_all,
+    import_all,
+    inspect_archive,
+    preview_import,
+    verify_archive,
+)
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.archive.extensions import SafetyBackupOf
 from databackup.archive.reader import open_archive
 from databackup.errors import (
     CommitUnknown,
+    EncryptionMismatch,
     FileError,
     InvalidRecords,
     LimitExceeded,
     SafetyBackupFailed,
+    StalePlan,
     StoreFailed,
 )
 from databackup.operations import safety
@@ -401,3 +411,24 @@ def test_it_can_be_the_same_folder_twice(tmp_path: Path) -> None:
     assert 3 == len(list(tmp_path.iterdir()))
     export_all(memory(), tmp_path)
     assert 4 == len(list(tmp_path.iterdir()))
+
+
+def test_no_name_of_an_encrypted_file(tmp_path: Path) -> None:
+    """It is not encrypted, and so must not be called so; a folder may be called anything."""
+    with pytest.raises(EncryptionMismatch, match=r"x\.json\.age"):
+        import_all(memory(club()), io.BytesIO(NEW), safety_backup=tmp_path / "x.json.age")
+    folder = tmp_path / "folder.age"
+    folder.mkdir()
+    assert import_all(memory(club()), io.BytesIO(NEW), safety_backup=folder).safety_backup
+
+
+def test_with_a_plan(tmp_path: Path) -> None:
+    """What it holds tells whether the plan still does; the store is not read once more for that."""
+    store = Passed(memory(club()))
+    plan = preview_import(store, io.BytesIO(NEW))
+    report = import_all(store, io.BytesIO(NEW), plan=plan, safety_backup=tmp_path)
+    assert plan.changed == report.changed
+    assert [report.safety_backup] == [str(path) for path in tmp_path.iterdir()]
+    with pytest.raises(StalePlan):
+        import_all(store, io.BytesIO(NEW), plan=plan, safety_backup=tmp_path)
+    assert [report.safety_backup] == [str(path) for path in tmp_path.iterdir()]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from databackup.archive import compression, files
+from databackup.archive.encryption import require_agreement
 from databackup.archive.extensions import SafetyBackupOf
 from databackup.errors import (
     CommitUnknown,
@@ -59,11 +60,16 @@ class SafetyBackup:
         self.warnings: tuple[str, ...] = ()
 
     def prepare(self) -> None:
-        """See that there is a place for it, before the store is touched. Raises `FileError`."""
+        """See that there is a place for it, before the store is touched.
+
+        Raises `FileError`, `EncryptionMismatch`.
+        """
         if self._destination is None:
             return
         path = Path(self._destination)
         folder = path if is_folder(self._destination) else path.parent
+        if folder != path:
+            require_agreement(path.name, None)
         if not os.path.isdir(folder):  # noqa: PTH112 - which raises nothing
             raise FileError(f"the folder {folder} for the safety backup does not exist", str(path))
         if folder != path and os.path.lexists(path):
