@@ -154,7 +154,7 @@ class SchemaMismatch(DatabackupError):
         "Import into a store of the same collections, fields and kinds (a SQLite file: with the "
         "types it was exported with), or exclude with a reason what the archive does not have; if "
         "it contradicts a frozen version: take another backup, or put that version's file back "
-        "as it was"
+        "as it was; if models were changed: freeze a new version, and write a migration"
     )
 
     differences: tuple[str, ...] = ()

@@ -84,11 +84,8 @@ class _Rewriting:
             raise wrong_app_error(header, schema, app)
         given = described_schema(header).collections
         way = way_of(schema, header.schema_version, version, given)
-        self._warnings: list[str] = []
-        if version == schema.version:
-            warning = not_as_frozen(schema)
-            self._warnings += [] if warning is None else [warning]
-        else:
+        self._warnings = not_as_frozen(schema, version)
+        if version != schema.version:
             app = app_of(schema, version)
             schema = Schema(app=app, version=version, collections=list(way.after.values()))
         self._schema = schema
@@ -141,5 +138,4 @@ class _Rewriting:
     def report(self, written: files.Written) -> ExportReport:
         """What was written."""
         done = self._archive.report()
-        report = export_report(self._header, self._writer, written, done)
-        return attrs.evolve(report, warnings=(*report.warnings, *self._warnings))
+        return export_report(self._header, self._writer, written, done, self._warnings)
