@@ -34,8 +34,8 @@ def test_they_take_no_time(fields: int, collections: int) -> None:
 @given(ORDERS, ORDERS)
 def test_collections_are_compared_in_an_order_of_both(a: list[str], b: list[str]) -> None:
     """The first side's order, and before each collection of both what only the second has there."""
-    old: Any = SimpleNamespace(order=tuple(a), schema=set(a))
-    new: Any = SimpleNamespace(order=tuple(b), schema=set(b))
+    old: Any = SimpleNamespace(order=tuple(a), schema=set(a), is_selection=False)
+    new: Any = SimpleNamespace(order=tuple(b), schema=set(b), is_selection=False)
     expected: dict[str, None] = {}
     for name in a:
         ahead = b[: b.index(name)] if name in b else []

@@ -86,7 +86,8 @@ def _drop(connection: Connection, url: URL) -> None:
         connection.exec_driver_sql(f"DROP DATABASE {url.database} WITH (FORCE)")
         return
     for number in _others(connection, url):  # they may hold locks on tables
-        connection.exec_driver_sql(f"KILL {number}")
+        with contextlib.suppress(DBAPIError):  # it has ended in the meantime
+            connection.exec_driver_sql(f"KILL {number}")
     connection.exec_driver_sql(f"DROP DATABASE {url.database}")
 
 

@@ -15,16 +15,19 @@ import attrs
 import msgspec
 
 from databackup.archive import text
-from databackup.errors import ArchiveInvalid, NewerFormat, NotAnArchive, NotUtf8, SchemaError
-from databackup.schema import Exclusion, Schema
+from databackup.archive.describing import described_collections, schema_of
+from databackup.errors import ArchiveInvalid, NewerFormat, NotAnArchive, NotUtf8
+from databackup.schema import Exclusion
 from databackup.schema.compiled import json_pointer
-from databackup.schema.document import described_collection, description_digest
+from databackup.schema.document import description_digest
 from databackup.schema.jsonplace import steps_to_flaw
 from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from databackup.schema import Collection, Schema
 
 FORMAT: Final = "databackup"
 FORMAT_VERSION: Final = 1
@@ -80,8 +83,19 @@ class Header:
 
     @functools.cached_property
     def described(self) -> Schema:
-        """The schema that is described. Raises `ArchiveInvalid`."""
-        return _described(self.schema["collections"])
+        """The schema that is described, without what a selection leaves out.
+
+        Raises `ArchiveInvalid`.
+        """
+        return schema_of(self.whole, is_selection=self.selection is not None)
+
+    @functools.cached_property
+    def whole(self) -> tuple[Collection, ...]:
+        """The collections as described, with references that lead out of a selection.
+
+        Raises `ArchiveInvalid`.
+        """
+        return described_collections(self.schema["collections"])
 
     @property
     def counters(self) -> dict[str, int]:
@@ -288,7 +302,7 @@ def _header(members: dict[str, Any]) -> Header:
         selection=None if selection is None else tuple(selection),
         excluded=tuple(Exclusion(**item) for item in excluded),
     )
-    if header.selection is not None and set(header.selection) != set(header.collections):
+    if header.selection is not None and sorted(header.selection) != sorted(header.collections):
         raise ArchiveInvalid("the header's selection is not what its schema describes")
     for name in header.counters.keys() - header.schema["collections"].keys():
         raise ArchiveInvalid(f"the header counts for {shown(name)}, which is no collection")
@@ -299,23 +313,6 @@ def _header(members: dict[str, Any]) -> Header:
 def described_schema(header: Header) -> Schema:
     """The schema as the header describes it. Raises `ArchiveInvalid`."""
     return header.described
-
-
-def _described(descriptions: Mapping[str, Any]) -> Schema:
-    collections = []
-    for name, description in descriptions.items():
-        order = description.get("order")
-        if order not in ("key", "none") or (order == "key" and not description.get("key")):
-            found = shown(order)
-            raise ArchiveInvalid(f"the header's schema gives {name} the order {found}")
-        try:
-            collections.append(described_collection(name, description))
-        except SchemaError as error:
-            raise ArchiveInvalid(f"the header's schema is not sound: {error.message}") from error
-    try:
-        return Schema(collections=collections)
-    except SchemaError as error:
-        raise ArchiveInvalid(f"the header's schema is not sound: {error.message}") from error
 
 
 @attrs.frozen

@@ -33,6 +33,7 @@ from databackup.cli.limits import limit_option
 from databackup.cli.migrate import migrate
 from databackup.cli.preview import preview
 from databackup.cli.progress import progress_bar
+from databackup.cli.selection import known_collections, selection_options
 from databackup.cli.status import status
 from databackup.cli.versions import check, freeze, history
 from databackup.operations.diff import SAMPLE
@@ -101,6 +102,7 @@ cli.add_command(status)
     metavar="N",
     help="Write an archive that the app of schema version N can read, by undoing migrations.",
 )
+@selection_options
 @wait_option
 @target_options
 @as_json
@@ -112,11 +114,13 @@ def export_command(
     file: str,
     *,
     version: int | None,
+    collections: tuple[str, ...] | None,
+    closure: bool,
     wait: float,
     types: Types,
     exclude: dict[str, str],
 ) -> None:
-    """Write everything TARGET holds to the archive FILE.
+    """Write everything TARGET holds to the archive FILE, or the collections that are named.
 
     A file ending in .gz or .zst is compressed. A FILE that exists must be an archive, and is
     replaced once the new one is complete; until then, and if anything goes wrong, the old one
@@ -128,10 +132,20 @@ def export_command(
     repository = run.guard.repository(
         open_repository(target, types=types, exclude=exclude, wait=wait)
     )
-    with progress_bar(
-        f"opening {without_password(target)}", wanted=run.output.wants_progress
-    ) as progress:
-        report = export_all(repository, written_archive(file), version=version, progress=progress)
+    with (
+        progress_bar(
+            f"opening {without_password(target)}", wanted=run.output.wants_progress
+        ) as progress,
+        known_collections(),
+    ):
+        report = export_all(
+            repository,
+            written_archive(file),
+            collections=collections,
+            closure=closure,
+            version=version,
+            progress=progress,
+        )
     run.output.done(render.exported(report), report.as_json())
 
 
@@ -141,6 +155,7 @@ def export_command(
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, as preview does.")
 @yes_option
 @import_options
+@selection_options
 @limit_option
 @target_options
 @as_json
@@ -169,7 +184,10 @@ def import_command(
             "the archive comes from standard input, so nobody can be asked; nothing was changed"
         )
     reading = {"types": types, "exclude": exclude}
-    with opened_import(run, file, target, reading, limits, options, keep=not dry_run) as found:
+    with (
+        known_collections(),
+        opened_import(run, file, target, reading, limits, options, keep=not dry_run) as found,
+    ):
         if dry_run:
             found.show(found.preview(sample=SAMPLE, **options))
             return

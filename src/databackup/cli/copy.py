@@ -20,6 +20,7 @@ from databackup.cli import confirm
 from databackup.cli.command import Command, Run, as_json, target_options
 from databackup.cli.imports import Import, import_options, yes_option
 from databackup.cli.progress import progress_bar
+from databackup.cli.selection import known_collections, selection_options
 from databackup.errors import FileError, StoreError, TargetError, reason_of
 from databackup.operations.export import iter_export
 
@@ -38,6 +39,7 @@ _OWN = Limits(record=None, header=None, size=None, expansion=None, values=None, 
 @click.argument("target")
 @yes_option
 @import_options
+@selection_options
 @target_options
 @as_json
 @click.pass_obj
@@ -50,6 +52,8 @@ def copy(
     yes: bool,
     types: Types,
     exclude: dict[str, str],
+    collections: tuple[str, ...] | None,
+    closure: bool,
     **options: Any,
 ) -> None:
     """Bring everything SOURCE holds into TARGET, of any engine, or leave TARGET as it is.
@@ -67,7 +71,9 @@ def copy(
         origin = open_repository(source, types=types, exclude=exclude, wait=options["wait"])
         found = Import(
             run=run,
-            source=stack.enter_context(_archive_of(origin, without_password(source))),
+            source=stack.enter_context(
+                _archive_of(origin, without_password(source), collections, closure=closure)
+            ),
             shown=without_password(source),
             repository=open_repository(
                 target, types=types, wait=options["wait"], create=options["create"]
@@ -80,12 +86,21 @@ def copy(
 
 
 @contextlib.contextmanager
-def _archive_of(repository: Repository, shown: str) -> Iterator[IO[bytes]]:
+def _archive_of(
+    repository: Repository, shown: str, collections: tuple[str, ...] | None, *, closure: bool
+) -> Iterator[IO[bytes]]:
     """The archive of a repository, compressed, in a file without a name."""
     with contextlib.ExitStack() as stack:
         with _naming(shown), progress_bar(f"opening {shown}") as progress:
             file = stack.enter_context(tempfile.TemporaryFile())
-            chunks: Any = iter_export(repository, compression=compression.best(), progress=progress)
+            with known_collections():
+                chunks: Any = iter_export(
+                    repository,
+                    compression=compression.best(),
+                    collections=collections,
+                    closure=closure,
+                    progress=progress,
+                )
             with contextlib.closing(chunks):
                 for chunk in chunks:
                     file.write(chunk)

@@ -14,8 +14,8 @@ from databackup.cli.command import AnsweringCommand, Run, as_json, opened_archiv
 from databackup.cli.limits import limit_option
 from databackup.cli.progress import progress_bar
 from databackup.cli.render_diff import compared
+from databackup.cli.selection import known_collections
 from databackup.cli.text import visible
-from databackup.errors import UnknownCollection
 from databackup.operations import diff as operation
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def diff(
             stack.enter_context(standard_input) if name == "-" else _opened(name, types, exclude)
             for name in (a, b)
         ]
-        try:
+        with known_collections():
             found = operation.diff(
                 *sides,
                 collections=collections or None,
@@ -93,8 +93,6 @@ def diff(
                 limits=limits,
                 progress=progress,
             )
-        except UnknownCollection as error:
-            raise click.BadParameter(visible(error), param_hint="--collection") from error
     run.output.result(compared(found), found.as_json())
     if not found.identical:
         click.get_current_context().exit(DIFFERENT)

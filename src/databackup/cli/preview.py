@@ -9,6 +9,7 @@ import click
 from databackup.cli.command import Command, Run, as_json, target_options
 from databackup.cli.imports import import_options, opened_import
 from databackup.cli.limits import limit_option
+from databackup.cli.selection import known_collections, selection_options
 from databackup.operations.diff import SAMPLE
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     help="How many records to show, of each collection and kind of change.",
 )
 @import_options
+@selection_options
 @limit_option
 @target_options
 @as_json
@@ -52,5 +54,8 @@ def preview(
     Exit codes: 0 the import would go; 1 it would be refused; 2 wrong usage; 130 cancelled.
     """
     reading = {"types": types, "exclude": exclude}
-    with opened_import(run, file, target, reading, limits, options, keep=False) as found:
+    with (
+        known_collections(),
+        opened_import(run, file, target, reading, limits, options, keep=False) as found,
+    ):
         found.show(found.preview(sample=sample, **options))

@@ -168,9 +168,16 @@ def imported(report: ImportReport, source: str, target: str) -> RenderableType:
             else []
         ),
         _indented(Text(checked)),
+        *_left_alone(report),
         *marked,
         *warnings(report.warnings),
     )
+
+
+def _left_alone(report: ImportReport) -> list[RenderableType]:
+    if not report.left_alone:
+        return []
+    return [_indented(Text(f"left alone: {', '.join(map(visible, report.left_alone))}"))]
 
 
 _DONE = {"replace": "imported", "merge": "merged", "add": "added"}
@@ -213,7 +220,7 @@ def inspected(info: ArchiveInfo) -> RenderableType:
         ("app", f"{info.app or 'not named'}, schema version {info.schema_version}"),
         ("made", f"{info.created_at} by {info.producer.get('library', 'unknown')}"),
         ("from", f"{info.producer.get('adapter', 'unknown')}, {_CONSISTENCY[info.consistency]}"),
-        ("holds", "everything" if info.selection is None else ", ".join(info.selection)),
+        ("holds", "everything" if info.selection is None else _selection(info.selection)),
         ("secrets", info.secrets),
         ("format", f"{info.format_version}, {size(info.size)}{packed}"),
         ("id", info.archive_id),
@@ -230,6 +237,10 @@ def inspected(info: ArchiveInfo) -> RenderableType:
     records = counted(info.records, "record")
     total = Text(f"{records} of {counted(len(info.collections), 'collection')}")
     return Group(_facts(facts), Text(""), total, _indented(table))
+
+
+def _selection(names: Sequence[str]) -> str:
+    return f"a selection: {', '.join(names)}"
 
 
 def _outlook(outlook: Outlook) -> list[tuple[str, str]]:

@@ -64,6 +64,9 @@ def _doing(plan: ImportPlan, target: str) -> Iterator[RenderableType]:
         records = counted(plan.records, "record")
         yield Text(f"{visible(target)} holds the same already: {records}. Nothing would change.")
         return
+    if plan.left_alone:
+        names = ", ".join(map(visible, plan.left_alone))
+        yield Text(f"Other collections are left alone: {names}.")
     if plan.created:
         names = ", ".join(map(visible, plan.created))
         yield Text(f"New tables would be made in {visible(target)}: {names}.")

@@ -77,6 +77,18 @@ class FileError(DatabackupError):
 
 
 @attrs.define(slots=False, eq=False)
+class NeededCollection(DatabackupError):
+    """A collection is to be left out that others refer to; `references` says which do."""
+
+    code: ClassVar[str] = "needed-collection"
+    remedy: ClassVar[str] = (
+        "Exclude what refers to it as well, or export without what is referred to: closure=False"
+    )
+
+    references: tuple[str, ...] = ()
+
+
+@attrs.define(slots=False, eq=False)
 class NoInverse(DatabackupError):
     """An operation of a migration cannot be undone, so that no older app can read its outcome."""
 

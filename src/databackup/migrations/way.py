@@ -92,21 +92,29 @@ class Way:
 
 
 def way_of(
-    schema: Schema, source: int, target: int, given: Iterable[Collection] | None = None
+    schema: Schema,
+    source: int,
+    target: int,
+    given: Iterable[Collection] | None = None,
+    *,
+    is_selection: bool = False,
 ) -> Way:
     """The way from one version of a schema to another, up or back.
 
-    `given` are the collections of the source as an archive describes them. Raises `VersionMismatch`
-    where no way leads, `SchemaMismatch` where they are not those of the version, `SchemaError`
-    where a step does not make the next version, and `NoInverse`.
+    `given` are the collections of the source as an archive describes them: with `is_selection` some
+    of them, and the way begins with all that there were. Raises `VersionMismatch` where no way
+    leads, `SchemaMismatch` where they are not those of the version, `SchemaError` where a step does
+    not make the next version, and `NoInverse`.
     """
     before = _version(schema, source).collections
     _require_known(schema, target)
     if given is not None:
         given = tuple(given)
-        require_as_frozen(schema, source, given)
+        require_as_frozen(schema, source, given, is_selection=is_selection)
         embedded = described(given)
-        found = tuple(differences(before, embedded))
+        others = {n: c for n, c in before.items() if is_selection and n not in embedded}
+        expected = {n: c for n, c in before.items() if n not in others}
+        found = tuple(differences(expected, embedded))
         if found:  # with today's models alone, which may have changed since
             _require_models_as_frozen(schema)
             raise SchemaMismatch(
@@ -114,7 +122,7 @@ def way_of(
                 + "; ".join(found),
                 found,
             )
-        before = embedded  # whose fields are in the order of its records
+        before = {**embedded, **others}  # whose fields are in the order of its records
     if target >= source:
         return Way.of(before, _checked_steps(schema, source, target))
     end = _version(schema, target)

@@ -12,7 +12,7 @@ from databackup.operations.importing import import_all
 from databackup.operations.preview import preview_import
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from databackup.archive.files import PathOrFile
     from databackup.archive.limits import Limits
@@ -33,6 +33,9 @@ async def export_all_async(
     repository: Repository,
     destination: PathOrFile,
     *,
+    collections: Iterable[str] | None = None,
+    closure: bool = True,
+    exclude: Mapping[str, str] | None = None,
     version: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
@@ -41,9 +44,14 @@ async def export_all_async(
     When the task is cancelled, so is the export, at its next batch; CancelledError comes out once
     it has ended.
     """
+    options: dict[str, Any] = {
+        "collections": collections,
+        "closure": closure,
+        "exclude": exclude,
+        "version": version,
+    }
     return await _in_thread(
-        lambda watched: export_all(repository, destination, version=version, progress=watched),
-        progress,
+        lambda watched: export_all(repository, destination, progress=watched, **options), progress
     )
 
 
@@ -59,6 +67,8 @@ async def import_all_async(
     create: bool = False,
     wait: float = 5.0,
     marker: bool = False,
+    collections: Iterable[str] | None = None,
+    closure: bool = True,
     limits: Limits | None = None,
     plan: ImportPlan | None = None,
     before_import: Callable[[ImportPlan], object] | None = None,
@@ -81,6 +91,8 @@ async def import_all_async(
         "create": create,
         "wait": wait,
         "marker": marker,
+        "collections": collections,
+        "closure": closure,
         "limits": limits,
         "plan": plan,
         "before_import": before_import,
@@ -104,6 +116,8 @@ async def preview_import_async(
     create: bool = False,
     wait: float = 5.0,
     marker: bool = False,
+    collections: Iterable[str] | None = None,
+    closure: bool = True,
     limits: Limits | None = None,
     sample: int = SAMPLE,
     progress: ProgressCallback | None = None,
@@ -121,6 +135,8 @@ async def preview_import_async(
         "create": create,
         "wait": wait,
         "marker": marker,
+        "collections": collections,
+        "closure": closure,
         "limits": limits,
         "sample": sample,
     }

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from databackup.archive.format import described_schema
 from databackup.archive.records import RecordCodec
 from databackup.errors import SchemaError, SchemaMismatch, StoreError
 from databackup.operations.fit import require_fit
 from databackup.operations.keys import References
 from databackup.operations.reports import reported
+from databackup.operations.selection import pointer
 from databackup.repository import CreatesTables, Extent, Needs
 from databackup.schema import Schema, composite, kinds
 from databackup.schema.compiled import Codec
+from databackup.schema.narrowing import leaving, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator
@@ -36,15 +37,21 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Creating:
-    """A repository that makes tables, and what these have to hold."""
+    """A repository that makes tables, and what these have to hold.
+
+    `nowhere` tells of references to collections that neither the store nor the archive has.
+    """
 
     maker: TableMaker
     needs: Needs
+    nowhere: tuple[str, ...] = ()
 
     def warnings(self) -> Iterator[str]:
         """What the tables that were made lack of what the archive describes."""
         schema, made = self.maker.schema, self.maker.made
         yield from _native_warnings(schema, made)
+        for text in self.nowhere:
+            yield f"{text}; the new table is made without a foreign key for it"
         for collection in schema.collections:
             for reference in collection.references if collection.name in made else ():
                 if (collection.name, reference) in self.needs.dangling:
@@ -71,13 +78,18 @@ def creating(
     schema = joined_schema(repository.schema, archive.header, options.wrong_app)
     missing |= {c.name for c in schema.collections if c.name not in repository.schema}
     new = [c for c in schema.collections if c.name in missing]
+    _require_described(new, archive.header)
+    nowhere = _leading_nowhere(new, schema, archive.header)
+    if nowhere and options.dangling == "refuse":
+        remedy = "dangling='keep' (--dangling keep) makes the tables without these references"
+        raise SchemaMismatch("; ".join((*nowhere, remedy)), nowhere)
     keeps = options.dangling == "keep" and any(collection.references for collection in new)
     needs = Needs(
         extents=_extents(archive, new, progress),
         counted=frozenset(archive.header.counters),
         dangling=_dangling(archive, schema, progress) if keeps else frozenset(),
     )
-    return Creating(store.creating(schema, needs), needs)
+    return Creating(store.creating(schema, needs), needs, nowhere)
 
 
 def creates_tables(repository: Repository) -> CreatesTables:
@@ -101,7 +113,8 @@ def joined_schema(own: Schema, header: Header, wrong_app: WrongAppChoice) -> Sch
             exclude={exclusion.name: exclusion.reason for exclusion in own.excluded},
         )
     require_fit(header, own, wrong_app, creating=True)
-    more = [c for c in described_schema(header).collections if c.name not in own]
+    known = {collection.name for collection in own.collections} | set(header.collections)
+    more = [within(c, known) for c in header.whole if c.name not in own]
     try:
         return Schema(
             collections=[*own.collections, *more],
@@ -113,6 +126,33 @@ def joined_schema(own: Schema, header: Header, wrong_app: WrongAppChoice) -> Sch
         raise SchemaMismatch(
             "archive and target differ: " + "; ".join(error.problems), error.problems
         ) from error
+
+
+def _require_described(new: Iterable[Collection], header: Header) -> None:
+    """See that an archive describes what is to be made: how large its values are nobody else knows.
+
+    Raises `SchemaMismatch`.
+    """
+    described = frozenset(header.collections)
+    wrong = tuple(
+        f"the target lacks the table of the collection {c.name!r}, and so does the archive"
+        for c in new
+        if c.name not in described
+    )
+    if wrong:
+        raise SchemaMismatch("tables cannot be made: " + "; ".join(wrong), wrong)
+
+
+def _leading_nowhere(new: Iterable[Collection], schema: Schema, header: Header) -> tuple[str, ...]:
+    """The references of what is to be made that lead to collections that nobody has."""
+    known = {collection.name for collection in schema.collections}
+    names = {collection.name for collection in new}
+    return tuple(
+        f"{pointer(*link)} points at {link[1].collection}, which neither the archive nor the "
+        "target has"
+        for link in leaving(header.whole, known)
+        if link[0].name in names
+    )
 
 
 def _native_warnings(schema: Schema, made: Container[str]) -> Iterator[str]:

@@ -50,7 +50,8 @@ def diff(
     import would leave them alone.
 
     collections
-        The names of those to compare; None compares all.
+        The names of those to compare; None compares all. Of an archive that holds a selection, what
+        it leaves out is not compared, and a note says so.
     sample
         How many records are shown at most, of each collection and kind of change.
     names
@@ -71,7 +72,7 @@ def diff(
         found = {match.name: _compared(match, old, new, sample, progress) for match in matches}
         old.finish()
         new.finish()
-        notes = tuple(_notes(old, new))
+        notes = (*_notes(old, new), *_notes_of_selections(old, new))
     return Diff(a=names[0], b=names[1], collections=found, notes=notes)
 
 
@@ -97,6 +98,7 @@ def _chosen(old: Operand, new: Operand, wanted: Iterable[str] | None) -> list[st
         passed = max(passed, place)
         known[name] = None
     known |= dict.fromkeys(new.order)
+    known = {name: None for name in known if not _is_left_out(name, old, new)} or known
     if wanted is None:
         return list(known)
     names = [wanted] if isinstance(wanted, str) else list(wanted)
@@ -109,6 +111,21 @@ def _chosen(old: Operand, new: Operand, wanted: Iterable[str] | None) -> list[st
                 f"there is no collection {name!r}; there are {there}", name, tuple(known)
             )
     return [name for name in known if name in names]
+
+
+def _is_left_out(name: str, old: Operand, new: Operand) -> bool:
+    """Whether one side holds a selection without a collection, and so says nothing of it."""
+    return any(side.is_selection and name not in side.schema for side in (old, new))
+
+
+def _notes_of_selections(old: Operand, new: Operand) -> Iterator[str]:
+    """What is not compared, since one side holds a selection without it."""
+    for one, other in ((old, new), (new, old)):
+        if one.is_selection:
+            there = set(one.order) & set(other.order)
+            left_out = [name for name in other.order if name not in one.schema]
+            if left_out and there:
+                yield f"{one.name} holds a selection: not compared are {', '.join(left_out)}"
 
 
 def _notes(old: Operand, new: Operand) -> Iterator[str]:

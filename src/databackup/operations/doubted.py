@@ -9,7 +9,7 @@ import attrs
 from databackup.operations.keys import References
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from databackup.archive.records import Batch
     from databackup.errors import Problem
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 class DoubtedReferences:
     """Sees that what is written holds the references that the way has to answer for.
 
-    The others held before, or did not, and do as they did. Nothing is kept where there are none.
+    The others held before, or did not, and do as they did. Nothing is kept where there are none,
+    nor of references that lead out of the collections that are written.
     """
 
-    def __init__(self, way: Way, schema: Schema) -> None:
+    def __init__(self, way: Way, schema: Schema, written: Container[str]) -> None:
         self._origins = {
-            (link.source, link.reference): origin for link, origin in way.doubts().items()
+            (link.source, link.reference): origin
+            for link, origin in way.doubts().items()
+            if link.source in written and link.reference.collection in written
         }
         self._references = References(schema, self._origins)
 

@@ -15,14 +15,16 @@ from databackup.archive.writer import ArchiveWriter
 from databackup.errors import StoreFailed
 from databackup.operations.options import require_choice
 from databackup.operations.reports import ExportReport, MigrationReport, Progress
+from databackup.operations.selection import Choice, leaving_warnings, narrowed_header
 from databackup.repository import forms_of
 from databackup.schema.arguments import require_version
 from databackup.schema.document import describe, description_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator, Mapping
 
     from databackup.operations.reports import ProgressCallback
+    from databackup.operations.selection import Selection
     from databackup.repository import Repository, Row, Snapshot
     from databackup.schema import Collection, Schema
     from databackup.schema.columns import Forms
@@ -34,21 +36,32 @@ def export_all(
     repository: Repository,
     destination: files.PathOrFile,
     *,
+    collections: Iterable[str] | None = None,
+    closure: bool = True,
+    exclude: Mapping[str, str] | None = None,
     version: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
-    """Write everything a repository holds to an archive.
+    """Write everything a repository holds to an archive, or some of its collections.
 
     The destination is a path or a file open for writing bytes. The suffixes `.gz` and `.zst` of a
     path compress. A path names either its old file or the complete new one, whatever happens.
+
+    `collections` are the names of those to write. What they refer to comes along, unless `closure`
+    is False: then the report warns of references that lead out of the archive. `exclude` leaves
+    collections out, each with the reason, which the archive says; `collections` may be None beside
+    it, or hold others. For an older `version` both are the names of that version.
 
     `version` is an older version of the schema, by which the app of that time can read the archive:
     the migrations are undone on the way, and the report counts what is lost by that.
 
     Raises `FileError`, `StoreError`, `InvalidRecords`, and whatever `progress` raises; for a
-    `version` also `VersionMismatch`, `NoInverse`, `SchemaError`, and TypeError for what is none.
+    `version` also `VersionMismatch`, `NoInverse`, `SchemaError`, and TypeError for what is none;
+    for a selection `UnknownCollection`, `NeededCollection` where what is excluded is referred to,
+    `SchemaError` for what is no reason, and ValueError where nothing is left.
     """
-    export = _export(repository, version, progress)
+    choice = Choice(collections=collections, closure=closure, exclude=exclude)
+    export = _export(repository, choice, version, progress)
     return export.report(files.write_archive(destination, export.chunks()))
 
 
@@ -56,6 +69,9 @@ def iter_export(
     repository: Repository,
     *,
     compression: packed.Compression | None = None,
+    collections: Iterable[str] | None = None,
+    closure: bool = True,
+    exclude: Mapping[str, str] | None = None,
     version: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Iterator[bytes]:
@@ -63,13 +79,15 @@ def iter_export(
 
     Lazy: the snapshot begins with the first chunk and ends with the last. Closing the iterator
     early ends the snapshot. There is no report, and so no warning of limits that an import will
-    have to raise: `export_all` has both, into an open file too.
+    have to raise, or of references that lead out of a selection: `export_all` has both, into an
+    open file too.
 
     Raises as `export_all`, and ValueError for another compression.
     """
     if compression is not None:
         require_choice("compression", compression, packed.Compression)
-    export = _export(repository, version, progress)
+    choice = Choice(collections=collections, closure=closure, exclude=exclude)
+    export = _export(repository, choice, version, progress)
 
     def chunks() -> Iterator[bytes]:
         with contextlib.closing(export.chunks()) as plain:
@@ -79,21 +97,31 @@ def iter_export(
 
 
 def _export(
-    repository: Repository, version: int | None, progress: ProgressCallback | None
+    repository: Repository,
+    choice: Choice,
+    version: int | None,
+    progress: ProgressCallback | None,
 ) -> Export:
     require_version(version)
     if version is None or version == repository.schema.version:
-        return Export(repository, progress)
+        selection = None if choice.is_everything else choice.among(repository.schema)
+        return Export(repository, selection, progress)
     from databackup.operations.older import OlderExport  # noqa: PLC0415 - which few exports need
 
-    return OlderExport(repository, version, progress)
+    return OlderExport(repository, choice, version, progress)
 
 
 class Export:
     """One export: its chunks, and then its report."""
 
-    def __init__(self, repository: Repository, progress: ProgressCallback | None) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        selection: Selection | None,
+        progress: ProgressCallback | None,
+    ) -> None:
         self._repository = repository
+        self._selection = selection
         self._progress = progress
 
     def migrated(self) -> MigrationReport | None:
@@ -103,7 +131,7 @@ class Export:
     def chunks(self) -> Generator[bytes]:
         """The bytes of the archive."""
         with self._repository.snapshot() as snapshot:
-            self._header = self._header_of(snapshot)
+            self._header = narrowed_header(self._header_of(snapshot), self._selection)
             self._writer = ArchiveWriter(self._header)
             yield from self._writer.chunks(self._records(snapshot))
 
@@ -111,7 +139,8 @@ class Export:
         return _header(self._repository, snapshot)
 
     def _records(self, snapshot: Snapshot) -> Iterator[tuple[Collection, Iterator[_Rows]]]:
-        for collection in self._repository.schema.ordered:
+        for name in self._header.collections:
+            collection = self._repository.schema[name]
             yield collection, self._batches(snapshot, collection)
 
     def _batches(self, snapshot: Snapshot, collection: Collection) -> Iterator[Forms | list[Row]]:
@@ -149,8 +178,14 @@ def export_report(
         size=written.size,
         seal=writer.seal,
         excluded=header.excluded,
+        selection=header.selection,
         migrated=migrated,
-        warnings=(*written.warnings, *needed(writer.needs | written.needs), *unfrozen),
+        warnings=(
+            *written.warnings,
+            *leaving_warnings(header, counts),
+            *needed(writer.needs | written.needs),
+            *unfrozen,
+        ),
     )
 
 

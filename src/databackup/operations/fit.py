@@ -9,7 +9,7 @@ from databackup.errors import KeyRequired, SchemaMismatch, VersionMismatch, Wron
 from databackup.operations.keys import key_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from databackup.archive.format import Header
     from databackup.operations.options import Mode, WrongAppChoice
@@ -42,7 +42,10 @@ def require_keys(header: Header, schema: Schema, mode: Mode) -> None:
     """
     if mode == "replace":
         return
-    without = tuple(c.name for c in schema.collections if not has_identity(header, c))
+    described = header.schema["collections"]
+    without = tuple(
+        c.name for c in schema.collections if c.name in described and not has_identity(header, c)
+    )
     if without:
         raise KeyRequired(
             f"{mode} tells records apart by their keys, and there are collections without one: "
@@ -56,7 +59,8 @@ def require_fit(
 ) -> None:
     """See that an archive's app, version, collections, fields and kinds are those of a schema.
 
-    With `creating` the archive may have collections that the schema does not: they will be made.
+    An archive of a selection may lack collections. With `creating` it may have some that the schema
+    does not: they will be made.
     Raises `WrongApp`, `VersionMismatch`, `SchemaMismatch`.
     """
     app = _app_then(schema, header.schema_version)
@@ -121,7 +125,7 @@ def _differences(header: Header, schema: Schema, *, creating: bool) -> Iterator[
     for name in described:
         if name not in schema and not creating:
             yield f"the archive has the collection {name!r}, the target does not"
-    for collection in schema.collections:
+    for collection in _held_against(header, schema):
         if collection.name not in described:
             yield f"the target has the collection {collection.name!r}, the archive does not"
             continue
@@ -139,6 +143,13 @@ def _differences(header: Header, schema: Schema, *, creating: bool) -> Iterator[
                     f"{collection}.{field.name} is of the kind {theirs} in the archive, "
                     f"of the kind {ours} in the target"
                 )
+
+
+def _held_against(header: Header, schema: Schema) -> Iterable[Collection]:
+    """The collections that an archive has to have, or has though it has a selection."""
+    if header.selection is None:
+        return schema.collections
+    return (c for c in schema.collections if c.name in header.schema["collections"])
 
 
 def kind_in(description: Mapping[str, Any]) -> str:

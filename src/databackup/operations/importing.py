@@ -9,7 +9,7 @@ from databackup.archive.limits import Limits
 from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
 from databackup.errors import InvalidRecords, Problem, RecordsNotTaken, StoreError
-from databackup.operations import readback, status
+from databackup.operations import partial, readback, status
 from databackup.operations.collection import CollectionImport, Outcome, Watch
 from databackup.operations.creating import Creating, creating
 from databackup.operations.fit import has_identity, require_fit, require_keys
@@ -20,7 +20,7 @@ from databackup.operations.reports import ImportReport, reported, sums
 from databackup.repository import BulkTransaction, FiresTriggers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Container, Iterable
 
     from databackup.archive.format import CollectionEnd
     from databackup.archive.reader import Archive
@@ -46,6 +46,8 @@ def import_all(
     create: bool = False,
     wait: float = 5.0,
     marker: bool = False,
+    collections: Iterable[str] | None = None,
+    closure: bool = True,
     limits: Limits | None = None,
     plan: ImportPlan | None = None,
     before_import: Callable[[ImportPlan], object] | None = None,
@@ -58,6 +60,7 @@ def import_all(
     `mode` says what becomes of the records that are there: "replace" makes the store equal to the
     archive, "merge" overwrites records of the same key and leaves the others, "add" leaves all.
     With `create` the tables that the store lacks are made from what the archive says of them.
+    Collections that the archive leaves out, or that are not among `collections`, are left alone.
     A `plan` of `preview_import` carries the options; where archive or store are no longer what it
     was made for, nothing is done.
 
@@ -72,7 +75,8 @@ def import_all(
     the writes is read back and compared before the commit.
 
     Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `KeyRequired`,
-    `CannotCreate`, `StalePlan`, `StoreError`; `InvalidRecords` with up to 100 problems,
+    `CannotCreate`, `StalePlan`, `UnknownCollection`, `StoreError`; `InvalidRecords` with up to 100
+    problems,
     `RecordsNotTaken` where they are the store's; `CommitUnknown`; and whatever `progress` raises.
     Raises ValueError or TypeError for an option that `ImportOptions` does not know.
     """
@@ -85,6 +89,8 @@ def import_all(
         create=create,
         wait=wait,
         marker=marker,
+        collections=collections,
+        closure=closure,
         limits=Limits() if limits is None else limits,
     )
     chosen = _planned(given, plan)
@@ -157,6 +163,9 @@ def prepared(
     Raises what `import_all` raises before it begins a transaction.
     """
     archive = as_of_today(opened, repository.schema, options.wrong_app)
+    archive = partial.selected(
+        archive, repository.schema, options.collections, closure=options.closure
+    )
     new = creating(repository, archive, options, progress) if options.create else None
     repository = new.maker if new else repository
     require_fit(archive.header, repository.schema, options.wrong_app)
@@ -185,6 +194,13 @@ class Import:
         self._progress = progress
         self._problems = ProblemList()
         self._warnings: list[str] = []
+        self._written = frozenset(archive.header.collections)
+        self._links = partial.links(self._schema, self._written)
+        self._left_alone = partial.LeftAlone(
+            transaction,
+            [c for c in self._schema.collections if c.name not in self._written],
+            read_back=options.read_back,
+        )
         self._outcomes: dict[str, Outcome] = {}
 
     def require_planned(self, plan: ImportPlan, made: Container[str]) -> None:
@@ -240,7 +256,7 @@ class Import:
     def check_references(self) -> None:
         """See that every reference points at a record, whether the store enforces it or not."""
         kept = ProblemList()
-        for found in readback.dangling(self._schema, self._transaction):
+        for found in partial.dangling(self._schema, self._transaction, self._written, self._links):
             (kept if self._options.dangling == "keep" else self._problems).add_unlocated(found)
         self._warnings += map(str, kept.locate(self._archive, self._schema))
         self.raise_problems()
@@ -261,8 +277,9 @@ class Import:
     def read_back(self) -> None:
         """Compare what the store now holds with what the writes must have led to."""
         for collection in self._schema.ordered:
-            if not self._holds_what_it_must(collection):
+            if collection.name in self._written and not self._holds_what_it_must(collection):
                 self._note_read_back(collection)
+        self._problems.add(self._left_alone.changed())
         self.raise_problems(of_triggers=True)
 
     def _holds_what_it_must(self, collection: Collection) -> bool:
@@ -317,6 +334,7 @@ class Import:
             **sums(by_name.values()),
             read_back=self._options.read_back,
             seal=self._archive.seal,
+            left_alone=self._left_alone.names,
             created=new.maker.made if new else (),
             migrated=migration_of(self._archive),
             warnings=(*self._warnings, *(new.warnings() if new else ())),

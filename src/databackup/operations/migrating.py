@@ -11,8 +11,8 @@ import attrs
 from databackup.archive.digest import Digest
 from databackup.archive.format import CollectionEnd
 from databackup.archive.records import Batch, RecordCodec
-from databackup.errors import InvalidRecords
-from databackup.migrations.flows import Flow, Given, LookUp, Project
+from databackup.errors import InvalidRecords, SchemaMismatch
+from databackup.migrations.flows import Flow, Given, LookUp, Origin, Project
 from databackup.migrations.running import Enough, Findings, Numbered, Runner
 from databackup.migrations.way import Way
 from databackup.operations.blame import Blame
@@ -25,6 +25,7 @@ from databackup.schema.document import describe, description_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from databackup.archive.format import Header
     from databackup.archive.reader import Archive
@@ -48,9 +49,14 @@ class MigratedArchive:
         self._way = way
         self._composition = way.composition(schema.collections)
         self._flows = self._composition.flows
+        if archive.header.selection is not None:
+            there = frozenset(archive.header.collections)
+            self._flows = _flows_of_selection(self._composition, there)
         self.header = migrated_header(archive.header, schema, self._flows)
         self.seal = archive.seal
-        self.ends: dict[str, End] = {c.name: End(self, c.name) for c in schema.collections}
+        self.ends: dict[str, End] = {
+            c.name: End(self, c.name) for c in schema.collections if c.name in self._flows
+        }
         self._losses: dict[str, Runner] = {}
         self._removed: list[Runner] | None = None
 
@@ -60,7 +66,11 @@ class MigratedArchive:
         source = self._archive.header.schema_version
         versions = (source, self._schema.version)
         runners = [*self._losses.values(), *(self._removed or ())]
-        return migration_report(self._way, self._composition, versions, counts, runners)
+        composition = self._composition
+        if self._losses.keys() != self._flows.keys():
+            # A selection was read, which no collection that is removed belongs to.
+            composition = attrs.evolve(composition, removed=())
+        return migration_report(self._way, composition, versions, counts, runners)
 
     def traced(self, problems: Sequence[Problem]) -> list[Problem]:
         """Problems of migrated records, with the steps that have led to them: see `tracing`."""
@@ -69,14 +79,15 @@ class MigratedArchive:
     def collections(self) -> Iterator[tuple[str, ReadRecords]]:
         """Each collection's name, and a function that reads its records: see `Archive`."""
         reading = _Reading(self._archive)
-        for collection in self._schema.ordered:
-            yield collection.name, functools.partial(self._batches, reading, collection.name)
+        for name in self.header.collections:
+            yield name, functools.partial(self._batches, reading, name)
         # What no collection begins with is read, too: it may be damaged.
         begun = {flow.source.name for flow in self._flows.values() if flow.source is not None}
         if begun <= reading.done:
-            reading.check(c for name, c in self._way.before.items() if name not in begun)
+            there = self._archive.header.collections
+            reading.check(self._way.before[name] for name in there if name not in begun)
             if self._removed is None:
-                self._removed = run_removed(self._composition, self._as_archived)
+                self._removed = run_removed(self._composition, self._as_archived, set(there))
         reading.finish()
 
     def _as_archived(self, name: str) -> Iterator[Numbered]:
@@ -250,15 +261,20 @@ class _Reading:
             pass
 
 
-def run_removed(composition: Composition, read: Read) -> list[Runner]:
+def run_removed(
+    composition: Composition, read: Read, there: AbstractSet[str] | None = None
+) -> list[Runner]:
     """Carry out what was done to records before their collections were removed, to count it.
 
-    What fails is left out: a record that is lost anyway harms nobody.
+    Of collections that are `there`, where not all are. What fails is left out: a record that is
+    lost anyway harms nobody.
     """
     done = []
     for removed in composition.removed:
         source = removed.flow.source
         if source is None or not removed.flow.counts:
+            continue
+        if there is not None and not removed.flow.made_of <= there:
             continue
         with Runner(removed.flow, read, lambda _problem: None) as runner:
             for batch in read(source.name):
@@ -281,8 +297,8 @@ def migration_report(
         dropped += runner.dropped
         filled += runner.filled
     for removed in composition.removed:
-        if removed.flow.source is not None:
-            dropped[removed.name] += counts[removed.flow.source.name]
+        if removed.flow.source is not None:  # a selection lacks some
+            dropped[removed.name] += counts.get(removed.flow.source.name, 0)
     dropped = +dropped
     return MigrationReport(
         source=versions[0],
@@ -294,8 +310,9 @@ def migration_report(
 
 
 def migrated_header(header: Header, schema: Schema, flows: Mapping[str, Flow]) -> Header:
-    """What the header would say today."""
-    description = describe(schema)
+    """What the header would say today, of the collections that have flows."""
+    described = describe(schema)["collections"]
+    description = {"collections": {n: found for n, found in described.items() if n in flows}}
     digest = description_digest(description)
     for name, collection in description["collections"].items():
         is_in_order = _keeps_order(header, schema[name], flows[name])
@@ -309,6 +326,7 @@ def migrated_header(header: Header, schema: Schema, flows: Mapping[str, Flow]) -
     return attrs.evolve(
         header,
         app=schema.app,
+        selection=None if header.selection is None else tuple(description["collections"]),
         schema=description,
         schema_version=schema.version,
         schema_digest=digest,
@@ -352,3 +370,39 @@ def _origin(flow: Flow, position: int) -> int | None:
         elif position not in stage.kept:
             return None
     return position
+
+
+def _flows_of_selection(composition: Composition, there: frozenset[str]) -> dict[str, Flow]:
+    """The flows that begin with the collections that an archive has.
+
+    What a migration adds is no part of a selection that was made before it. Raises `SchemaMismatch`
+    where a migration brings values together of which the archive has only some.
+    """
+    chosen = {}
+    wrong = []
+    for name, flow in composition.flows.items():
+        lacking = flow.made_of - there
+        if lacking == flow.made_of:
+            continue
+        if lacking:
+            sources, gone = (", ".join(sorted(found)) for found in (flow.made_of, lacking))
+            wrong.append(
+                f"{_mixing(flow, there)}, makes {name} of {sources}, and the archive, which has a "
+                f"selection, lacks {gone}"
+            )
+        else:
+            chosen[name] = flow
+    if wrong:
+        raise SchemaMismatch("the archive cannot be migrated: " + "; ".join(wrong), tuple(wrong))
+    return chosen
+
+
+def _mixing(flow: Flow, there: frozenset[str]) -> Origin:
+    """The first operation that brings what is there together with what is not."""
+    is_there = flow.source is not None and flow.source.name in there
+    return next(
+        stage.origin
+        for stage in flow.stages
+        if isinstance(stage, LookUp)
+        if any((name in there) != is_there for name in stage.other.made_of)
+    )

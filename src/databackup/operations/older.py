@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from databackup.errors import Problem
     from databackup.migrations.flows import Flow
     from databackup.operations.reports import ProgressCallback
+    from databackup.operations.selection import Choice
     from databackup.repository import Repository, Row, Snapshot
     from databackup.schema import Collection
 
@@ -41,9 +42,13 @@ class OlderExport(Export):
     """As an older version of the schema has it: records are migrated back as they are written."""
 
     def __init__(
-        self, repository: Repository, version: int, progress: ProgressCallback | None
+        self,
+        repository: Repository,
+        choice: Choice,
+        version: int,
+        progress: ProgressCallback | None,
     ) -> None:
-        super().__init__(repository, progress)
+        super().__init__(repository, None, progress)
         self._way = way_of(repository.schema, repository.schema.version, version)
         self._older = Schema(
             app=app_of(repository.schema, version),
@@ -51,6 +56,7 @@ class OlderExport(Export):
             collections=list(self._way.after.values()),
             exclude={exclusion.name: exclusion.reason for exclusion in repository.schema.excluded},
         )
+        self._selection = choice.among(self._older)
         self._composition = self._way.composition()
         self._flows = self._composition.flows
         self._counts: dict[str, int] = {}
@@ -89,7 +95,10 @@ class OlderExport(Export):
     def migrated(self) -> MigrationReport:
         """What became of the records on their way back."""
         versions = (self._repository.schema.version, self._older.version)
-        return migration_report(self._way, self._composition, versions, self._counts, self._runners)
+        composition = self._composition
+        if self._selection is not None:
+            composition = attrs.evolve(composition, removed=())  # which it would not have either
+        return migration_report(self._way, composition, versions, self._counts, self._runners)
 
     def _header_of(self, snapshot: Snapshot) -> Header:
         return migrated_header(super()._header_of(snapshot), self._older, self._flows)
@@ -97,14 +106,18 @@ class OlderExport(Export):
     def _records(self, snapshot: Snapshot) -> Iterator[tuple[Collection, Iterator[list[Row]]]]:
         own = self._repository.schema
         self._counts = {name: snapshot.count(own[name]) for name in self._way.before}
-        with DoubtedReferences(self._way, self._older) as doubted:
-            for collection in self._older.ordered:
+        with DoubtedReferences(self._way, self._older, self._header.collections) as doubted:
+            for name in self._header.collections:
+                collection = self._older[name]
                 yield collection, self._migrated(snapshot, collection, doubted)
             problems = ProblemList()
             for problem in doubted.problems():
                 problems.add([problem])
         self._refuse(problems)
-        self._runners += run_removed(self._composition, lambda name: _numbered(snapshot, own[name]))
+        if self._selection is None:
+            self._runners += run_removed(
+                self._composition, lambda name: _numbered(snapshot, own[name])
+            )
 
     def _migrated(
         self, snapshot: Snapshot, collection: Collection, doubted: DoubtedReferences

@@ -63,6 +63,10 @@ class Operand(Protocol):
         """What it holds."""
 
     @property
+    def is_selection(self) -> bool:
+        """Whether there may be more collections than it holds."""
+
+    @property
     def order(self) -> tuple[str, ...]:
         """The names of its collections, in the order in which they are best read."""
 
@@ -136,6 +140,7 @@ class _ArchiveOperand:
             app=header.app,
             version=header.schema_version,
         )
+        self.is_selection = header.selection is not None
         self._archive = archive
         self._pass = archive.collections()
         self._problems = ProblemList()
@@ -196,6 +201,10 @@ class _StoreOperand:
     name: str
     _repository: Repository
     _snapshot: Snapshot
+
+    @property
+    def is_selection(self) -> bool:
+        return False
 
     @property
     def schema(self) -> Schema:

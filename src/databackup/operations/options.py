@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import attrs
 
 from databackup.archive.limits import Limits
+from databackup.operations.selection import names_of
 
 Mode = Literal["replace", "merge", "add"]
 WrongAppChoice = Literal["refuse", "allow"]
@@ -62,6 +63,11 @@ class ImportOptions:
     marker
         Leave a row in the store's table `databackup_imports`, in the same transaction, so that
         `import_status` can say whether the import was committed where `CommitUnknown` does not.
+    collections
+        The names of the collections of the archive to import; None imports all that it has. The
+        store's others are left alone.
+    closure
+        Import also what those refer to, as far as the archive has it.
     limits
         What is read at most.
 
@@ -76,4 +82,6 @@ class ImportOptions:
     create: bool = attrs.field(default=False, validator=_is_bool)
     wait: float = attrs.field(default=5.0, validator=_is_time)
     marker: bool = attrs.field(default=False, validator=_is_bool)
+    collections: tuple[str, ...] | None = attrs.field(default=None, converter=names_of)
+    closure: bool = attrs.field(default=True, validator=_is_bool)
     limits: Limits = attrs.field(factory=Limits, validator=attrs.validators.instance_of(Limits))

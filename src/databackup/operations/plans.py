@@ -51,6 +51,7 @@ class ImportPlan:
     compared. What only the store can say is not among them: a unique value that is taken, what a
     CHECK or a trigger refuses.
 
+    `left_alone` are the collections that the archive, or the choice of collections, leaves out.
     `edited_at` says when an archive that was edited was sealed anew. `created` are the collections
     whose tables would be made, `migrated` says what the migrations do. `token` stands for archive,
     options, schema and what the store holds: an import with this plan is refused where one of them
@@ -73,6 +74,7 @@ class ImportPlan:
     seal: str
     schema_digest: str
     edited_at: str | None = None
+    left_alone: tuple[str, ...] = ()
     created: tuple[str, ...] = ()
     migrated: MigrationReport | None = None
     problems: tuple[Problem, ...] = ()

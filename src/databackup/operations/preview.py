@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from databackup.archive.files import PathOrFile
 from databackup.archive.limits import Limits
 from databackup.archive.reader import open_archive
-from databackup.operations import readback
+from databackup.operations import partial
 from databackup.operations.creating import creates_tables
 from databackup.operations.diff import SAMPLE, require_sample
 from databackup.operations.importing import Import, prepared, require_atomic
@@ -22,15 +22,14 @@ from databackup.operations.readable import migration_of
 from databackup.operations.rehearsal import Rehearsal
 from databackup.operations.reports import sums
 from databackup.repository import Needs
-from databackup.schema import Collection, Schema
+from databackup.schema import Collection, Reference, Schema
 from databackup.schema.document import describe, description_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from databackup.archive.format import Header
     from databackup.archive.reader import Archive
-    from databackup.operations.keys import Links
     from databackup.operations.readable import Readable
     from databackup.operations.reports import ProgressCallback
     from databackup.repository import Repository, Snapshot
@@ -48,6 +47,8 @@ def preview_import(
     create: bool = False,
     wait: float = 5.0,
     marker: bool = False,
+    collections: Iterable[str] | None = None,
+    closure: bool = True,
     limits: Limits | None = None,
     sample: int = SAMPLE,
     progress: ProgressCallback | None = None,
@@ -73,6 +74,8 @@ def preview_import(
         create=create,
         wait=wait,
         marker=marker,
+        collections=collections,
+        closure=closure,
         limits=Limits() if limits is None else limits,
     )
     with open_archive(source, chosen.limits) as opened:
@@ -167,9 +170,10 @@ class Preview(Import):
             for name, outcome in self._outcomes.items()
             if outcome.changes.added or outcome.changes.changed or outcome.changes.deleted
         }
-        still, moved = self._links(touched)
-        for found in readback.dangling(self._schema, self._rehearsal, still):
+        still = [link for link in self._links if self._holds_still(*link, touched)]
+        for found in partial.dangling(self._schema, self._rehearsal, self._written, still):
             into.add_unlocated(found)
+        moved = [link for link in self._links if link not in still]
         if moved:
             with References(self._schema, moved) as references:
                 outcome = Outcomes(self._archive, self._schema, self._rehearsal, self._options.mode)
@@ -178,21 +182,16 @@ class Preview(Import):
                         for rows, numbers in outcome.records(collection):
                             references.add_rows(collection, collection.codec, rows, numbers)
                 for problem in references.dangling():
-                    into.add_of_today([problem])
+                    if problem.collection in self._written:
+                        into.add_of_today([problem])
+                    else:
+                        into.add([partial.of_left_behind(problem)])
         self._warnings += map(str, kept.locate(self._archive, self._schema))
 
-    def _links(self, touched: set[str]) -> tuple[Links, Links]:
-        """The references that stay as the store has them, and those that may not."""
-        links = [
-            (c.name, reference) for c in self._schema.collections for reference in c.references
-        ]
-        still = [
-            (name, reference)
-            for name, reference in links
-            if not touched & {name, reference.collection}
-            and self._rehearsal.can_check(self._schema[name])
-        ]
-        return still, [link for link in links if link not in still]
+    def _holds_still(self, name: str, reference: Reference, touched: set[str]) -> bool:
+        """Whether the store can be asked about a reference as it is."""
+        is_touched = name in touched or reference.collection in touched
+        return not is_touched and self._rehearsal.can_check(self._schema[name])
 
     def plan(self, missing: tuple[str, ...], header: Header) -> ImportPlan:
         """What was found; `header` is that of the file."""
@@ -209,6 +208,7 @@ class Preview(Import):
             seal=self._archive.seal,
             schema_digest=description_digest(describe(self._schema)),
             edited_at=None if header.edited is None else header.edited.sealed_at,
+            left_alone=self._left_alone.names,
             created=missing,
             migrated=migration_of(self._archive),
             problems=tuple(problems),

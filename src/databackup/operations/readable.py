@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from databackup.archive.format import described_schema
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -74,23 +72,23 @@ def as_of_today(archive: Archive, schema: Schema, wrong_app: WrongAppChoice = "r
     number = header.schema_version
     if number > schema.version or (schema.versions is None and not schema.migrations):
         return archive
+    is_selection = header.selection is not None
     if number == schema.version:
         if schema.versions is not None and header.app == schema.app:
             from databackup.schema.versions import require_as_frozen  # noqa: PLC0415 - as below
 
-            require_as_frozen(schema, number, described_schema(header).collections)
+            require_as_frozen(schema, number, header.whole, is_selection=is_selection)
         return archive
     # Which most imports do not need.
     from databackup.migrations.way import way_of  # noqa: PLC0415
     from databackup.operations.migrating import MigratedArchive  # noqa: PLC0415
     from databackup.schema.versions import app_of, is_as_frozen  # noqa: PLC0415
 
-    given = described_schema(header).collections
     if header.app != app_of(schema, number) and not (
-        wrong_app == "allow" and is_as_frozen(schema, number, given)
+        wrong_app == "allow" and is_as_frozen(schema, number, header.whole)
     ):
         return archive
-    way = way_of(schema, number, schema.version, given)
+    way = way_of(schema, number, schema.version, header.whole, is_selection=is_selection)
     return MigratedArchive(archive, schema, way)
 
 

@@ -22,31 +22,23 @@ if TYPE_CHECKING:
 
     from databackup.archive.format import CollectionEnd
     from databackup.archive.records import Batch
-    from databackup.operations.keys import Links
     from databackup.operations.options import Mode
     from databackup.operations.readable import Readable
     from databackup.operations.reports import Changes, ProgressCallback
     from databackup.repository import ChecksReferences, Snapshot, Transaction
-    from databackup.schema import Collection, Schema
+    from databackup.schema import Collection, Reference, Schema
 
 _NAMED: Final = 5  # triggers in a message
 
 
 def dangling(
-    schema: Schema, transaction: ChecksReferences, among: Links | None = None
+    schema: Schema, transaction: ChecksReferences, collection: Collection, reference: Reference
 ) -> Iterator[Unlocated]:
-    """A problem for each value of a reference that points at no record, up to 100 a reference.
-
-    Of all references, or of those `among`.
-    """
-    for collection in schema.ordered:
-        for reference in collection.references:
-            if among is not None and (collection.name, reference) not in among:
-                continue
-            target = schema[reference.collection]
-            for values in transaction.dangling(collection, reference, PROBLEM_LIMIT):
-                problem = dangling_problem(collection, reference.fields, target, values)
-                yield Unlocated(problem, reference.fields, values)
+    """A problem for each value of a reference that points at no record, up to 100."""
+    target = schema[reference.collection]
+    for values in transaction.dangling(collection, reference, PROBLEM_LIMIT):
+        problem = dangling_problem(collection, reference.fields, target, values)
+        yield Unlocated(problem, reference.fields, values)
 
 
 def digest_of(

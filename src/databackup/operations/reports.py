@@ -73,6 +73,7 @@ class MigrationReport(_Report):
 class ExportReport(_Report):
     """What an export wrote: records by collection, size of the file in bytes, its seal.
 
+    `selection` are its collections where not all were asked for, with those that came along.
     `migrated` is for an archive of another version than today's: what became of its records.
     """
 
@@ -84,6 +85,7 @@ class ExportReport(_Report):
     size: int
     seal: str
     excluded: tuple[Exclusion, ...]
+    selection: tuple[str, ...] | None = None
     migrated: MigrationReport | None = None
     warnings: tuple[str, ...] = ()
 
@@ -119,9 +121,9 @@ def sums(changes: Collection[Changes]) -> dict[str, int]:
 class ImportReport(_Report):
     """What an import did, taken from what was committed: the sums of all `Changes`.
 
-    `records` is how many there are afterwards, `created` are the collections whose tables were
-    made, `import_id` what the mark of an import has that leaves one, `migrated` what became of an
-    archive of an older version.
+    `records` is how many there are afterwards. `left_alone` are the store's collections that are
+    not of the selection, `created` those whose tables were made. `import_id` is what the mark of an
+    import has that leaves one, `migrated` what became of an archive of an older version.
     """
 
     archive_id: str
@@ -136,6 +138,7 @@ class ImportReport(_Report):
     only_in_store: int
     read_back: bool
     seal: str
+    left_alone: tuple[str, ...] = ()
     created: tuple[str, ...] = ()
     migrated: MigrationReport | None = None
     warnings: tuple[str, ...] = ()

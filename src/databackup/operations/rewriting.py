@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import attrs
 
 from databackup.archive import files
-from databackup.archive.format import described_schema
 from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
 from databackup.archive.writer import ArchiveWriter
@@ -82,8 +81,9 @@ class _Rewriting:
         app = app_of(schema, header.schema_version)
         if header.app != app and wrong_app == "refuse":
             raise wrong_app_error(header, schema, app)
-        given = described_schema(header).collections
-        way = way_of(schema, header.schema_version, version, given)
+        is_selection = header.selection is not None
+        versions = (header.schema_version, version)
+        way = way_of(schema, *versions, header.whole, is_selection=is_selection)
         self._warnings = not_as_frozen(schema, version)
         if version != schema.version:
             app = app_of(schema, version)
@@ -104,7 +104,7 @@ class _Rewriting:
             self._progress(Progress(stage="finishing", collection="", done=total, total=total))
 
     def _collections(self) -> Iterator[tuple[Collection, Iterator[list[Row]]]]:
-        with DoubtedReferences(self._way, self._schema) as doubted:
+        with DoubtedReferences(self._way, self._schema, self._header.collections) as doubted:
             for name, read in self._archive.collections():
                 collection = self._schema[name]
                 batches = read(RecordCodec(collection))

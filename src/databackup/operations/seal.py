@@ -17,8 +17,9 @@ from databackup.errors import InvalidEdit, LimitExceeded
 from databackup.operations.keys import References, UniqueKeys
 from databackup.operations.locate import ProblemList
 from databackup.operations.reports import Progress, SealReport
+from databackup.operations.selection import leaving_warnings
 from databackup.schema.compiled import Codec
-from databackup.schema.document import describe, description_digest
+from databackup.schema.document import describe_collection, description_digest
 from databackup.schema.jsontext import deeper_than
 from databackup.schema.jsonvalues import MAX_DEPTH
 from databackup.spill import RowQueue
@@ -201,6 +202,7 @@ class _Seal:
             seal=self._writer.seal,
             warnings=(
                 *self._warnings,
+                *leaving_warnings(self._header, counts),
                 *written.warnings,
                 *needed(self._writer.needs | written.needs),
             ),
@@ -216,7 +218,7 @@ def _is_deeper(line: bytes, depth: int | None) -> bool:
 
 def _sealed_header(edited: Header, schema: Schema, in_order: AbstractSet[str]) -> Header:
     """The header of the edited document, as one that says so."""
-    described = describe(schema)["collections"]
+    described = {c.name: describe_collection(c, schema) for c in edited.whole}
     for name, collection in described.items():
         collection["order"] = "key" if name in in_order else "none"
     description = {"collections": {name: described[name] for name in _names_in_order(schema)}}

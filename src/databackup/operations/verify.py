@@ -30,9 +30,11 @@ from databackup.operations.reports import (
     VerifyReport,
     reported,
 )
+from databackup.operations.selection import leaving_warnings
 from databackup.schema import Schema
 from databackup.schema.arguments import require_schema
 from databackup.schema.compiled import Codec
+from databackup.schema.narrowing import narrowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -96,7 +98,7 @@ def _outlook(archive: Archive, schema: Schema) -> Outlook:
         read = as_of_today(archive, schema)
         require_fit(read.header, schema, "refuse")
     except (SchemaError, SchemaMismatch, VersionMismatch, WrongApp) as error:
-        return Outlook(app=schema.app, version=schema.version, refused=str(error))
+        return Outlook(app=schema.app, version=schema.version, refused=error.message)
     done = migration_of(read)
     steps = () if done is None else done.steps
     return Outlook(app=schema.app, version=schema.version, steps=steps)
@@ -113,8 +115,8 @@ def verify_archive(
     """Read every record of an archive: seal, format, values, counts, digests, keys, references.
 
     Against `schema`, to which an older archive is migrated, or without one against what the archive
-    says its kinds are. `dangling="keep"`
-    makes references that point nowhere a warning. Raises `FileError`, the `ArchiveError`s,
+    says its kinds are. `dangling="keep"` makes references that point nowhere a warning; those that
+    lead out of a selection are one always. Raises `FileError`, the `ArchiveError`s,
     `SchemaMismatch`, `InvalidRecords` with up to 100 problems; ValueError for another `dangling`,
     TypeError for what is no schema.
     """
@@ -128,6 +130,8 @@ def verify_archive(
             return _verified(opened, described, dangling, progress, codec_of)
         archive = as_of_today(opened, schema)
         require_fit(archive.header, schema, "allow")
+        if archive.header.selection is not None:
+            schema = narrowed(schema, frozenset(archive.header.collections))
         return _verified(archive, schema, dangling, progress)
 
 
@@ -168,7 +172,10 @@ def _verified(
         records=sum(counts.values()),
         seal=archive.seal,
         migrated=migration_of(archive),
-        warnings=tuple(map(str, warnings.locate(archive, schema))),
+        warnings=(
+            *map(str, warnings.locate(archive, schema)),
+            *leaving_warnings(archive.header, counts),
+        ),
     )
 
 

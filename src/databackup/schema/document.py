@@ -49,20 +49,28 @@ def describe(schema: Schema) -> dict[str, Any]:
     """The collections of a schema, in dependency order, as an archive's header describes them."""
     return {
         "collections": {
-            collection.name: {
-                "fields": {field.name: field.form.describe() for field in collection.fields},
-                "key": list(collection.key),
-                "references": [
-                    {
-                        "fields": list(reference.fields),
-                        "collection": reference.collection,
-                        "to": list(reference.to or schema[reference.collection].key),
-                    }
-                    for reference in collection.references
-                ],
-            }
+            collection.name: describe_collection(collection, schema)
             for collection in schema.ordered
         }
+    }
+
+
+def describe_collection(collection: Collection, schema: Schema) -> dict[str, Any]:
+    """A collection as a header describes it; `schema` says what its references point at.
+
+    It need not have what references point at that say so themselves.
+    """
+    return {
+        "fields": {field.name: field.form.describe() for field in collection.fields},
+        "key": list(collection.key),
+        "references": [
+            {
+                "fields": list(reference.fields),
+                "collection": reference.collection,
+                "to": list(reference.to or schema[reference.collection].key),
+            }
+            for reference in collection.references
+        ],
     }
 
 

@@ -263,21 +263,28 @@ def is_as_frozen(schema: Schema, number: int, collections: Iterable[Collection])
     return frozen is not None and not any(differences(frozen, described(collections)))
 
 
-def require_as_frozen(schema: Schema, number: int, given: Iterable[Collection]) -> None:
+def require_as_frozen(
+    schema: Schema, number: int, given: Iterable[Collection], *, is_selection: bool
+) -> None:
     """See that an archive's collections are those that its version was frozen with, if it was.
 
-    Raises `SchemaMismatch`, which says whether the archive or today's models are to blame;
-    `FileError`, `SchemaError`.
+    Those of a selection are some of them. Raises `SchemaMismatch`, which says whether the archive
+    or today's models are to blame; `FileError`, `SchemaError`.
     """
     frozen = _frozen(schema, number)
     if frozen is None:
         return
     embedded = described(given)
-    found = tuple(differences(frozen, embedded))
+
+    def contradictions(version: Collections) -> tuple[str, ...]:
+        held = {n: c for n, c in version.items() if not is_selection or n in embedded}
+        return tuple(differences(held, embedded))
+
+    found = contradictions(frozen)
     if not found:
         return
     listed = "; ".join(found)
-    if number == schema.version and not any(differences(collections_of(schema), embedded)):
+    if number == schema.version and not contradictions(collections_of(schema)):
         raise SchemaMismatch(
             f"the archive was made by today's models, which are not version {number} as it was "
             f"frozen: {listed}; {_renewal(number)}",
