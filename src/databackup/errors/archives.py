@@ -126,8 +126,8 @@ class VersionMismatch(ArchiveError):
 
     code: ClassVar[str] = "version-mismatch"
     remedy: ClassVar[str] = (
-        "If it is newer than the app, upgrade the app; if it is older, write the migrations that "
-        "are missing, or use the app of that version"
+        "If it is newer than the app, upgrade the app; if it is older, give the schema its frozen "
+        "versions (versions=) and the migrations that are missing, or use the app of that version"
     )
 
     found: int = 0
@@ -202,7 +202,8 @@ class InvalidRecords(DatabackupError):
 
     code: ClassVar[str] = "invalid-records"
     remedy: ClassVar[str] = (
-        "Mend these records and export again, or take another backup; to mend them in the file: "
+        "Mend these records and export again, or take another backup; where a migration is named: "
+        "let it take such records; to mend them in the file: "
         f"{_SEAL_COMMAND}"
     )
 
@@ -218,6 +219,16 @@ class InvalidRecords(DatabackupError):
         more = f"\n  and {count - _SHOWN} more" if count > _SHOWN else ""
         plural = "problem" if count == 1 else "problems"
         return cls(f"{what}: {count} {plural}{lines}{more}", found[:PROBLEM_LIMIT], count)
+
+
+class NotMigratedBack(InvalidRecords):
+    """Records of a store that an export of an older version cannot migrate back."""
+
+    code: ClassVar[str] = "not-migrated-back"
+    remedy: ClassVar[str] = (
+        "Mend these records in the store, or let the inverse of the migration take them, then "
+        "export again"
+    )
 
 
 class InvalidEdit(InvalidRecords):

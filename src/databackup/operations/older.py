@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from databackup.archive.records import Batch
-from databackup.errors import InvalidRecords
+from databackup.errors import InvalidRecords, NotMigratedBack
 from databackup.migrations.running import Findings, Numbered, Runner
 from databackup.migrations.way import way_of
 from databackup.operations.doubted import DoubtedReferences
@@ -72,7 +72,7 @@ class OlderExport(Export):
             if not self._is_writing:
                 raise
             found = map(self._blamed, error.problems)
-            raise InvalidRecords.of(self._refusal, found, error.total) from error
+            raise NotMigratedBack.of(self._refusal, found, error.total) from error
 
     def _blamed(self, problem: Problem) -> Problem:
         """The problem of a value that is not valid, with the steps that have made it."""
@@ -153,7 +153,7 @@ class OlderExport(Export):
 
     def _refuse(self, problems: ProblemList) -> None:
         if problems:
-            raise InvalidRecords.of(self._refusal, problems.located, problems.total)
+            raise NotMigratedBack.of(self._refusal, problems.located, problems.total)
 
     def _told(self, name: str, batches: Iterator[Numbered]) -> Iterator[Numbered]:
         total = self._counts[name]

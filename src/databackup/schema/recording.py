@@ -335,6 +335,9 @@ def _recorded(
         returned = returned_by(function, recorder)
     except SchemaError as error:
         raise SchemaError.of(what, [error.message]) from error
+    except Exception as error:
+        error.add_note(f"in {what}")
+        raise
     if returned is not None:
         said = f"its function calls operations and returns nothing, not {shown(returned)}"
         raise SchemaError.of(what, [said])
