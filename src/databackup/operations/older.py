@@ -22,7 +22,7 @@ from databackup.operations.migrating import (
     run_removed,
 )
 from databackup.operations.reports import MigrationReport, Progress
-from databackup.operations.tracing import after_steps, made_of, steps_of
+from databackup.operations.tracing import after_steps, made_of, steps_of, traced
 from databackup.schema import Schema
 from databackup.schema.versions import app_of
 
@@ -113,11 +113,14 @@ class OlderExport(Export):
             problems = ProblemList()
             for problem in doubted.problems():
                 problems.add([problem])
+
+        def read(name: str) -> Iterator[Numbered]:
+            return _numbered(snapshot, own[name])
+
+        problems.located = traced(problems.located, self._way, self._flows, read)
         self._refuse(problems)
         if self._selection is None:
-            self._runners += run_removed(
-                self._composition, lambda name: _numbered(snapshot, own[name])
-            )
+            self._runners += run_removed(self._composition, read)
 
     def _migrated(
         self, snapshot: Snapshot, collection: Collection, doubted: DoubtedReferences

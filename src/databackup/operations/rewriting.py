@@ -113,7 +113,7 @@ class _Rewriting:
                 yield collection, self._sound(collection, told, doubted)
             if not self._problems:
                 for problem in doubted.problems():
-                    self._problems.add([problem])
+                    self._problems.add_of_today([problem])
         self._raise_problems()
 
     def _sound(
