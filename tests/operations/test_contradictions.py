@@ -153,9 +153,12 @@ def test_an_export_of_a_version_as_frozen(tmp_path: Path, rows: dict[str, list[A
     import_all(memory({}, schema), io.BytesIO(written.getvalue()))
 
 
-def test_a_frozen_version_that_cannot_be_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [Path.mkdir, lambda path: path.write_text("<<<<<<< HEAD")])
+def test_a_frozen_version_that_cannot_be_read(
+    tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
     """An export is written all the same and warns; an import knows not what to hold it against."""
-    (tmp_path / "v1.json").write_text("<<<<<<< HEAD")
+    damage(tmp_path / "v1.json")
     written = io.BytesIO()
     (warning,) = export_all(memory(ROWS, today(tmp_path, THINGS)), written).warnings
     assert "v1.json" in warning

@@ -20,7 +20,7 @@ from databackup import (
     migrate_archive,
 )
 from tests.support.club import memory
-from tests.support.migrating import Rows, after, archive_of, old, restored, rows_in, step
+from tests.support.migrating import Rows, after, archive_of, failing, old, restored, rows_in, step
 
 LONE = {"id": int, "v": Json}
 OWNERS = Collection("owners", key="id", fields={"id": int})
@@ -174,7 +174,7 @@ def test_functions_get_it(tmp_path: Path) -> None:
 
 
 def test_functions_get_it_on_the_way_up(tmp_path: Path) -> None:
-    """The same the other way, and one by one, where another record fails."""
+    """The same the other way."""
     first, new = changing(tmp_path, Json, str, using=json.dumps, inverse=json.loads)
     rows: Rows = {"t": [(1, None), (2, [None])]}
     found, _ = there(first, new, rows)
@@ -200,3 +200,27 @@ def test_what_a_function_made_of_it_is_removed(tmp_path: Path) -> None:
 
     _, migrated = there(first, after(tmp_path, step(remove), first=first), {"t": [(1, None)]})
     assert {"t.v": 1} == migrated.dropped
+
+
+def test_functions_get_it_where_another_record_fails(tmp_path: Path) -> None:
+    """Records are then done one by one, with the same outcome."""
+
+    def numbered(value: Any) -> str:
+        return f"{5 / (value or 1) if value != [] else 1 / 0}"
+
+    first, new = changing(tmp_path, Json, str, using=numbered)
+    error = failing(new, archive_of(first, {"t": [(1, None), (2, [])]}))
+    assert [2] == [problem.record for problem in error.problems]
+
+
+@pytest.mark.parametrize(
+    "now, options, expected",
+    [(Json | None, {}, JSON_NULL), (str | None, {"default": None}, None)],
+)
+def test_functions_do_not_get_it(
+    tmp_path: Path, now: Any, options: dict[str, Any], expected: Any
+) -> None:
+    """It stays itself where it may, or becomes what the default says."""
+    first, new = changing(tmp_path, Json, now, using=json.dumps, **options)
+    found, _ = there(first, new, {"t": [(1, None), (2, 5)]})
+    assert [(1, expected), (2, "5")] == found["t"]
