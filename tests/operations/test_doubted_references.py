@@ -18,7 +18,7 @@ from databackup import (
     migrate_archive,
     verify_archive,
 )
-from databackup.errors import InvalidRecords, Problem
+from databackup.errors import InvalidRecords, MadeOf, Problem
 from databackup.migrations.way import Way
 from databackup.schema.evolution import described
 from databackup.spill import KeyIndex
@@ -79,8 +79,11 @@ def test_a_reference_that_comes_back_without_its_records(tmp_path: Path) -> None
     assert [("menus", 1, (1,), "cook"), ("menus", 3, (4,), "cook")] == [
         (p.collection, p.record, p.key, p.field) for p in problems
     ]
-    said = "after the migration 2 to 1 (nobody), add_reference menus (cook) to people: "
-    assert f"{said}points at people int 7, which is not there" == problems[0].message
+    said = (
+        "after the migration 2 to 1 (nobody), add_collection people, add_reference menus (cook) "
+        "to people: points at people int 7, which is not there"
+    )
+    assert said == problems[0].message
     assert "a record of people" == problems[0].expected
 
 
@@ -101,6 +104,46 @@ def test_up(tmp_path: Path) -> None:
     (problem,) = refused(lambda target: migrate_archive(archive, target, new), tmp_path)
     assert (2, (2,), "cook") == (problem.record, problem.key, problem.field)
     assert "after the migration 1 to 2 (strict), add_reference menus" in problem.message
+
+
+def test_it_is_told_as_by_an_import(tmp_path: Path) -> None:
+    """All operations that had to do with it, and what the record was made of."""
+    first = old(tmp_path, PEOPLE, LOOSE)
+
+    def dishes(m: Recorder) -> None:
+        m.rename_collection("menus", "dishes")
+        m.change_kind("dishes", "cook", str | None, using=str, inverse=int)
+        m.change_kind("people", "id", str, using=str, inverse=int)
+        m.add_reference("dishes", "cook", "people")
+
+    new = after(tmp_path, step(dishes), first=first)
+    rows: dict[str, list[Any]] = {"people": [(1,)], "menus": [(1, 1), (2, 3)]}
+    archive = archive_of(first, rows)
+    (problem,) = refused(lambda to: migrate_archive(io.BytesIO(archive), to, new), tmp_path)
+    with pytest.raises(InvalidRecords) as caught:
+        restored(new, archive)
+    (told,) = caught.value.problems
+    assert 3 == problem.message.count("change_kind") + problem.message.count("add_reference")
+    assert (told.message, told.made_of, told.pointer) == (
+        problem.message,
+        problem.made_of,
+        problem.pointer,
+    )
+    assert MadeOf("menus", 2, (2,)) == problem.made_of
+
+
+def test_the_way_back_names_what_the_store_has(tmp_path: Path) -> None:
+    """The record that it was made of, by the name of its collection there."""
+    first = old(tmp_path, PEOPLE, MENUS)
+
+    def dishes(m: Recorder) -> None:
+        m.rename_collection("menus", "dishes")
+        m.remove_reference("dishes", "cook", "people")
+
+    new = after(tmp_path, step(dishes), first=first)
+    (problem,) = exported(new, {"people": [(1,)], "dishes": [(1, 1), (2, 3)]}, tmp_path)
+    assert "after the migration 2 to 1 (dishes), add_reference dishes" in problem.message
+    assert MadeOf("dishes", 2, (2,)) == problem.made_of
 
 
 def renamed(m: Recorder) -> None:

@@ -26,7 +26,7 @@ from databackup.repository import Row
 from databackup.testing.harness import expected, stored
 from tests.operations.test_migrated_imports import cases
 from tests.support.club import memory
-from tests.support.migrating import of_today, old, rows_in
+from tests.support.migrating import freeze_as_is, of_today, old, rows_in
 from tests.support.selecting import part
 from tests.support.stores import STORES
 
@@ -131,6 +131,7 @@ def test_an_older_selection_rewritten(folder: Path) -> None:
     """A new archive is a selection of today's names, and warns of what leads out of it."""
     archive = part(memory(ROWS, old(folder, PEOPLE, DISHES, LOGS, NOTES)), "dishes", closure=False)
     made = io.BytesIO()
+    freeze_as_is(_today(folder), folder)
     report = migrate_archive(io.BytesIO(archive), made, _today(folder))
     assert ("menus",) == report.selection
     (warning,) = (found for found in report.warnings if "frozen" not in found)

@@ -131,8 +131,8 @@ class VersionMismatch(ArchiveError):
 
     code: ClassVar[str] = "version-mismatch"
     remedy: ClassVar[str] = (
-        "If it is newer than the app, upgrade the app; if it is older, write the migrations that "
-        "are missing, or use the app of that version"
+        "If it is newer than the app, upgrade the app; if it is older, give the schema its frozen "
+        "versions (versions=) and the migrations that are missing, or use the app of that version"
     )
 
     found: int = 0
@@ -159,7 +159,7 @@ class SchemaMismatch(DatabackupError):
         "Import into a store of the same collections, fields and kinds (a SQLite file: with the "
         "types it was exported with), or exclude with a reason what the archive does not have; if "
         "it contradicts a frozen version: take another backup, or put that version's file back "
-        "as it was"
+        "as it was; if models were changed: freeze a new version, and write a migration"
     )
 
     differences: tuple[str, ...] = ()
@@ -207,7 +207,8 @@ class InvalidRecords(DatabackupError):
 
     code: ClassVar[str] = "invalid-records"
     remedy: ClassVar[str] = (
-        "Mend these records and export again, or take another backup; to mend them in the file: "
+        "Mend these records and export again, or take another backup; where a migration is named: "
+        "let it take such records; to mend them in the file: "
         f"{_SEAL_COMMAND}"
     )
 
@@ -223,6 +224,16 @@ class InvalidRecords(DatabackupError):
         more = f"\n  and {count - _SHOWN} more" if count > _SHOWN else ""
         plural = "problem" if count == 1 else "problems"
         return cls(f"{what}: {count} {plural}{lines}{more}", found[:PROBLEM_LIMIT], count)
+
+
+class NotMigratedBack(InvalidRecords):
+    """Records of a store that an export of an older version cannot migrate back."""
+
+    code: ClassVar[str] = "not-migrated-back"
+    remedy: ClassVar[str] = (
+        "Mend these records in the store, or let the inverse of the migration take them, then "
+        "export again"
+    )
 
 
 class InvalidEdit(InvalidRecords):

@@ -122,7 +122,9 @@ class NoInverse(DatabackupError):
     code: ClassVar[str] = "no-inverse"
     remedy: ClassVar[str] = (
         "Give the operation an inverse: inverse= for change_kind and map_records, default= for "
-        "remove_field and move_field; a change_kind to a kind that allows nulls has none"
+        "remove_field, which may be added at any time. A move_field has one with default=, which "
+        "changes what it makes, so it is for a migration that is not released; a change_kind to a "
+        "kind that allows nulls has none"
     )
 
     migration: str = ""

@@ -24,7 +24,7 @@ from databackup.migrations.flows import (
 )
 from databackup.schema import evolution
 from databackup.schema.across import JoinCollection, MoveField, SplitCollection
-from databackup.schema.adopting import adopter, null_of
+from databackup.schema.adopting import adopter, null_is_value, null_of
 from databackup.schema.composite import Dict, Json, List, Nested
 from databackup.schema.evolution import NO_DEFAULT, Operation
 
@@ -202,7 +202,8 @@ def _(operation: evolution.RemoveField, place: _Place) -> None:
     course = place.courses[operation.collection]
     lost = course.fields.pop(operation.field)
     label = f"{operation.collection}.{operation.field}"
-    if is_filled(lost):
+    kind = place.before[operation.collection].field(operation.field).kind
+    if is_filled(lost) or null_is_value(kind):
         course.dropped.append((label, None))
     elif isinstance(given := root(lost), Given):
         course.dropped.append((label, given.position))
@@ -213,17 +214,22 @@ def _(operation: evolution.ChangeKind, place: _Place) -> None:
     course = place.courses[operation.collection]
     has_default = operation.default is not NO_DEFAULT
     value = course.fields[operation.field]
-    if (has_default and isinstance(value, Converted)) or depth(value) >= _DEPTH:
-        course.settle()  # nulls are counted as they come out of what was done before
-        value = course.fields[operation.field]
     old = place.before[operation.collection].field(operation.field)
     using = operation.using or adopter(old.kind, operation.kind)
     for_null = operation.default if has_default else null_of(old.kind, operation.kind)
+    fills = has_default and for_null is not None
+    if old.nullable and null_is_value(operation.kind):
+        fills = True  # None is the JSON value null from here on
+    if (fills and isinstance(value, Converted)) or depth(value) >= _DEPTH:
+        course.settle()  # nulls are counted as they come out of what was done before
+        value = course.fields[operation.field]
+    hands_null = null_is_value(old.kind) and operation.using is not None
+    takes_null = hands_null and for_null is None and not has_default
     if using is not None or for_null is not None:
         copied = operation.using is not None and _can_change(old)
-        converted = Converted(value, using, for_null, copied, place.origin)
+        converted = Converted(value, using, for_null, copied, place.origin, takes_null)
         course.fields[operation.field] = converted
-    if has_default and for_null is not None and not is_filled(value):
+    if fills and not is_filled(value):
         given = root(value)
         position = given.position if isinstance(given, Given) else None  # null for all records
         course.filled.append((f"{operation.collection}.{operation.field}", position))
@@ -292,12 +298,19 @@ def _(operation: MoveField, place: _Place) -> None:
     if not points_back:
         theirs, ours = ours, theirs
     left = place.courses[operation.source]
+    field = source.field(operation.field)
+    moved = operation.apply(place.before)[operation.target].field(operation.field)
+    if (for_null := null_of(field.kind, moved.kind)) is not None:
+        value = left.fields[operation.field]
+        left.fields[operation.field] = Converted(
+            value, None, for_null, copied=False, origin=place.origin
+        )
     other = left.flow((*theirs, operation.field))
     course = place.courses[operation.target]
     course.look_up(
         other,
         _fields(target, ours),
-        [source.field(operation.field)],
+        [moved],
         nothing=(operation.value,),
         agree=points_back,
         dropped=f"{source}.{operation.field}",

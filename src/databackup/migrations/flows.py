@@ -47,7 +47,8 @@ class Constant:
 class Converted:
     """What a function makes of a value, and something else of null; None hands on as it is.
 
-    With `copied` the function gets a copy, which it may change.
+    With `copied` the function gets a copy, which it may change. With `takes_null` it gets nulls,
+    too: they are the JSON value.
     """
 
     value: Expression
@@ -55,6 +56,7 @@ class Converted:
     for_null: Any
     copied: bool
     origin: Origin
+    takes_null: bool = False
 
 
 Expression = Given | Constant | Converted
@@ -151,7 +153,7 @@ class Flow:
 def is_filled(expression: Expression) -> bool:
     """Whether an expression has a value for every record, as no function gives null for one."""
     while isinstance(expression, Converted):
-        if expression.for_null is not None:
+        if expression.for_null is not None or expression.takes_null:
             return True
         expression = expression.value
     return isinstance(expression, Constant) and expression.value is not None

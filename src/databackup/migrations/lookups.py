@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from databackup.schema.adopting import null_is_value
 from databackup.schema.kind import KindError
 from databackup.spill import KeyIndex
 
@@ -41,7 +42,7 @@ class Index:
         """
         key, values = row[: self._size], row[self._size :]
         if None in key:
-            self._without_key += not _is_nothing(values)
+            self._without_key += not self._is_nothing(values)
             return None
         try:
             form = _form(self._stage.key_fields, key)
@@ -77,24 +78,24 @@ class Index:
         lost = sum(
             form not in self._used
             for form, values in self._entries.items()
-            if not _is_nothing(pickle.loads(values))  # noqa: S301 - the same
+            if not self._is_nothing(pickle.loads(values))  # noqa: S301 - the same
         )
         if lost and self._stage.agree:  # each may stand for several
             lost = sum(map(self._is_lost, again()))
         return lost + self._without_key
 
+    def _is_nothing(self, values: Row) -> bool:
+        pairs = zip(self._stage.fields, values, strict=True)
+        return all(value is None and not null_is_value(field.kind) for field, value in pairs)
+
     def _is_lost(self, row: Row) -> bool:
         key, values = row[: self._size], row[self._size :]
-        if None in key or _is_nothing(values):
+        if None in key or self._is_nothing(values):
             return False
         try:
             return _form(self._stage.key_fields, key) not in self._used
         except (KindError, UnicodeEncodeError):
             return False  # a problem of its own, as in `add`
-
-
-def _is_nothing(values: Row) -> bool:
-    return values.count(None) == len(values)
 
 
 def _form(fields: Sequence[Field], values: Row) -> bytes:

@@ -102,7 +102,7 @@ def _value(expression: Expression, row: Row) -> Any:
     if isinstance(expression, Constant):
         return expression.value
     value = _value(expression.value, row)
-    if value is None:
+    if value is None and not expression.takes_null:
         return expression.for_null
     if expression.function is None:
         return value
@@ -139,7 +139,10 @@ def _source(expression: Expression, scope: dict[str, Any]) -> str:
     if expression.function is not None:
         function = f"x{len(scope)}"
         scope[function] = expression.function
-        made = f"{function}(copied({held}))" if expression.copied else f"{function}({held})"
+        given = value if expression.takes_null else held
+        made = f"{function}(copied({given}))" if expression.copied else f"{function}({given})"
+        if expression.takes_null:
+            return made
     return f"({for_null} if ({held} := {value}) is None else {made})"
 
 

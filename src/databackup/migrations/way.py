@@ -18,6 +18,7 @@ from databackup.schema.versions import (
     check_frozen,
     collections_of,
     differences,
+    require_as_frozen,
 )
 
 if TYPE_CHECKING:
@@ -108,13 +109,17 @@ def way_of(
     before = _version(schema, source).collections
     _require_known(schema, target)
     if given is not None:
+        given = tuple(given)
+        require_as_frozen(schema, source, given, is_selection=is_selection)
         embedded = described(given)
         others = {n: c for n, c in before.items() if is_selection and n not in embedded}
         expected = {n: c for n, c in before.items() if n not in others}
         found = tuple(differences(expected, embedded))
-        if found:
+        if found:  # with today's models alone, which may have changed since
+            _require_models_as_frozen(schema)
             raise SchemaMismatch(
-                f"the archive contradicts version {source} as it was frozen: " + "; ".join(found),
+                f"the archive contradicts version {source} as today's models have it: "
+                + "; ".join(found),
                 found,
             )
         before = {**embedded, **others}  # whose fields are in the order of its records
@@ -134,6 +139,12 @@ def _undone(step: Migration, before: Collections) -> Migration:
         message = f"the migration {step} cannot be undone: {inverse} has no inverse"
         raise NoInverse(message, str(step), str(inverse))
     return inverse
+
+
+def _require_models_as_frozen(schema: Schema) -> None:
+    """See that it is not today's models that are to blame. Raises `SchemaError`."""
+    if schema.versions is not None:
+        check_frozen(schema, may_be_new=True)
 
 
 def check_chain(schema: Schema) -> None:
@@ -164,15 +175,22 @@ def _checked_steps(schema: Schema, source: int, target: int) -> list[Migration]:
         else:
             renamed = any(isinstance(operation, RenameApp) for operation in step.operations)
             call = f": m.rename_app({state.app!r}, {expected.app!r}) in it renames the app"
+            if number + 1 == schema.version and _differing(expected, state):
+                _require_models_as_frozen(schema)
             _require_same(what, expected, state, "" if renamed else call)
         steps.append(step)
     return steps
 
 
-def _require_same(what: str, expected: _State, found: _State, advice: str = "") -> None:
+def _differing(expected: _State, found: _State, advice: str = "") -> list[str]:
     differing = list(differences(expected.collections, found.collections))
     if expected.app != found.app:
         differing.insert(0, f"the app was {expected.app!r}, is {found.app!r}{advice}")
+    return differing
+
+
+def _require_same(what: str, expected: _State, found: _State, advice: str = "") -> None:
+    differing = _differing(expected, found, advice)
     if differing:
         raise SchemaError.of(what, (f"after it, {difference}" for difference in differing))
 

@@ -25,12 +25,12 @@ class DoubtedReferences:
     """
 
     def __init__(self, way: Way, schema: Schema, written: Container[str]) -> None:
-        self._origins = {
-            (link.source, link.reference): origin
-            for link, origin in way.doubts().items()
+        self._links = {
+            (link.source, link.reference)
+            for link in way.doubts()
             if link.source in written and link.reference.collection in written
         }
-        self._references = References(schema, self._origins)
+        self._references = References(schema, self._links)
 
     def __enter__(self) -> Self:
         self._references.__enter__()
@@ -41,15 +41,10 @@ class DoubtedReferences:
 
     def add(self, collection: Collection, batch: Batch) -> None:
         """Note the records of a batch, which are of their kinds."""
-        if self._origins:
+        if self._links:
             self._references.add(collection, collection.codec, batch)
 
     def problems(self) -> Iterator[Problem]:
-        """A problem for each value that points at no record, with the step and its operation."""
-        for name, reference, problem in self._references.dangling_by_link():
-            origin = self._origins[name, reference]
-            yield attrs.evolve(
-                problem,
-                message=f"after {origin}: {problem.message}",
-                expected=f"a record of {reference.collection}",
-            )
+        """A problem for each value that points at no record, which no step is named in yet."""
+        for _name, reference, problem in self._references.dangling_by_link():
+            yield attrs.evolve(problem, expected=f"a record of {reference.collection}")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from databackup.operations.reports import ProgressCallback
     from databackup.operations.selection import Selection
     from databackup.repository import Repository, Row, Snapshot
-    from databackup.schema import Collection
+    from databackup.schema import Collection, Schema
     from databackup.schema.columns import Forms
 
     _Rows = Forms | list[Row]
@@ -189,11 +189,16 @@ class Export:
 
     def report(self, written: files.Written) -> ExportReport:
         """What was written."""
-        return export_report(self._header, self._writer, written, self.migrated())
+        unfrozen = _unfrozen(self._repository.schema, self._header.schema_version)
+        return export_report(self._header, self._writer, written, self.migrated(), unfrozen)
 
 
 def export_report(
-    header: Header, writer: ArchiveWriter, written: files.Written, migrated: MigrationReport | None
+    header: Header,
+    writer: ArchiveWriter,
+    written: files.Written,
+    migrated: MigrationReport | None,
+    unfrozen: tuple[str, ...],
 ) -> ExportReport:
     """What a writer wrote to a destination."""
     counts = {name: end.count for name, end in writer.ends.items()}
@@ -212,8 +217,18 @@ def export_report(
             *written.warnings,
             *leaving_warnings(header, counts),
             *needed(writer.needs | written.needs),
+            *unfrozen,
         ),
     )
+
+
+def _unfrozen(schema: Schema, version: int) -> tuple[str, ...]:
+    """Warnings of what becomes of an archive whose version is not frozen, or as something else."""
+    if schema.versions is None:
+        return ()
+    from databackup.schema.versions import not_as_frozen  # noqa: PLC0415 - which others do not need
+
+    return not_as_frozen(schema, version)
 
 
 def require_all(collection: str, total: int, done: int) -> None:

@@ -71,7 +71,20 @@ def require_fit(
         _require_version(header.schema_version, schema.version)
     differences = tuple(_differences(header, schema, creating=creating))
     if differences:
-        raise SchemaMismatch("archive and target differ: " + "; ".join(differences), differences)
+        listed = "; ".join((*differences, *_renewal(header, schema)))
+        raise SchemaMismatch(f"archive and target differ: {listed}", differences)
+
+
+def _renewal(header: Header, schema: Schema) -> tuple[str, ...]:
+    """What to do where it is the target's models that are not what their version was frozen as."""
+    if schema.versions is None or (header.app, header.schema_version) != (
+        schema.app,
+        schema.version,
+    ):
+        return ()
+    from databackup.schema.versions import renewal  # noqa: PLC0415 - which most imports do not need
+
+    return renewal(schema)
 
 
 def _app_then(schema: Schema, version: int) -> str | None:

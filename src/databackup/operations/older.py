@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from databackup.archive.records import Batch
-from databackup.errors import InvalidRecords
+from databackup.errors import InvalidRecords, NotMigratedBack
 from databackup.migrations.running import Findings, Numbered, Runner
 from databackup.migrations.way import way_of
 from databackup.operations.doubted import DoubtedReferences
@@ -22,7 +22,7 @@ from databackup.operations.migrating import (
     run_removed,
 )
 from databackup.operations.reports import MigrationReport, Progress
-from databackup.operations.tracing import after_steps, made_of, steps_of
+from databackup.operations.tracing import after_steps, made_of, steps_of, traced
 from databackup.schema import Schema
 from databackup.schema.versions import app_of
 
@@ -72,7 +72,7 @@ class OlderExport(Export):
             if not self._is_writing:
                 raise
             found = map(self._blamed, error.problems)
-            raise InvalidRecords.of(self._refusal, found, error.total) from error
+            raise NotMigratedBack.of(self._refusal, found, error.total) from error
 
     def _blamed(self, problem: Problem) -> Problem:
         """The problem of a value that is not valid, with the steps that have made it."""
@@ -113,11 +113,14 @@ class OlderExport(Export):
             problems = ProblemList()
             for problem in doubted.problems():
                 problems.add([problem])
+
+        def read(name: str) -> Iterator[Numbered]:
+            return _numbered(snapshot, own[name])
+
+        problems.located = traced(problems.located, self._way, self._flows, read)
         self._refuse(problems)
         if self._selection is None:
-            self._runners += run_removed(
-                self._composition, lambda name: _numbered(snapshot, own[name])
-            )
+            self._runners += run_removed(self._composition, read)
 
     def _migrated(
         self, snapshot: Snapshot, collection: Collection, doubted: DoubtedReferences
@@ -153,7 +156,7 @@ class OlderExport(Export):
 
     def _refuse(self, problems: ProblemList) -> None:
         if problems:
-            raise InvalidRecords.of(self._refusal, problems.located, problems.total)
+            raise NotMigratedBack.of(self._refusal, problems.located, problems.total)
 
     def _told(self, name: str, batches: Iterator[Numbered]) -> Iterator[Numbered]:
         total = self._counts[name]

@@ -63,20 +63,27 @@ class Migrated(Readable, Protocol):
 def as_of_today(archive: Archive, schema: Schema, wrong_app: WrongAppChoice = "refuse") -> Readable:
     """An archive, migrated where it is of an older version of a schema that has versions.
 
-    One that has another app's name is not, and it is for `require_fit` to refuse it. With "allow"
+    One of today's version has to be as that was frozen, if it was. One that has another app's name
+    is not migrated, and it is for `require_fit` to refuse it. With "allow"
     it is where it describes its records as the version of its number was frozen. Raises
     `VersionMismatch`, `SchemaMismatch`, `SchemaError`, `FileError`.
     """
     header = archive.header
     number = header.schema_version
-    if number >= schema.version or (schema.versions is None and not schema.migrations):
+    if number > schema.version or (schema.versions is None and not schema.migrations):
+        return archive
+    is_selection = header.selection is not None
+    if number == schema.version:
+        if schema.versions is not None and header.app == schema.app:
+            from databackup.schema.versions import require_as_frozen  # noqa: PLC0415 - as below
+
+            require_as_frozen(schema, number, header.whole, is_selection=is_selection)
         return archive
     # Which most imports do not need.
     from databackup.migrations.way import way_of  # noqa: PLC0415
     from databackup.operations.migrating import MigratedArchive  # noqa: PLC0415
     from databackup.schema.versions import app_of, is_as_frozen  # noqa: PLC0415
 
-    is_selection = header.selection is not None
     if header.app != app_of(schema, number) and not (
         wrong_app == "allow" and is_as_frozen(schema, number, header.whole)
     ):

@@ -89,11 +89,8 @@ class _Rewriting:
         is_selection = header.selection is not None
         versions = (header.schema_version, version)
         way = way_of(schema, *versions, header.whole, is_selection=is_selection)
-        self._warnings: list[str] = []
-        if version == schema.version:
-            warning = not_as_frozen(schema)
-            self._warnings += [] if warning is None else [warning]
-        else:
+        self._warnings = not_as_frozen(schema, version)
+        if version != schema.version:
             app = app_of(schema, version)
             schema = Schema(app=app, version=version, collections=list(way.after.values()))
         self._schema = schema
@@ -121,7 +118,7 @@ class _Rewriting:
                 yield collection, self._sound(collection, told, doubted)
             if not self._problems:
                 for problem in doubted.problems():
-                    self._problems.add([problem])
+                    self._problems.add_of_today([problem])
         self._raise_problems()
 
     def _sound(
@@ -146,5 +143,4 @@ class _Rewriting:
     def report(self, written: files.Written) -> ExportReport:
         """What was written."""
         done = self._archive.report()
-        report = export_report(self._header, self._writer, written, done)
-        return attrs.evolve(report, warnings=(*report.warnings, *self._warnings))
+        return export_report(self._header, self._writer, written, done, self._warnings)

@@ -104,7 +104,7 @@ def _outlook(archive: Archive, schema: Schema) -> Outlook:
         read = as_of_today(archive, schema)
         require_fit(read.header, schema, "refuse")
     except (SchemaError, SchemaMismatch, VersionMismatch, WrongApp) as error:
-        return Outlook(app=schema.app, version=schema.version, refused=str(error))
+        return Outlook(app=schema.app, version=schema.version, refused=error.message)
     done = migration_of(read)
     steps = () if done is None else done.steps
     return Outlook(app=schema.app, version=schema.version, steps=steps)

@@ -58,8 +58,13 @@ def adopted(old: Kind, new: Kind, value: Any) -> Any:
 
 def null_of(old: Kind, new: Kind) -> Any:
     """What None of an old kind is as a value of a new one: the JSON value null, or nothing."""
-    was_a_value = _is_json(old) and not isinstance(old, Optional)
-    return JSON_NULL if was_a_value and _is_json(new) and isinstance(new, Optional) else None
+    may_be_absent = _is_json(new) and not null_is_value(new)
+    return JSON_NULL if null_is_value(old) and may_be_absent else None
+
+
+def null_is_value(kind: Kind) -> bool:
+    """Whether None of a kind is the JSON value null, and not that there is no value."""
+    return isinstance(kind, Json)
 
 
 def _bare(kind: Kind) -> Kind:

@@ -177,7 +177,8 @@ class Recorder:
 
         `using` makes the new value of the old one, `inverse` the old of the new; without `using` a
         value stays what it is, 1 as 1.0 where that is the kind's type. Nulls are not handed to
-        them: they stay null, or become `default`. `off_kind` is that of a `Field`, None leaves it.
+        them: they stay null, or become `default`; the JSON value null is no null. `off_kind` is
+        that of a `Field`, None leaves it.
         """
         require_names("change_kind", collection=collection, name=name)
         what = f"change_kind {collection}.{name}"
@@ -334,6 +335,9 @@ def _recorded(
         returned = returned_by(function, recorder)
     except SchemaError as error:
         raise SchemaError.of(what, [error.message]) from error
+    except Exception as error:
+        error.add_note(f"in {what}")
+        raise
     if returned is not None:
         said = f"its function calls operations and returns nothing, not {shown(returned)}"
         raise SchemaError.of(what, [said])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from databackup.errors import FileError, SchemaError, reason_of
+from databackup.errors import FileError, SchemaError, SchemaMismatch, reason_of
 from databackup.schema.arguments import require_schema
 from databackup.schema.document import describe, described_collection, description_digest
 from databackup.schema.evolution import RenameApp, described
@@ -208,13 +208,7 @@ def check_frozen(schema: Schema, *, may_be_new: bool = False) -> None:
         _require_newest(versions, number)
         raise SchemaError.of(
             f"the schema is not version {number} as it was frozen",
-            [
-                *found,
-                (
-                    f"to change it: make it version {number + 1}, write a migration from {number} "
-                    f"to {number + 1}{renaming or ','} and freeze that ({FREEZE})"
-                ),
-            ],
+            [*found, _renewal(number, renaming)],
         )
 
 
@@ -234,18 +228,15 @@ def _require_newest(versions: Versions, number: int) -> None:
         )
 
 
-def not_as_frozen(schema: Schema) -> str | None:
-    """Why archives of today's version may not be readable later, None where they will be.
-
-    Raises `FileError`.
-    """
-    if schema.versions is None:
-        return None
+def not_as_frozen(schema: Schema, number: int) -> tuple[str, ...]:
+    """Why an archive of a version may not be readable later; of an older one there is nothing."""
+    if schema.versions is None or number != schema.version:
+        return ()
     try:
         check_frozen(schema)
-    except SchemaError as error:
-        return f"once the models change, this archive may be unreadable: {error.message}"
-    return None
+    except (FileError, SchemaError) as error:
+        return (f"once the models change, this archive may be unreadable: {error.message}",)
+    return ()
 
 
 def app_of(schema: Schema, number: int) -> str | None:
@@ -268,13 +259,69 @@ def app_of(schema: Schema, number: int) -> str | None:
 
 def is_as_frozen(schema: Schema, number: int, collections: Iterable[Collection]) -> bool:
     """Whether a version was frozen, and as these collections. Raises `FileError`, `SchemaError`."""
+    frozen = _frozen(schema, number)
+    return frozen is not None and not any(differences(frozen, described(collections)))
+
+
+def require_as_frozen(
+    schema: Schema, number: int, given: Iterable[Collection], *, is_selection: bool
+) -> None:
+    """See that an archive's collections are those that its version was frozen with, if it was.
+
+    Those of a selection are some of them. Raises `SchemaMismatch`, which says whether the archive
+    or today's models are to blame; `FileError`, `SchemaError`.
+    """
+    frozen = _frozen(schema, number)
+    if frozen is None:
+        return
+    embedded = described(given)
+
+    def contradictions(version: Collections) -> tuple[str, ...]:
+        held = {n: c for n, c in version.items() if not is_selection or n in embedded}
+        return tuple(differences(held, embedded))
+
+    found = contradictions(frozen)
+    if not found:
+        return
+    listed = "; ".join(found)
+    if number == schema.version and not contradictions(collections_of(schema)):
+        raise SchemaMismatch(
+            f"the archive was made by today's models, which are not version {number} as it was "
+            f"frozen: {listed}; {_renewal(number)}",
+            found,
+        )
+    raise SchemaMismatch(
+        f"the archive contradicts version {number} as it was frozen: {listed}", found
+    )
+
+
+def renewal(schema: Schema) -> tuple[str, ...]:
+    """What to do where a schema is not what its version was frozen as.
+
+    Raises `FileError`, `SchemaError`.
+    """
+    frozen = _frozen(schema, schema.version)
+    if frozen is None or not any(differences(frozen, collections_of(schema))):
+        return ()
+    said = f"the models have changed since version {schema.version} was frozen"
+    return (f"{said}; {_renewal(schema.version)}",)
+
+
+def _frozen(schema: Schema, number: int) -> Collections | None:
+    """The collections of a version, None where it was never frozen."""
     if schema.versions is None:
-        return False
+        return None
     try:
-        frozen = Versions(schema.versions)[number]
+        return collections_of(Versions(schema.versions)[number].schema)
     except KeyError:
-        return False
-    return not any(differences(collections_of(frozen.schema), described(collections)))
+        return None
+
+
+def _renewal(number: int, renaming: str = "") -> str:
+    return (
+        f"to change it: make it version {number + 1}, write a migration from {number} "
+        f"to {number + 1}{renaming or ','} and freeze that ({FREEZE})"
+    )
 
 
 def differences(old: Collections, new: Collections) -> Iterator[str]:
