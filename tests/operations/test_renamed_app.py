@@ -107,7 +107,7 @@ def test_another_name_than_that_version_had(today: Schema, name: str) -> None:
         assert (name, "catering") == (caught.value.found, caught.value.expected)
     outlook = inspect_archive(io.BytesIO(archive), today).outlook
     assert outlook is not None
-    assert str(caught.value) == outlook.refused
+    assert said == outlook.refused
     store = memory({}, today)
     import_all(store, io.BytesIO(archive), wrong_app="allow")
     assert TODAY == rows_in(store)
