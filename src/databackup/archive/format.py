@@ -22,6 +22,7 @@ from databackup.schema.document import described_collection, description_digest
 from databackup.schema.jsonplace import steps_to_flaw
 from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import shown
+from databackup.schema.narrowed import Omitted, secret_fields, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,6 +83,16 @@ class Header:
     def described(self) -> Schema:
         """The schema that is described. Raises `ArchiveInvalid`."""
         return _described(self.schema["collections"])
+
+    @functools.cached_property
+    def omitted(self) -> Omitted:
+        """The secret fields that records lack, by collection. Raises `ArchiveInvalid`."""
+        return secret_fields(self.described) if self.secrets == "omitted" else {}
+
+    @functools.cached_property
+    def recorded(self) -> Schema:
+        """The schema of what records have. Raises `ArchiveInvalid`."""
+        return without(self.described, self.omitted)
 
     @property
     def counters(self) -> dict[str, int]:

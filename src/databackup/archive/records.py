@@ -19,6 +19,7 @@ from databackup.schema.jsonplace import Place, place_of_flaw
 from databackup.schema.jsonshort import is_refused
 from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import KindError
+from databackup.schema.secrets import MASK, may_be_shown
 from databackup.schema.writtenout import (
     digits_may_be_held,
     digits_of_decimals,
@@ -271,9 +272,13 @@ def unreadable(
     if line is not None and isinstance(error, JsonTextError):
         place = place_of_flaw(line, error, collection.key)
     field = next(iter(place.steps), None)
+    message = str(error)
+    if not may_be_shown(collection, field):
+        message = f"no JSON that can be read {MASK}"
+        place = Place(place.steps[:1], place.key)
     return Problem(
         code="invalid-json",
-        message=str(error),
+        message=message,
         collection=collection.name,
         record=number,
         key=place.key,

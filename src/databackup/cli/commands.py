@@ -34,6 +34,7 @@ from databackup.cli.imports import Import, dangling_option, import_options
 from databackup.cli.limits import limit_option
 from databackup.cli.migrate import migrate
 from databackup.cli.progress import progress_bar
+from databackup.cli.secrets import Choice, chosen, secrets_option
 from databackup.cli.status import status
 from databackup.cli.versions import check, freeze, history
 from databackup.operations.export import export_all
@@ -100,6 +101,7 @@ cli.add_command(status)
     metavar="N",
     help="Write an archive that the app of schema version N can read, by undoing migrations.",
 )
+@secrets_option
 @wait_option
 @target_options
 @as_json
@@ -111,6 +113,8 @@ def export_command(
     file: str,
     *,
     version: int | None,
+    secret: tuple[str, ...],
+    secrets: Choice | None,
     wait: float,
     types: Types,
     exclude: dict[str, str],
@@ -120,17 +124,23 @@ def export_command(
     A file ending in .gz or .zst is compressed. A FILE that exists must be an archive, and is
     replaced once the new one is complete; until then, and if anything goes wrong, the old one
     stays. With - the archive goes to standard output, uncompressed, and the report to standard
-    error.
+    error. Secret fields are left out, which the report says, unless --secrets include is given.
     """
     if file != "-":
         confirm.require_replaceable(file)
     repository = run.guard.repository(
-        open_repository(target, types=types, exclude=exclude, wait=wait)
+        open_repository(target, types=types, exclude=exclude, secret=secret, wait=wait)
     )
     with progress_bar(
         f"opening {without_password(target)}", wanted=run.output.wants_progress
     ) as progress:
-        report = export_all(repository, written_archive(file), version=version, progress=progress)
+        report = export_all(
+            repository,
+            written_archive(file),
+            version=version,
+            secrets=chosen(secrets, encrypted=False),
+            progress=progress,
+        )
     run.output.done(render.exported(report), report.as_json())
 
 

@@ -16,6 +16,7 @@ from databackup.archive.format import FIRST_BYTES
 from databackup.archive.reader import open_archive
 from databackup.cli import render
 from databackup.cli.output import is_terminal
+from databackup.cli.secrets import omitted_text
 from databackup.cli.text import visible
 from databackup.errors import ArchiveError, DatabackupError, FileError
 from databackup.operations.creating import creates_tables, joined_schema
@@ -160,6 +161,9 @@ def overview(
     if migration_of(archive) is not None:
         file.seek(start)
         parts += _migration(file, repository.schema, limits, progress)
+    if header.omitted:
+        text = omitted_text({name: sorted(fields) for name, fields in header.omitted.items()})
+        parts.append(Text(f"Secrets: {visible(text)}. Records that are there keep theirs."))
     parts.append(Text((_NEW if is_new else _WORDS[mode]).does.format(visible(target))))
     if missing and not is_new:
         parts.append(Text(f"New tables will be made: {', '.join(map(visible, sorted(missing)))}."))

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from databackup.cli.secrets import listed_text, omitted_text
 from databackup.cli.text import counted, size, visible
 from databackup.errors import (
     ArchiveError,
@@ -121,7 +122,7 @@ def exported(report: ExportReport, done: str = "exported") -> RenderableType:
         *_migrated(report.migrated),
         Text(f"{done} {records} of {collections} to {visible(place)}, {size(report.size)}"),
         _indented(counts({"records": report.collections})),
-        _indented(_facts([("seal", f"sha256:{report.seal}"), *_left_out(report.excluded)])),
+        _indented(_facts([("seal", f"sha256:{report.seal}"), *_not_there(report)])),
         *_warnings(report.warnings),
     )
 
@@ -166,10 +167,20 @@ def imported(report: ImportReport, source: str, target: str) -> RenderableType:
             if report.created
             else []
         ),
+        *map(_indented, _secrets_of_import(report)),
         _indented(Text(checked)),
         *marked,
         *_warnings(report.warnings),
     )
+
+
+def _secrets_of_import(report: ImportReport) -> Iterator[RenderableType]:
+    """What became of secrets that the archive omits."""
+    columns = {"kept": report.secrets_kept, "by default": report.secrets_defaulted}
+    names = sorted({*report.secrets_kept, *report.secrets_defaulted})
+    if names:
+        numbers = {what: {n: found.get(n, 0) for n in names} for what, found in columns.items()}
+        yield counts(numbers, of="secret")
 
 
 _DONE = {"replace": "imported", "merge": "merged", "add": "added"}
@@ -213,7 +224,7 @@ def inspected(info: ArchiveInfo) -> RenderableType:
         ("made", f"{info.created_at} by {info.producer.get('library', 'unknown')}"),
         ("from", f"{info.producer.get('adapter', 'unknown')}, {_CONSISTENCY[info.consistency]}"),
         ("holds", "everything" if info.selection is None else ", ".join(info.selection)),
-        ("secrets", info.secrets),
+        ("secrets", _secrets(info)),
         ("format", f"{info.format_version}, {size(info.size)}{packed}"),
         ("id", info.archive_id),
         *([] if info.edited is None else [("edited", _edited(info.edited))]),
@@ -229,6 +240,13 @@ def inspected(info: ArchiveInfo) -> RenderableType:
     records = counted(info.records, "record")
     total = Text(f"{records} of {counted(len(info.collections), 'collection')}")
     return Group(_facts(facts), Text(""), total, _indented(table))
+
+
+def _secrets(info: ArchiveInfo) -> str:
+    secret = {name: found.secret for name, found in info.collections.items() if found.secret}
+    if not secret:
+        return info.secrets
+    return omitted_text(secret) if info.secrets == "omitted" else listed_text(secret)
 
 
 def _outlook(outlook: Outlook) -> list[tuple[str, str]]:
@@ -327,6 +345,8 @@ def kind_text(described: Mapping[str, Any]) -> str:
         text += " or null"
     if described.get("off_kind") == "keep":
         text += ", other kinds kept"
+    if described.get("secret"):
+        text += ", secret"
     return text
 
 
@@ -339,6 +359,11 @@ def _labelled(label: str, style: str, text: str) -> Text:
 
 def _warnings(warnings: Iterable[str]) -> list[Text]:
     return [_labelled("warning", "bold yellow", warning) for warning in warnings]
+
+
+def _not_there(report: ExportReport) -> list[tuple[str, str]]:
+    omitted = [("secrets", omitted_text(report.omitted))] if report.omitted else []
+    return [*omitted, *_left_out(report.excluded)]
 
 
 def _left_out(excluded: Sequence[Exclusion]) -> list[tuple[str, str]]:

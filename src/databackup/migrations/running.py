@@ -24,6 +24,7 @@ from databackup.migrations.lookups import Index
 from databackup.schema.compiled import Row, json_pointer
 from databackup.schema.functions import compile_function
 from databackup.schema.kind import shown
+from databackup.schema.secrets import WITHHELD, may_be_shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -153,9 +154,11 @@ class Runner:
         source = self._flow.source
         name = "" if source is None else source.name
         key = None if source is None else source.codec.key(row) or None
+        told = source is None or may_be_shown(source, None)
+        said = _said(failed.cause) if told else f"it failed; {WITHHELD}"
         return Problem(
             code="migration-failed",
-            message=f"{failed.origin}: {_said(failed.cause)}",
+            message=f"{failed.origin}: {said}",
             collection=name,
             record=number,
             key=key,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from databackup.archive.files import PathOrFile
     from databackup.archive.limits import Limits
+    from databackup.operations.omitted import Secrets
     from databackup.operations.options import Dangling, Mode, WrongAppChoice
     from databackup.operations.reports import (
         ExportReport,
@@ -31,6 +32,7 @@ async def export_all_async(
     destination: PathOrFile,
     *,
     version: int | None = None,
+    secrets: Secrets = "included",
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """As `export_all`, in a thread. `progress` is called there.
@@ -39,7 +41,9 @@ async def export_all_async(
     it has ended.
     """
     return await _in_thread(
-        lambda watched: export_all(repository, destination, version=version, progress=watched),
+        lambda watched: export_all(
+            repository, destination, version=version, secrets=secrets, progress=watched
+        ),
         progress,
     )
 

@@ -18,6 +18,7 @@ from databackup.operations.tally import Tally
 from databackup.repository import BATCH_SIZE, BulkTransaction, Row
 from databackup.schema import StructuringError
 from databackup.schema.compiled import json_pointer
+from databackup.schema.secrets import WITHHELD, may_be_shown
 from databackup.spill import RowQueue
 
 if TYPE_CHECKING:
@@ -126,7 +127,9 @@ class CollectionImport:
             try:
                 field = structurer.changed_field(row)
             except StructuringError as error:
-                yield self._objection(number, row, error.field, error.message)
+                told = may_be_shown(self._collection, error.field)
+                message = error.message if told else f"the model objects; {WITHHELD}"
+                yield self._objection(number, row, error.field, message)
             else:
                 if field is not None:
                     yield self._objection(number, row, field, "the model changes the value")

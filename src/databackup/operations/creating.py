@@ -22,6 +22,7 @@ from databackup.operations.reports import reported
 from databackup.repository import CreatesTables, Extent, Needs
 from databackup.schema import Schema, composite, kinds
 from databackup.schema.compiled import Codec
+from databackup.schema.narrowed import without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator
@@ -70,12 +71,13 @@ def creating(
     missing = set(store.missing())
     schema = joined_schema(repository.schema, archive.header, options.wrong_app)
     missing |= {c.name for c in schema.collections if c.name not in repository.schema}
-    new = [c for c in schema.collections if c.name in missing]
+    recorded = without(schema, archive.header.omitted)
+    new = [c for c in recorded.collections if c.name in missing]
     keeps = options.dangling == "keep" and any(collection.references for collection in new)
     needs = Needs(
         extents=_extents(archive, new, progress),
         counted=frozenset(archive.header.counters),
-        dangling=_dangling(archive, schema, progress) if keeps else frozenset(),
+        dangling=_dangling(archive, recorded, progress) if keeps else frozenset(),
     )
     return Creating(store.creating(schema, needs), needs)
 

@@ -13,6 +13,7 @@ from databackup.archive.format import Header, utc_now
 from databackup.archive.limits import needed
 from databackup.archive.writer import ArchiveWriter
 from databackup.errors import StoreFailed
+from databackup.operations.omitted import Omission, Secrets
 from databackup.operations.options import require_choice
 from databackup.operations.reports import ExportReport, MigrationReport, Progress
 from databackup.repository import forms_of
@@ -34,6 +35,7 @@ def export_all(
     destination: files.PathOrFile,
     *,
     version: int | None = None,
+    secrets: Secrets = "included",
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """Write everything a repository holds to an archive.
@@ -44,10 +46,14 @@ def export_all(
     `version` is an older version of the schema, by which the app of that time can read the archive:
     the migrations are undone on the way, and the report counts what is lost by that.
 
+    `secrets="omitted"` leaves secret fields out; an import of the archive keeps what the store has
+    in them.
+
     Raises `FileError`, `StoreError`, `InvalidRecords`, and whatever `progress` raises; for a
-    `version` also `VersionMismatch`, `NoInverse` and `SchemaError`.
+    `version` also `VersionMismatch`, `NoInverse`, `SchemaError`, and `SecretsMissing` where it has
+    to look at secrets that are left out. Raises ValueError for other `secrets`.
     """
-    export = _export(repository, version, progress)
+    export = _export(repository, version, secrets, progress)
     return export.report(files.write_archive(destination, export.chunks()))
 
 
@@ -56,6 +62,7 @@ def iter_export(
     *,
     compression: packed.Compression | None = None,
     version: int | None = None,
+    secrets: Secrets = "included",
     progress: ProgressCallback | None = None,
 ) -> Iterator[bytes]:
     """The bytes of an archive of everything a repository holds, for a streaming response.
@@ -68,7 +75,7 @@ def iter_export(
     """
     if compression is not None:
         require_choice("compression", compression, packed.Compression)
-    export = _export(repository, version, progress)
+    export = _export(repository, version, secrets, progress)
 
     def chunks() -> Iterator[bytes]:
         with contextlib.closing(export.chunks()) as plain:
@@ -78,20 +85,28 @@ def iter_export(
 
 
 def _export(
-    repository: Repository, version: int | None, progress: ProgressCallback | None
+    repository: Repository,
+    version: int | None,
+    secrets: Secrets,
+    progress: ProgressCallback | None,
 ) -> Export:
+    require_choice("secrets", secrets, Secrets)
+    omission = Omission.of(repository.schema, secrets)
     if version is None or version == repository.schema.version:
-        return Export(repository, progress)
+        return Export(repository, omission, progress)
     from databackup.operations.older import OlderExport  # noqa: PLC0415 - which few exports need
 
-    return OlderExport(repository, version, progress)
+    return OlderExport(repository, omission, version, progress)
 
 
 class Export:
     """One export: its chunks, and then its report."""
 
-    def __init__(self, repository: Repository, progress: ProgressCallback | None) -> None:
+    def __init__(
+        self, repository: Repository, omission: Omission, progress: ProgressCallback | None
+    ) -> None:
         self._repository = repository
+        self._omission = omission
         self._progress = progress
 
     def migrated(self) -> MigrationReport | None:
@@ -106,11 +121,11 @@ class Export:
             yield from self._writer.chunks(self._records(snapshot))
 
     def _header_of(self, snapshot: Snapshot) -> Header:
-        return _header(self._repository, snapshot)
+        return self._omission.header(header_of(self._repository, snapshot))
 
     def _records(self, snapshot: Snapshot) -> Iterator[tuple[Collection, Iterator[_Rows]]]:
         for collection in self._repository.schema.ordered:
-            yield collection, self._batches(snapshot, collection)
+            yield self._omission.of_records(collection, self._batches(snapshot, collection))
 
     def _batches(self, snapshot: Snapshot, collection: Collection) -> Iterator[Forms | list[Row]]:
         total = snapshot.count(collection)
@@ -136,7 +151,12 @@ class Export:
             seal=self._writer.seal,
             excluded=self._header.excluded,
             migrated=self.migrated(),
-            warnings=(*written.warnings, *needed(self._writer.needs | written.needs)),
+            warnings=(
+                *written.warnings,
+                *needed(self._writer.needs | written.needs),
+                *self._omission.warnings(),
+            ),
+            omitted=self._omission.listed,
         )
 
 
@@ -146,7 +166,8 @@ def require_all(collection: str, total: int, done: int) -> None:
         raise StoreFailed(f"the store counts {total} records of {collection}, but gave {done}")
 
 
-def _header(repository: Repository, snapshot: Snapshot) -> Header:
+def header_of(repository: Repository, snapshot: Snapshot) -> Header:
+    """The header of an archive of everything that a snapshot holds."""
     schema, capabilities = repository.schema, repository.capabilities
     description = describe(schema)
     digest = description_digest(description)

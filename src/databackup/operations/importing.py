@@ -8,7 +8,13 @@ from databackup.archive.files import PathOrFile
 from databackup.archive.limits import Limits
 from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
-from databackup.errors import InvalidRecords, Problem, RecordsNotTaken, StoreError
+from databackup.errors import (
+    InvalidRecords,
+    Problem,
+    RecordsNotTaken,
+    SecretsMissing,
+    StoreError,
+)
 from databackup.operations import readback, status
 from databackup.operations.collection import CollectionImport, Outcome
 from databackup.operations.creating import Creating, creating
@@ -17,6 +23,12 @@ from databackup.operations.locate import ProblemList
 from databackup.operations.options import Dangling, ImportOptions, Mode, WrongAppChoice
 from databackup.operations.readable import as_of_today, migration_of
 from databackup.operations.reports import ImportReport, reported
+from databackup.operations.secrets import (
+    completed,
+    secrets_defaulted,
+    secrets_kept,
+    withholding,
+)
 from databackup.repository import BulkTransaction, FiresTriggers
 
 if TYPE_CHECKING:
@@ -56,8 +68,9 @@ def import_all(
 
     Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `KeyRequired`,
     `CannotCreate`, `StoreError`; `InvalidRecords` with up to 100 problems, `RecordsNotTaken` where
-    they are the store's; `CommitUnknown`; and whatever `progress` raises. Raises ValueError or
-    TypeError for an option that `ImportOptions` does not know.
+    they are the store's, `SecretsMissing` where they are of secrets that the archive omits;
+    `CommitUnknown`; and whatever `progress` raises. Raises ValueError or TypeError for an option
+    that `ImportOptions` does not know.
     """
     chosen = ImportOptions(
         mode=mode,
@@ -81,8 +94,12 @@ def import_all(
         require_fit(archive.header, repository.schema, chosen.wrong_app)
         require_keys(archive.header, repository.schema, chosen.mode)
         mark = status.new_mark(archive.seal) if chosen.marker else None
-        with status.marked_transaction(repository, mark, chosen.wait) as transaction:
-            running = _Import(archive, repository, transaction, chosen, progress)
+        with (
+            withholding(repository.schema),
+            status.marked_transaction(repository, mark, chosen.wait) as transaction,
+            completed(archive, repository, transaction) as complete,
+        ):
+            running = _Import(complete, repository, transaction, chosen, progress)
             running.write_collections()
             running.check_references()
             running.finish()
@@ -203,7 +220,9 @@ class _Import:
         if of_triggers and isinstance(self._transaction, FiresTriggers):
             found = readback.blamed_on(self._transaction.triggers(), found)
         of_store = all(problem.code in _OF_THE_STORE for problem in found)
-        raise (RecordsNotTaken if of_store else InvalidRecords).of(
+        of_secrets = all(problem.code == "secret-omitted" for problem in found)
+        error = RecordsNotTaken if of_store else SecretsMissing if of_secrets else InvalidRecords
+        raise error.of(
             self._problems.headline("the import was refused and nothing was changed"),
             found,
             self._problems.total,
@@ -230,4 +249,6 @@ class _Import:
             migrated=migration_of(self._archive),
             warnings=(*self._warnings, *(new.warnings() if new else ())),
             import_id=None if mark is None else mark.import_id,
+            secrets_kept=secrets_kept(self._archive),
+            secrets_defaulted=secrets_defaulted(self._archive),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -13,12 +13,14 @@ from databackup.archive.format import CollectionEnd
 from databackup.archive.records import Batch, RecordCodec
 from databackup.errors import InvalidRecords
 from databackup.migrations.flows import Flow, Given, LookUp, Project
+from databackup.migrations.omitting import omitting
 from databackup.migrations.running import Enough, Findings, Numbered, Runner
 from databackup.migrations.way import Way
 from databackup.operations.blame import Blame
 from databackup.operations.fit import in_key_order
 from databackup.operations.keys import UniqueKeys
 from databackup.operations.locate import ProblemList
+from databackup.operations.omitted import Omission
 from databackup.operations.reports import MigrationReport
 from databackup.schema.document import describe, description_digest
 
@@ -36,16 +38,19 @@ class MigratedArchive:
     """What an archive would hold had it been made by today's app.
 
     It is read like an `Archive`. Its totals are known when its records have been read, and reading
-    them is what tells them to who asks before. Numbers of records are those in the file.
+    them is what tells them to who asks before. Numbers of records are those in the file. Secret
+    fields that the archive omits are lacking here, too. Raises `SecretsMissing` for a migration
+    that needs them.
     """
 
     def __init__(self, archive: Archive, schema: Schema, way: Way) -> None:
         self._archive = archive
-        self._schema = schema
-        self._way = way
-        self._composition = way.composition(schema.collections)
+        self._way, omitted = omitting(way, archive.header.omitted)
+        omission = Omission(schema, omitted)
+        self._schema = schema = omission.recorded
+        self._composition = self._way.composition(schema.collections)
         self._flows = self._composition.flows
-        self.header = migrated_header(archive.header, schema, self._flows)
+        self.header = omission.header(migrated_header(archive.header, schema, self._flows))
         self.seal = archive.seal
         self.ends: dict[str, End] = {c.name: End(self, c.name) for c in schema.collections}
         self._losses: dict[str, Runner] = {}
@@ -150,11 +155,21 @@ def _sound(
     return Batch(rows, made.numbers, make_canonical=lambda: canonical)
 
 
+class Totalled(Protocol):
+    """What can tell the totals of its collections."""
+
+    def count_of(self, name: str) -> int:
+        """How many records a collection has."""
+
+    def digest_of(self, name: str) -> str:
+        """The digest of a collection."""
+
+
 @attrs.define(eq=False)
 class End:
     """Count and digest of a collection; the digest is found when it is asked for."""
 
-    _archive: MigratedArchive
+    _archive: Totalled
     _name: str
     _digest: str | None = None
 

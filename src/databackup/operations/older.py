@@ -9,11 +9,13 @@ import attrs
 
 from databackup.archive.records import Batch
 from databackup.errors import PROBLEM_LIMIT, InvalidRecords
+from databackup.migrations.omitting import omitting
 from databackup.migrations.running import Findings, Numbered, Runner
 from databackup.migrations.way import way_of
-from databackup.operations.export import Export, require_all
+from databackup.operations.export import Export, header_of, require_all
 from databackup.operations.keys import UniqueKeys
 from databackup.operations.migrating import keeps_key, migrated_header, migration_report
+from databackup.operations.omitted import Omission, rows_leaving_out
 from databackup.operations.reports import MigrationReport, Progress
 from databackup.schema import Schema
 
@@ -32,16 +34,23 @@ class OlderExport(Export):
     """As an older version of the schema has it: records are migrated back as they are written."""
 
     def __init__(
-        self, repository: Repository, version: int, progress: ProgressCallback | None
+        self,
+        repository: Repository,
+        omission: Omission,
+        version: int,
+        progress: ProgressCallback | None,
     ) -> None:
-        super().__init__(repository, progress)
-        self._way = way_of(repository.schema, repository.schema.version, version)
-        self._older = Schema(
+        way = way_of(repository.schema, repository.schema.version, version)
+        older = Schema(
             app=repository.schema.app,
             version=version,
-            collections=list(self._way.after.values()),
+            collections=list(way.after.values()),
             exclude={exclusion.name: exclusion.reason for exclusion in repository.schema.excluded},
         )
+        self._way, omitted_then = omitting(way, omission.omitted)
+        super().__init__(repository, Omission(older, omitted_then), progress)
+        self._omitted = omission.omitted
+        self._older = self._omission.recorded
         self._composition = self._way.composition()
         self._flows = self._composition.flows
         self._counts: dict[str, int] = {}
@@ -69,7 +78,8 @@ class OlderExport(Export):
         return migration_report(self._way, self._composition, versions, self._counts, self._runners)
 
     def _header_of(self, snapshot: Snapshot) -> Header:
-        return migrated_header(super()._header_of(snapshot), self._older, self._flows)
+        today = header_of(self._repository, snapshot)
+        return self._omission.header(migrated_header(today, self._older, self._flows))
 
     def _records(self, snapshot: Snapshot) -> Iterator[tuple[Collection, Iterator[list[Row]]]]:
         own = self._repository.schema
@@ -82,7 +92,7 @@ class OlderExport(Export):
         findings = Findings()
 
         def read(name: str) -> Iterator[Numbered]:
-            return _numbered(snapshot, self._repository.schema[name])
+            return _numbered(snapshot, self._repository.schema[name], self._omitted.get(name))
 
         with _unique(collection, flow) as keys, Runner(flow, read, findings) as runner:
             name = None if flow.source is None else flow.source.name
@@ -124,8 +134,13 @@ def _unique(
     return UniqueKeys(collection, collection.codec, in_order=False)
 
 
-def _numbered(snapshot: Snapshot, collection: Collection) -> Iterator[Numbered]:
+def _numbered(
+    snapshot: Snapshot, collection: Collection, omitted: frozenset[str] | None
+) -> Iterator[Numbered]:
     done = 0
-    for rows in snapshot.rows(collection):
+    batches = snapshot.rows(collection)
+    if omitted is not None:
+        batches = map(rows_leaving_out(collection, omitted), batches)
+    for rows in batches:
         yield Numbered(rows, range(done + 1, done + len(rows) + 1))
         done += len(rows)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from databackup.archive.files import PathOrFile
-from databackup.archive.format import described_schema
 from databackup.archive.limits import Limits
 from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
@@ -22,6 +21,7 @@ from databackup.operations.locate import ProblemList
 from databackup.repository import Repository, Row
 from databackup.schema import Schema
 from databackup.schema.compiled import Codec
+from databackup.schema.narrowed import Omitted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,6 +51,10 @@ class Operand(Protocol):
     @property
     def schema(self) -> Schema:
         """What it holds."""
+
+    @property
+    def omitted(self) -> Omitted:
+        """The secret fields that its records lack, and that its schema does not have."""
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -121,8 +125,9 @@ class _ArchiveOperand:
     def __init__(self, name: str, archive: Archive) -> None:
         self.name = name
         header = archive.header
+        self.omitted: Omitted = header.omitted
         self.schema = Schema(
-            collections=described_schema(header).collections,
+            collections=header.recorded.collections,
             app=header.app,
             version=header.schema_version,
         )
@@ -190,6 +195,10 @@ class _StoreOperand:
     @property
     def schema(self) -> Schema:
         return self._repository.schema
+
+    @property
+    def omitted(self) -> Omitted:
+        return {}
 
     @property
     def order(self) -> tuple[str, ...]:

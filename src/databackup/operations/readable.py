@@ -75,6 +75,17 @@ def as_of_today(archive: Archive, schema: Schema) -> Readable:
     return MigratedArchive(archive, schema, way)
 
 
+@runtime_checkable
+class Completed(Readable, Protocol):
+    """An archive whose records are made complete on the way."""
+
+    @property
+    def incomplete(self) -> Readable:
+        """The archive as it is by itself."""
+
+
 def migration_of(archive: Readable) -> MigrationReport | None:
     """What was done to the records of an archive that were read, None where nothing had to be."""
+    if isinstance(archive, Completed):
+        archive = archive.incomplete
     return archive.report() if isinstance(archive, Migrated) else None

@@ -18,6 +18,7 @@ from databackup.migrations.way import way_of
 from databackup.operations.keys import UniqueKeys
 from databackup.operations.locate import ProblemList
 from databackup.operations.migrating import MigratedArchive
+from databackup.operations.omitted import Omission
 from databackup.operations.reports import ExportReport, Progress, reported
 from databackup.schema import Schema
 
@@ -69,8 +70,9 @@ class _Rewriting:
         way = way_of(schema, header.schema_version, version, given)
         if version != schema.version:
             schema = Schema(app=schema.app, version=version, collections=list(way.after.values()))
-        self._schema = schema
         self._archive = MigratedArchive(archive, schema, way)
+        self._omission = Omission(schema, self._archive.header.omitted)
+        self._schema = self._omission.recorded
         self._progress = progress
         self._header = attrs.evolve(self._archive.header, archive_id=str(uuid.uuid4()))
         self._writer = ArchiveWriter(self._header)
@@ -120,5 +122,10 @@ class _Rewriting:
             seal=self._writer.seal,
             excluded=self._header.excluded,
             migrated=done,
-            warnings=(*written.warnings, *needed(self._writer.needs | written.needs)),
+            warnings=(
+                *written.warnings,
+                *needed(self._writer.needs | written.needs),
+                *self._omission.warnings(),
+            ),
+            omitted=self._omission.listed,
         )

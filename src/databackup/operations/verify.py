@@ -7,7 +7,6 @@ import operator
 from typing import TYPE_CHECKING
 
 from databackup.archive.files import PathOrFile
-from databackup.archive.format import described_schema
 from databackup.archive.limits import Limits
 from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
@@ -15,6 +14,7 @@ from databackup.errors import (
     InvalidRecords,
     SchemaError,
     SchemaMismatch,
+    SecretsMissing,
     VersionMismatch,
     WrongApp,
 )
@@ -32,6 +32,7 @@ from databackup.operations.reports import (
 )
 from databackup.schema import Schema
 from databackup.schema.compiled import Codec
+from databackup.schema.narrowed import without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -60,6 +61,7 @@ def inspect_archive(
                 key=tuple(header.schema["collections"][name]["key"]),
                 order=header.schema["collections"][name]["order"],
                 digest=end.digest,
+                secret=tuple(f.name for f in header.described[name].fields if f.secret),
             )
             for name, end in archive.ends.items()
         }
@@ -91,7 +93,7 @@ def _outlook(archive: Archive, schema: Schema) -> Outlook:
     try:
         read = as_of_today(archive, schema)
         require_fit(read.header, schema, "refuse")
-    except (SchemaError, SchemaMismatch, VersionMismatch, WrongApp) as error:
+    except (SchemaError, SchemaMismatch, SecretsMissing, VersionMismatch, WrongApp) as error:
         return Outlook(app=schema.app, version=schema.version, refused=error.message)
     done = migration_of(read)
     steps = () if done is None else done.steps
@@ -118,11 +120,12 @@ def verify_archive(
     with open_archive(source, limits) as opened:
         archive: Readable = opened
         if schema is None:
-            schema = described_schema(archive.header)
+            schema = archive.header.recorded
             codec_of = functools.partial(Codec, validated=False)
         else:
             archive = as_of_today(opened, schema)
             require_fit(archive.header, schema, "allow")
+            schema = without(schema, archive.header.omitted)
             codec_of = operator.attrgetter("codec")
         problems, warnings = ProblemList(), ProblemList()
         with References(schema) as references:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import attrs
 
 from databackup.errors import SchemaError
-from databackup.schema import classes, compiled
+from databackup.schema import classes, compiled, secrets
 from databackup.schema.composite import Optional
-from databackup.schema.kind import Kind
+from databackup.schema.defaults import NO_DEFAULT
+from databackup.schema.kind import Kind, KindError
 from databackup.schema.offkind import Keep
 
 if TYPE_CHECKING:
@@ -31,22 +32,34 @@ _LISTED: Final = 20  # names in a message
 class Field:
     """A named value of a record and its kind.
 
-    `off_kind="keep"` takes values that are not of the kind and writes them under a tag.
+    `off_kind="keep"` takes values that are not of the kind and writes them under a tag. A `secret`
+    field is left out of an export with `secrets="omitted"`; its import then gives `default` to
+    records that the store does not have. Neither is part of a schema's version.
     """
 
     name: str
     kind: Kind
     off_kind: OffKind = "refuse"
+    secret: bool = attrs.field(default=False, kw_only=True)
+    default: Any = attrs.field(default=NO_DEFAULT, kw_only=True, eq=False)
 
     def __attrs_post_init__(self) -> None:
         problems = []
         kind: object = self.kind
+        secret: object = self.secret
         if self.name != "" and not _is_name(self.name):
             problems.append("its name is not text that UTF-8 can hold")
         if not isinstance(kind, Kind):
             problems.append(f"its kind is {kind!r}, which is no Kind")
         if self.off_kind not in get_args(OffKind):
             problems.append(f"off_kind is 'refuse' or 'keep', not {self.off_kind!r}")
+        if type(secret) is not bool:
+            problems.append(f"secret is true or false, not {secret!r}")
+        if not problems and self.default is not NO_DEFAULT:
+            try:
+                self.form.encode(self.default)
+            except KindError as error:
+                problems.append(f"its default is not of its kind: expected {error.expected}")
         if problems:
             raise SchemaError.of(f"the field {self.name!r}", problems)
 
@@ -95,7 +108,7 @@ class Collection:
     """One kind of record: name, fields, key, references, and the class that models it.
 
     `fields` maps names to types or kinds. Without a `key`, records have no identity and the
-    collection is compared and replaced as a whole.
+    collection is compared and replaced as a whole. `secret` names fields that are secret.
     """
 
     name: str
@@ -114,6 +127,7 @@ class Collection:
         key: str | Iterable[str] = (),
         references: Iterable[Reference] = (),
         exclude: Mapping[str, str] | None = None,
+        secret: str | Iterable[str] = (),
         model: type[Any] | None = None,
         converter: cattrs.Converter | None = None,
     ) -> None:
@@ -124,7 +138,7 @@ class Collection:
         _require(Reference, references, f"the references of {name}")
         self.__attrs_init__(
             name=name,
-            fields=tuple(fields),
+            fields=secrets.marked(str(name), fields, _names(secret)),
             key=_names(key),
             references=tuple(references),
             model=model,
@@ -141,6 +155,7 @@ class Collection:
         key: str | Iterable[str] = (),
         references: Iterable[Reference] = (),
         exclude: Mapping[str, str] | None = None,
+        secret: str | Iterable[str] = (),
         kinds: Mapping[type[Any], Any] | None = None,
         converter: cattrs.Converter | None = None,
     ) -> Collection:
@@ -148,8 +163,9 @@ class Collection:
 
         `converter` structures types of the host's own; `kinds` says which type or kind such a type
         is stored as (by default what its unstructure hook is annotated to return, else any JSON).
-        `exclude` maps fields that are not backed up to the reason. Raises `SchemaError` for every
-        field whose type is not supported.
+        `exclude` maps fields that are not backed up to the reason; `secret` names fields that are
+        secret, whose defaults are the class's own. Raises `SchemaError` for every field whose type
+        is not supported.
         """
         found = classes.kinds_of_class(
             model, converter=converter, own=kinds or {}, exclude=exclude or {}
@@ -160,6 +176,7 @@ class Collection:
             key=key,
             references=references,
             exclude=exclude,
+            secret=secret,
             model=model,
             converter=converter,
         )
@@ -196,6 +213,17 @@ class Collection:
     @functools.cached_property
     def _by_name(self) -> dict[str, Field]:
         return {field.name: field for field in self.fields}
+
+    def default_maker(self, name: str) -> Callable[[], Any] | None:
+        """What makes the value that a field of a new record has, None where it has no default.
+
+        It raises what the host's own function raises.
+        """
+        field = self.field(name)
+        if field.default is not NO_DEFAULT:
+            return lambda: field.default
+        make = None if self.model is None else classes.default_maker(self.model, name)
+        return None if make is None else lambda: self.structurer.plain(name, make())
 
     @functools.cached_property
     def codec(self) -> compiled.Codec:
@@ -317,6 +345,7 @@ def _schema_problems(schema: Schema) -> Iterable[str]:
             yield f"two collections are named {collection.name!r}"
         seen.add(collection.name)
         yield from _collection_problems(collection)
+        yield from secrets.secret_reference_problems(schema, collection)
         for reference in collection.references:
             yield from _reference_problems(schema, collection, reference)
 
@@ -341,6 +370,7 @@ def _collection_problems(collection: Collection) -> Iterable[str]:
     for repeated in _repeated(collection.field_names):
         yield f"{name} has two fields named {repeated!r}"
     yield from _key_problems(collection)
+    yield from secrets.secret_problems(collection)
 
 
 def _key_problems(collection: Collection) -> Iterable[str]:

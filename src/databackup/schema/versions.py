@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from databackup.errors import FileError, SchemaError, reason_of
-from databackup.schema.document import describe, described_collection, description_digest
+from databackup.schema.document import (
+    describe,
+    described_collection,
+    description_digest,
+    structure,
+)
 from databackup.schema.evolution import described
 from databackup.schema.model import Schema
 
@@ -41,7 +46,7 @@ class FrozenVersion:
     @classmethod
     def of(cls, schema: Schema) -> FrozenVersion:
         """A schema as it is today."""
-        collections = describe(schema)["collections"]
+        collections = structure(describe(schema)["collections"])
         return cls(schema.app, schema.version, {"collections": collections})
 
     @classmethod

@@ -19,10 +19,11 @@ from databackup.adapters.sqlite.snapshot import SQLiteSnapshot
 from databackup.adapters.sqlite.transaction import SQLiteTransaction
 from databackup.errors import SchemaError, StoreMismatch
 from databackup.repository import Capabilities
+from databackup.schema.narrowed import with_secrets
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from databackup.adapters.sqlite.catalogue import Catalogue
     from databackup.adapters.sqlite.connections import Connections, Database
@@ -85,6 +86,7 @@ class SQLiteRepository:
         app: str | None = None,
         version: int = 1,
         exclude: Mapping[str, str] | None = None,
+        secret: Iterable[str] = (),
         datetimes: Datetimes = "space",
         wait: float = DEFAULT_WAIT,
     ) -> Self:
@@ -95,6 +97,8 @@ class SQLiteRepository:
             types of columns to kinds, so that digests compare with other stores.
         exclude
             Tables ("name") and columns ("table.column") that are not backed up, with the reason.
+        secret
+            Columns ("table.column") that are secret.
 
         Raises `FileError`, `StoreError`, `SchemaError`; `StoreMismatch` for virtual tables of
         modules that are not known.
@@ -114,7 +118,7 @@ class SQLiteRepository:
                 version=version,
                 exclude=exclude or {},
             )
-        return cls(database, schema, datetimes=datetimes, wait=wait)
+        return cls(database, with_secrets(schema, secret), datetimes=datetimes, wait=wait)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self._connections)!r})"
