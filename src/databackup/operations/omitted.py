@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 
 from databackup.schema.columns import Forms
-from databackup.schema.document import describe
+from databackup.schema.document import describe, description_digest
 from databackup.schema.narrowed import Omitted, secret_fields, without, without_fields
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class Omission:
                 if field in lacking:
                     kind["secret"] = True
             collection["order"] = header.schema["collections"][name]["order"]
-        return attrs.evolve(header, schema=described, secrets="omitted")
+        digest = description_digest(described)
+        return attrs.evolve(header, schema=described, schema_digest=digest, secrets="omitted")
 
     def warnings(self) -> Iterator[str]:
         """What an import of such an archive cannot do."""

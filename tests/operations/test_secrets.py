@@ -1,0 +1,335 @@
+"""Secret fields by example: what an archive lacks, and where an import finds it."""
+
+import io
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import sqlalchemy
+
+from databackup import (
+    Collection,
+    Field,
+    Problem,
+    Schema,
+    diff,
+    export_all,
+    import_all,
+    inspect_archive,
+    iter_export,
+)
+from databackup.adapters.memory import MemoryRepository
+from databackup.adapters.sqlalchemy import SQLAlchemyRepository
+from databackup.adapters.sqlite import SQLiteRepository
+from databackup.errors import InvalidRecords, SchemaMismatch, SecretsMissing
+from databackup.repository import BATCH_SIZE, Repository
+from databackup.schema import kinds
+from databackup.testing.harness import fill
+from tests.operations.conftest import Make
+from tests.support import sqlite
+from tests.support.archives import Lines
+from tests.support.club import Dataset, memory
+from tests.support.migrating import rows_in
+
+USERS = Collection(
+    "users",
+    key="id",
+    fields={"id": int, "name": str, "password": str, "token": bytes | None},
+    secret=["password", "token"],
+)
+SCHEMA = Schema(app="club", collections=[USERS])
+OPEN = Schema(
+    app="club", collections=[Collection("users", key="id", fields=USERS.fields[:2])]
+)
+ROWS: Dataset = {"users": [(1, "Ana", "pw-ana", b"\x00t"), (2, "Bo", "pw-bo", None)]}
+
+
+def omitting(schema: Schema = SCHEMA, rows: Dataset | None = None) -> io.BytesIO:
+    """An archive without secrets."""
+    file = io.BytesIO()
+    export_all(memory(ROWS if rows is None else rows, schema), file, secrets="omitted")
+    file.seek(0)
+    return file
+
+
+@pytest.fixture(params=["memory", "sqlite", "sqlalchemy"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    """A function that makes a store of each sort."""
+    engines: list[sqlalchemy.Engine] = []
+
+    def make(schema: Schema, rows: Dataset) -> Repository:
+        if request.param == "memory":
+            return memory(rows, schema)
+        path = sqlite.create(tmp_path / f"{uuid.uuid4().hex}.db", schema)
+        if request.param == "sqlite":
+            repository: Repository = SQLiteRepository(path, schema)
+        else:
+            engines.append(sqlalchemy.create_engine(f"sqlite:///{path}"))
+            repository = SQLAlchemyRepository(engines[-1], schema)
+        fill(repository, rows)
+        return repository
+
+    yield make
+    for engine in engines:
+        engine.dispose()
+
+
+def test_records_lack_secrets() -> None:
+    """Header and schema say so, records have the other fields, and the report names the fields."""
+    file = io.BytesIO()
+    report = export_all(memory(ROWS, SCHEMA), file, secrets="omitted")
+    lines = Lines.of(file.getvalue())
+    assert [b'{"id":1,"name":"Ana"}', b'{"id":2,"name":"Bo"}'] == lines.collections["users"]
+    assert b'"secrets":"omitted"' in lines.header
+    assert b'"password":{"kind":"str","secret":true},' in lines.header
+    assert b'"token":{"kind":"bytes","nullable":true,"secret":true}' in lines.header
+    assert {"users": ("password", "token")} == report.omitted
+    assert () == report.warnings
+
+
+def test_secrets_are_included_unless_it_is_said() -> None:
+    """An export by Python is a complete backup; its schema still says what is secret."""
+    file = io.BytesIO()
+    report = export_all(memory(ROWS, SCHEMA), file)
+    assert b'"password":"pw-ana"' in file.getvalue()
+    assert ("included", {}) == (inspect_archive(io.BytesIO(file.getvalue())).secrets, report.omitted)
+    assert ("password", "token") == inspect_archive(file_again(file)).collections["users"].secret
+    repository = memory({}, SCHEMA)
+    import_all(repository, file_again(file))
+    assert ROWS == rows_in(repository)
+
+
+def file_again(file: io.BytesIO) -> io.BytesIO:
+    """The same bytes from their beginning."""
+    return io.BytesIO(file.getvalue())
+
+
+def test_iter_export_omits_too() -> None:
+    """A stream has the same choice."""
+    archive = b"".join(iter_export(memory(ROWS, SCHEMA), secrets="omitted"))
+    assert b"pw-" not in archive
+    assert "omitted" == inspect_archive(io.BytesIO(archive)).secrets
+
+
+def test_nothing_secret_is_nothing_omitted() -> None:
+    """A schema without secrets has the same archive, whatever is asked for."""
+    rows: Dataset = {"users": [(1, "Ana")]}
+    one, other = io.BytesIO(), io.BytesIO()
+    export_all(memory(rows, OPEN), one)
+    report = export_all(memory(rows, OPEN), other, secrets="omitted")
+    assert Lines.of(one.getvalue()).header[150:] == Lines.of(other.getvalue()).header[150:]
+    assert b'"secrets":"included"' in other.getvalue()
+    assert {} == report.omitted
+
+
+def test_unknown_choice_is_refused() -> None:
+    """Another word is wrong usage, before anything is read."""
+    with pytest.raises(ValueError, match="secrets is 'included' or 'omitted', not 'omit'"):
+        iter_export(memory(ROWS, SCHEMA), secrets="omit")  # type: ignore[arg-type]
+
+
+def test_store_keeps_its_own(store: Any) -> None:
+    """Other fields are the archive's, secrets the store's of today."""
+    repository = store(SCHEMA, {"users": [(1, "?", "pw-new", b"new"), (2, "Bo", "pw-bo", None)]})
+    report = import_all(repository, omitting())
+    wanted = [(1, "Ana", "pw-new", b"new"), (2, "Bo", "pw-bo", None)]
+    assert wanted == rows_in(repository)["users"]
+    assert (1, 1) == (report.changed, report.unchanged)
+    assert {"users.password": 2, "users.token": 2} == report.secrets_kept
+    assert {} == report.secrets_defaulted
+
+
+@pytest.mark.parametrize("mode", ["merge", "add"])
+def test_modes(store: Any, mode: Any) -> None:
+    """A merge overwrites all but the secrets; an add leaves what is there as it is."""
+    users = Collection(
+        "users",
+        key="id",
+        fields=[*USERS.fields[:2], attrs.evolve(USERS.fields[2], default="made"), USERS.fields[3]],
+    )
+    users = Collection(
+        "users",
+        key="id",
+        fields=[*users.fields[:3], attrs.evolve(users.fields[3], default=None)],
+    )
+    schema = Schema(app="club", collections=[users])
+    repository = store(schema, {"users": [(0, "Di", "pw-di", b""), (1, "?", "pw-new", b"new")]})
+    report = import_all(repository, omitting(), mode=mode)
+    name = "Ana" if mode == "merge" else "?"
+    wanted = [(0, "Di", "pw-di", b""), (1, name, "pw-new", b"new"), (2, "Bo", "made", None)]
+    assert wanted == rows_in(repository)["users"]
+    assert 1 == report.added
+    assert {"users.password": 1, "users.token": 1} == report.secrets_defaulted
+
+
+def test_neither_record_nor_default(store: Any) -> None:
+    """A new record without a default is a problem, nullable or not, and nothing changes."""
+    rows: Dataset = {"users": [(1, "?", "pw-new", b"new")]}
+    repository = store(SCHEMA, rows)
+    with pytest.raises(SecretsMissing) as caught:
+        import_all(repository, omitting())
+    assert rows == rows_in(repository)
+    expected = Problem(
+        code="secret-omitted",
+        message=(
+            "the archive omits it, the store has no record of this key to keep it of, and the "
+            "field has no default"
+        ),
+        collection="users",
+        record=2,
+        key=(2,),
+        field="password",
+        pointer="/data/users/1",
+        expected="a record of this key in the store, or a default of the field",
+    )
+    assert (expected,) == caught.value.problems
+
+
+def test_nullable_field_has_no_default_by_itself(store: Any) -> None:
+    """Null is a default only where it is declared as one."""
+    fields = [*USERS.fields[:2], USERS.fields[3]]
+    schema = Schema(collections=[Collection("users", key="id", fields=fields)])
+    archive = omitting(schema, {"users": [(1, "Ana", b"")]}).getvalue()
+    with pytest.raises(SecretsMissing):
+        import_all(store(schema, {}), io.BytesIO(archive))
+    fields[2] = attrs.evolve(fields[2], default=None)
+    schema = Schema(collections=[Collection("users", key="id", fields=fields)])
+    repository = store(schema, {})
+    import_all(repository, io.BytesIO(archive))
+    assert [(1, "Ana", None)] == rows_in(repository)["users"]
+
+
+def test_into_another_app_that_has_them_in_another_order(store: Any) -> None:
+    """Where the fields stand is of no account, and neither is whether they are secret there."""
+    fields = [attrs.evolve(f, secret=False) for f in reversed(USERS.fields)]
+    schema = Schema(app="club", collections=[Collection("users", key="id", fields=fields)])
+    repository = store(schema, {"users": [(None, "b", "?", 2), (b"a", "a", "?", 1)]})
+    import_all(repository, omitting())
+    assert [(b"a", "a", "Ana", 1), (None, "b", "Bo", 2)] == rows_in(repository)["users"]
+
+
+def test_field_that_the_store_lacks_is_a_mismatch() -> None:
+    """What is omitted is a field all the same."""
+    with pytest.raises(SchemaMismatch, match="has the field users.password, the target does not"):
+        import_all(memory({}, OPEN), omitting())
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_many_batches(make: Make, ordered: bool) -> None:
+    """Each record finds its own, across batches, in key order or in none, as often as it is read."""
+    size = 2 * BATCH_SIZE + 7
+    rows: Dataset = {"users": [(i, f"n{i}", f"pw{i}", b"%d" % i) for i in range(size)]}
+    now: Dataset = {"users": [(i, "", f"new{i}", None) for i in range(0, size, 3)]}
+    made = iter(range(size))
+    fields = [*USERS.fields[:2], attrs.evolve(USERS.fields[2], default="made")]
+    fields.append(attrs.evolve(USERS.fields[3], default=b""))
+    schema = Schema(app="club", collections=[Collection("users", key="id", fields=fields)])
+    archive = omitting(schema, rows).getvalue()
+    if not ordered:
+        lines = Lines.of(archive)
+        lines.header = lines.header.replace(b'"order":"key"', b'"order":"none"')
+        lines.collections["users"].reverse()
+        archive = lines.sealed(OPEN)
+    repository = make(schema, now)
+    report = import_all(repository, io.BytesIO(archive))
+    expected = [
+        (i, f"n{i}", f"new{i}" if i % 3 == 0 else "made", None if i % 3 == 0 else b"")
+        for i in made
+    ]
+    assert expected == rows_in(repository)["users"]
+    kept = len(now["users"])
+    assert {"users.password": kept, "users.token": kept} == report.secrets_kept
+    assert size - kept == report.secrets_defaulted["users.token"]
+
+
+def test_without_a_key_nothing_tells_whose_it_is(store: Any) -> None:
+    """A collection without a key is refused where the store has records of it; nothing changes."""
+    log = Collection("log", fields={"line": str, "secret": str}, secret="secret")
+    schema = Schema(collections=[log])
+    rows: Dataset = {"log": [("a", "pw-a")]}
+    file = io.BytesIO()
+    report = export_all(memory(rows, schema), file, secrets="omitted")
+    assert ["log has no key"] == [warning[:14] for warning in report.warnings]
+    repository = store(schema, rows)
+    with pytest.raises(SecretsMissing, match="no key tells whose value") as caught:
+        import_all(repository, file_again(file))
+    assert [("log", "secret")] == [(p.collection, p.field) for p in caught.value.problems]
+    assert rows == rows_in(repository)
+    field = Field("secret", kinds.Str(), secret=True, default="none")
+    defaulting = Schema(collections=[Collection("log", fields=[log.fields[0], field])])
+    repository = store(defaulting, {})
+    import_all(repository, file_again(file))
+    assert [("a", "none")] == rows_in(repository)["log"]
+
+
+def test_defaults_of_a_class() -> None:
+    """A class's own default serves, a factory anew for each record, in the form of a row."""
+
+    @attrs.define
+    class User:
+        id: int
+        name: str
+        token: str = attrs.field(factory=lambda: uuid.uuid4().hex)
+        weight: float = 1
+
+    users: list[User] = []
+    collection = Collection.of(User, "users", key="id", secret=["token", "weight"])
+    repository = MemoryRepository(Schema(collections=[collection]), {"users": users})
+    fields = {"id": int, "name": str, "token": str, "weight": float}
+    plain = Collection("users", key="id", fields=fields, secret=["token", "weight"])
+    schema = Schema(collections=[plain])
+    rows: Dataset = {"users": [(1, "Ana", "x", 0.5), (2, "Bo", "y", 0.5)]}
+    import_all(repository, omitting(schema, rows))
+    assert [("Ana", 1.0), ("Bo", 1.0)] == [(u.name, u.weight) for u in users]
+    assert {32} == {len(user.token) for user in users}
+    assert users[0].token != users[1].token
+    users[0].name = "?"
+    tokens = [user.token for user in users]
+    import_all(repository, omitting(schema, rows))
+    assert ["Ana", *tokens] == [users[0].name, *(user.token for user in users)]
+
+
+def test_default_that_fails_or_does_not_fit_is_a_problem() -> None:
+    """What a class's own default comes to is checked as any value, and named."""
+
+    def fail() -> str:
+        raise RuntimeError("pw-ana")
+
+    @attrs.define
+    class User:
+        id: int
+        name: str
+        token: str = attrs.field(factory=fail)
+
+    @attrs.define
+    class Other:
+        id: int
+        name: str
+        token: str = attrs.field(default=7)  # type: ignore[assignment]
+
+    fields = {"id": int, "name": str, "token": str}
+    plain = Schema(collections=[Collection("users", key="id", fields=fields, secret="token")])
+    archive = omitting(plain, {"users": [(1, "Ana", "x")]}).getvalue()
+    messages = []
+    for model in (User, Other):
+        schema = Schema(collections=[Collection.of(model, "users", key="id", secret="token")])
+        with pytest.raises(InvalidRecords) as caught:
+            import_all(MemoryRepository(schema, {"users": []}), io.BytesIO(archive))
+        messages += [problem.message for problem in caught.value.problems]
+    assert [
+        "its default cannot be made: RuntimeError",
+        "what it would keep, or get by default, is not valid: expected text, found (secret)",
+    ] == messages
+
+
+def test_diff_says_what_it_does_not_compare() -> None:
+    """Fields that one side omits make no difference, and are named."""
+    rows: Dataset = {"users": [(1, "Ana", "other", None), (2, "Bea", "other", None)]}
+    found = diff(omitting(), memory(rows, SCHEMA), names=("then", "now"))
+    users = found.collections["users"]
+    assert (1, 1, ()) == (users.changed, users.unchanged, users.structure)
+    expected = "then omits secrets, which are not compared: users.password, users.token"
+    assert (expected,) == found.notes
