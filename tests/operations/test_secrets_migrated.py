@@ -64,7 +64,9 @@ def test_secrets_are_kept_under_their_new_names(tmp_path: Path) -> None:
     expected = [(1, 7, "ANA", None, "t-new"), (2, 7, "BO", "pw-new", None)]
     assert expected == rows_in(repository)["people"]
     assert report.migrated is not None
-    assert {"people.age": 2} == {k.replace("users", "people"): v for k, v in report.migrated.defaulted.items()}
+    assert {"people.age": 2} == {
+        k.replace("users", "people"): v for k, v in report.migrated.defaulted.items()
+    }
     assert {"people.passphrase": 2, "people.token": 2} == report.secrets_kept
     assert 2 == verify_archive(io.BytesIO(archive), today).records
 

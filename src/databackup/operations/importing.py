@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from databackup.archive.files import PathOrFile
+from databackup.archive.format import described_schema
 from databackup.archive.limits import Limits
 from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
@@ -30,6 +31,7 @@ from databackup.operations.secrets import (
     withholding,
 )
 from databackup.repository import BulkTransaction, FiresTriggers
+from databackup.schema.narrowed import marked_as
 
 if TYPE_CHECKING:
     from databackup.operations.readable import Readable
@@ -95,7 +97,7 @@ def import_all(
         require_keys(archive.header, repository.schema, chosen.mode)
         mark = status.new_mark(archive.seal) if chosen.marker else None
         with (
-            withholding(repository.schema),
+            withholding(marked_as(repository.schema, described_schema(archive.header))),
             status.marked_transaction(repository, mark, chosen.wait) as transaction,
             completed(archive, repository, transaction) as complete,
         ):
@@ -119,7 +121,7 @@ class _Import:
         progress: ProgressCallback | None,
     ) -> None:
         self._archive = archive
-        self._schema: Schema = repository.schema
+        self._schema: Schema = marked_as(repository.schema, described_schema(archive.header))
         self._ordered_rows = repository.capabilities.ordered_rows
         self._transaction = transaction
         self._options = options

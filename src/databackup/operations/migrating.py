@@ -12,7 +12,7 @@ from databackup.archive.digest import Digest
 from databackup.archive.format import CollectionEnd
 from databackup.archive.records import Batch, RecordCodec
 from databackup.errors import InvalidRecords
-from databackup.migrations.flows import Flow, Given, LookUp, Project
+from databackup.migrations.flows import Flow, Given, LookUp, Project, root
 from databackup.migrations.omitting import omitting
 from databackup.migrations.running import Enough, Findings, Numbered, Runner
 from databackup.migrations.way import Way
@@ -23,6 +23,8 @@ from databackup.operations.locate import ProblemList
 from databackup.operations.omitted import Omission
 from databackup.operations.reports import MigrationReport
 from databackup.schema.document import describe, description_digest
+from databackup.schema.requirements import evolved
+from databackup.schema.secrets import has_secrets, marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -45,7 +47,7 @@ class MigratedArchive:
 
     def __init__(self, archive: Archive, schema: Schema, way: Way) -> None:
         self._archive = archive
-        self._way, omitted = omitting(way, archive.header.omitted)
+        self._way, omitted = omitting(_marked(way, schema), archive.header.omitted)
         omission = Omission(schema, omitted)
         self._schema = schema = omission.recorded
         self._composition = self._way.composition(schema.collections)
@@ -153,6 +155,37 @@ def _sound(
         numbers = [number for _, number in kept]
         return Batch(rows, numbers, make_canonical=lambda: codec.canonical(rows))
     return Batch(rows, made.numbers, make_canonical=lambda: canonical)
+
+
+def _marked(way: Way, schema: Schema) -> Way:
+    """A way on which is secret what will be: old records are told of, too."""
+    if not any(map(has_secrets, schema.collections)):
+        return way
+    secret: dict[str, set[str]] = {}
+    for name, flow in way.flows(schema.collections).items():
+        for position, field in enumerate(schema[name].fields):
+            origin = _made_of(flow, position) if field.secret else None
+            if origin is not None and flow.source is not None:
+                names = secret.setdefault(flow.source.name, set())
+                names.add(flow.source.field_names[origin])
+    before = {
+        name: evolved(c, fields=marked(name, c.fields, secret.get(name, ())))
+        for name, c in way.before.items()
+    }
+    return Way.of(before, way.steps)
+
+
+def _made_of(flow: Flow, position: int) -> int | None:
+    """Where in the source the value stands that one at the flow's end is made of."""
+    for stage in reversed(flow.stages):
+        if isinstance(stage, Project):
+            origin = root(stage.expressions[position])
+            if not isinstance(origin, Given):
+                return None
+            position = origin.position
+        elif isinstance(stage, LookUp) and position >= stage.start:
+            return None
+    return position
 
 
 class Totalled(Protocol):

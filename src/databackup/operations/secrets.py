@@ -49,15 +49,13 @@ def withholding(schema: Schema) -> Iterator[None]:
 
     Servers show whole records. Raises `RecordsRefused`.
     """
-    refused = None
     try:
         yield
     except RecordsRefused as error:
         if not any(map(has_secrets, schema.collections)):
             raise
-        refused = RecordsRefused(f"the store refuses records: {WITHHELD}", error.field)
-    if refused is not None:
-        raise refused  # outside, so that it has no context that shows them
+        message = f"the store refuses records: {WITHHELD}"
+        raise RecordsRefused(message, error.field) from None
 
 
 def secrets_kept(archive: Readable) -> Mapping[str, int]:

@@ -83,6 +83,25 @@ def with_secrets(schema: Schema, names: Iterable[str]) -> Schema:
     )
 
 
+def marked_as(schema: Schema, other: Schema) -> Schema:
+    """A schema in which is secret, too, what is secret in another one; itself where that is so."""
+    more = {
+        c.name: {name for name in other[c.name].field_names if other[c.name].field(name).secret}
+        for c in schema.collections
+        if c.name in other
+    }
+    names = [
+        f"{c}.{field.name}"
+        for c in schema.collections
+        for field in c.fields
+        if field.name in more.get(c.name, ()) and not field.secret
+    ]
+    try:
+        return with_secrets(schema, names)
+    except SchemaError:
+        return schema  # in whose keys and references these fields are
+
+
 def _with_secrets(collection: Collection, names: AbstractSet[str]) -> Collection:
     own = [field for field in collection.field_names if f"{collection}.{field}" in names]
     return Collection(
