@@ -1,5 +1,6 @@
 """Secret fields by example: what an archive lacks, and where an import finds it."""
 
+import asyncio
 import io
 import uuid
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from databackup import (
     Schema,
     diff,
     export_all,
+    export_all_async,
     import_all,
     inspect_archive,
     iter_export,
@@ -24,6 +26,7 @@ from databackup import (
 from databackup.adapters.memory import MemoryRepository
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
 from databackup.adapters.sqlite import SQLiteRepository
+from databackup.archive.format import CollectionEnd
 from databackup.errors import InvalidRecords, SchemaMismatch, SecretsMissing
 from databackup.repository import BATCH_SIZE, Repository
 from databackup.schema import kinds
@@ -330,3 +333,38 @@ def test_diff_says_what_it_does_not_compare() -> None:
     assert (1, 1, ()) == (users.changed, users.unchanged, users.structure)
     expected = "then omits secrets, which are not compared: users.password, users.token"
     assert (expected,) == found.notes
+
+
+def test_new_tables(tmp_path: Path) -> None:
+    """Tables that are made hold defaults, or are not made at all."""
+    (tmp_path / "t.db").touch()
+    archive = omitting().getvalue()
+    empty = SQLiteRepository.reflect(tmp_path / "t.db")
+    with pytest.raises(SecretsMissing):
+        import_all(empty, io.BytesIO(archive), create=True)
+    assert {"sqlite_master": []} == sqlite.dump(tmp_path / "t.db")
+    repository = SQLiteRepository(
+        tmp_path / "t.db", defaulting(USERS, {"password": "made", "token": None})
+    )
+    report = import_all(repository, io.BytesIO(archive), create=True)
+    assert ("users",) == report.created
+    assert [(1, "Ana", "made", None), (2, "Bo", "made", None)] == rows_in(repository)["users"]
+
+
+def test_totals_of_the_file_are_checked(store: Any) -> None:
+    """A digest in the file that is not that of its records is found, secrets or not."""
+    lines = Lines.of(omitting().getvalue())
+    ends = {"users": CollectionEnd(2, "0" * 64)}
+    rows: Dataset = {"users": [(1, "Ana", "a", None), (2, "Bo", "b", None)]}
+    repository = store(SCHEMA, rows)
+    with pytest.raises(InvalidRecords) as caught:
+        import_all(repository, io.BytesIO(lines.sealed(OPEN, ends)))
+    assert ["digest"] == [problem.code for problem in caught.value.problems]
+
+
+def test_async_export_omits_too() -> None:
+    """An export in a thread has the same choice."""
+    file = io.BytesIO()
+    report = asyncio.run(export_all_async(memory(ROWS, SCHEMA), file, secrets="omitted"))
+    assert {"users": ("password", "token")} == report.omitted
+    assert b"pw-" not in file.getvalue()

@@ -60,18 +60,19 @@ class Omission:
     def header(self, header: Header) -> Header:
         """A header that describes the schema whole, and says what its records lack.
 
-        Its collections are in the order that the given one says.
+        Its collections are those of the given one, in the order that it says.
         """
         if not self.omitted:
             return attrs.evolve(header, secrets="included")
-        described = describe(self.schema)
+        whole, given = describe(self.schema)["collections"], header.schema["collections"]
+        described = {"collections": {name: whole[name] for name in given}}
         for name, collection in described["collections"].items():
             lacking = self.omitted.get(name, frozenset())
             for field, kind in collection["fields"].items():
                 kind.pop("secret", None)
                 if field in lacking:
                     kind["secret"] = True
-            collection["order"] = header.schema["collections"][name]["order"]
+            collection["order"] = given[name]["order"]
         digest = description_digest(described)
         return attrs.evolve(header, schema=described, schema_digest=digest, secrets="omitted")
 

@@ -90,9 +90,11 @@ class CompletedArchive:
                 in_order=name in ordered and in_key_order(self.header, schema[name]),
             )
             for name in omitted
+            if name in schema
         }
         self.ends: Mapping[str, Total] = {
-            name: End(self, name) if name in omitted else end for name, end in archive.ends.items()
+            name: End(self, name) if name in self._fillings else end
+            for name, end in archive.ends.items()
         }
 
     def close(self) -> None:
