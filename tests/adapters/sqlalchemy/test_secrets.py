@@ -5,10 +5,11 @@ import json
 import traceback
 from typing import Any
 
+import attrs
 import pytest
 import sqlalchemy as sa
 
-from databackup import export_all, import_all, inspect_archive
+from databackup import Collection, Schema, export_all, import_all, inspect_archive
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.errors import DatabackupError, RecordsNotTaken, SchemaError
@@ -102,3 +103,27 @@ def test_servers_words_are_withheld(database: Database) -> None:
         assert isinstance(caught.value, DatabackupError)
         assert MARK not in said + json.dumps(caught.value.as_json())
         assert WITHHELD in said
+
+
+def test_servers_fill_empty_tables(database: Database) -> None:
+    """New records get defaults on the way that is made for many, where a store answers nothing."""
+    METADATA.create_all(database.engine)
+    _write(database.engine, _rows(1000, MARK))
+    file = io.BytesIO()
+    reflected = SQLAlchemyRepository.reflect(database.engine, secret=SECRET)
+    export_all(reflected, file, secrets="omitted")
+    _write(database.engine, [])
+    fields = [
+        attrs.evolve(field, default="made") if field.name == "password" else field
+        for field in reflected.schema["users"].fields
+    ]
+    fields[-1] = attrs.evolve(fields[-1], default=None)
+    schema = Schema(collections=[Collection("users", key="id", fields=fields)])
+    repository = SQLAlchemyRepository(database.engine, schema)
+    report = import_all(repository, io.BytesIO(file.getvalue()))
+    assert (1000, {"users.password": 1000, "users.seed": 1000}) == (
+        report.added,
+        report.secrets_defaulted,
+    )
+    found = database.query("SELECT DISTINCT password, seed FROM users")
+    assert [("made", None)] == [tuple(row) for row in found]
