@@ -368,3 +368,24 @@ def test_async_export_omits_too() -> None:
     report = asyncio.run(export_all_async(memory(ROWS, SCHEMA), file, secrets="omitted"))
     assert {"users": ("password", "token")} == report.omitted
     assert b"pw-" not in file.getvalue()
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_records_of_the_store_whose_keys_no_schema_allows(tmp_path: Path, ordered: bool) -> None:
+    """A key that is a blob where text should be is nobody's, and in nobody's way."""
+    users = Collection(
+        "users", key="id", fields={"id": str, "name": str, "password": str}, secret=["password"]
+    )
+    schema = Schema(app="club", collections=[users])
+    rows: Dataset = {"users": [("a", "Ana", "x"), ("b", "Bo", "x")]}
+    lines = Lines.of(omitting(schema, rows).getvalue())
+    if not ordered:
+        lines.header = lines.header.replace(b'"order":"key"', b'"order":"none"')
+        lines.collections["users"].reverse()
+    narrow = Collection("users", key="id", fields=users.fields[:2])
+    archive = lines.sealed(Schema(collections=[narrow]))
+    now: Dataset = {"users": [("a", "?", "own a"), ("b", "?", "own b")]}
+    repository = sqlite.repository(tmp_path / "t.db", schema, now)
+    sqlite.run(tmp_path / "t.db", "INSERT INTO users VALUES (x'00', 'none', 'lost')")
+    import_all(repository, io.BytesIO(archive))
+    assert [("a", "Ana", "own a"), ("b", "Bo", "own b")] == rows_in(repository)["users"]

@@ -3,6 +3,7 @@
 import io
 import json
 import traceback
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -313,4 +314,38 @@ def test_what_a_migration_says(tmp_path: Path, record: Any, was_secret: bool) ->
     today = of_today(tmp_path, [USERS], step(record))
     with pytest.raises(InvalidRecords, match="the migration 1 to 2") as caught:
         import_all(memory({}, today), io.BytesIO(data))
+    told(caught.value)
+
+
+def test_read_back_remembers_what_was_filled_in() -> None:
+    """Of many records, some kept and some made anew each time, the one that differs is named."""
+
+    @attrs.define
+    class User:
+        id: int
+        name: str
+        password: str = attrs.field(factory=lambda: f"{MARK} {uuid.uuid4().hex}")
+
+    users = [User(2, "?", "own"), User(5, "?", "own")]
+    schema = Schema(
+        app="club", collections=[Collection.of(User, "users", key="id", secret=["password"])]
+    )
+    fields = {"id": int, "name": str, "password": str}
+    plain = Schema(
+        app="club",
+        collections=[Collection("users", key="id", fields=fields, secret=["password"])],
+    )
+    file = io.BytesIO()
+    rows: Dataset = {"users": [(i, "Ana", "x") for i in range(1, 8)]}
+    export_all(memory(rows, plain), file, secrets="omitted")
+
+    class _Spoils(PassedTransaction):
+        def insert(self, collection: Collection, rows: Any) -> None:
+            spoilt = [(*row[:2], "!") if row[0] == 4 else row for row in rows]
+            self.transaction.insert(collection, spoilt)
+
+    repository = Passed(MemoryRepository(schema, {"users": users}), transaction=_Spoils)
+    with pytest.raises(RecordsNotTaken) as caught:
+        import_all(repository, io.BytesIO(file.getvalue()))
+    assert [((4,), 4)] == [(p.key, p.record) for p in caught.value.problems]
     told(caught.value)
