@@ -15,6 +15,7 @@ from databackup import (
     Collection,
     Field,
     Problem,
+    Progress,
     Schema,
     diff,
     export_all,
@@ -346,8 +347,10 @@ def test_new_tables(tmp_path: Path) -> None:
     repository = SQLiteRepository(
         tmp_path / "t.db", defaulting(USERS, {"password": "made", "token": None})
     )
-    report = import_all(repository, io.BytesIO(archive), create=True)
+    seen: list[Progress] = []
+    report = import_all(repository, io.BytesIO(archive), create=True, progress=seen.append)
     assert ("users",) == report.created
+    assert [2] == [found.done for found in seen if found.stage == "measuring"]
     assert [(1, "Ana", "made", None), (2, "Bo", "made", None)] == rows_in(repository)["users"]
 
 

@@ -256,3 +256,25 @@ def test_steps_keep_their_names(tmp_path: Path) -> None:
     report = import_all(memory(now, today), io.BytesIO(archive))
     assert report.migrated is not None
     assert ("1 to 2 (again)",) == report.migrated.steps
+
+
+def test_archive_that_has_what_is_secret_by_now(tmp_path: Path) -> None:
+    """Of what is secret today the archive omits what was; in a rewritten one the rest stays."""
+
+    @step
+    def renames(m: Recorder) -> None:
+        m.rename_field("users", "name", "called")
+
+    archive = omitting(old(tmp_path, USERS))
+    fields = {"id": int, "called": str, "password": str, "token": str | None}
+    users = Collection("users", key="id", fields=fields, secret=["called", "password", "token"])
+    today = of_today(tmp_path, [users], renames)
+    written = io.BytesIO()
+    report = migrate_archive(io.BytesIO(archive), written, today)
+    assert {"users": ("password", "token")} == report.omitted
+    info = inspect_archive(io.BytesIO(written.getvalue()))
+    assert ("password", "token") == info.collections["users"].secret
+    for file in (archive, written.getvalue()):
+        repository = memory({"users": [(1, "?", "a", "b"), (2, "?", "c", "d")]}, today)
+        import_all(repository, io.BytesIO(file))
+        assert [(1, "Ana", "a", "b"), (2, "Bo", "c", "d")] == rows_in(repository)["users"]

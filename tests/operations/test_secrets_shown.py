@@ -240,6 +240,19 @@ def test_what_a_store_says_at_the_end() -> None:
         raise refused
     assert WITHHELD in told(caught.value)
     assert "password" == caught.value.field
+
+
+def test_what_a_store_says_when_all_is_written() -> None:
+    """An import ends with such a refusal, too; where nothing is secret its words are passed on."""
+
+    class _Refuses(PassedTransaction):
+        def finish(self, counters: Any, *, allow_cascade: bool = False) -> None:
+            raise RecordsRefused(f"Key (password)=({MARK}) already exists", "password")
+
+    with pytest.raises(RecordsRefused) as caught:
+        import_all(Passed(memory({}, SCHEMA), transaction=_Refuses), io.BytesIO(archive(ROWS)))
+    assert WITHHELD in told(caught.value)
+    refused = RecordsRefused("no")
     plain = Schema(collections=[Collection("t", key="id", fields={"id": int})])
     with pytest.raises(RecordsRefused) as caught, withholding(plain):
         raise refused

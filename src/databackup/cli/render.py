@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from databackup.cli.secrets import listed_text, omitted_text
+from databackup.cli.secrets import archive_text, omitted_text
 from databackup.cli.text import counted, size, visible
 from databackup.errors import (
     ArchiveError,
@@ -224,7 +224,7 @@ def inspected(info: ArchiveInfo) -> RenderableType:
         ("made", f"{info.created_at} by {info.producer.get('library', 'unknown')}"),
         ("from", f"{info.producer.get('adapter', 'unknown')}, {_CONSISTENCY[info.consistency]}"),
         ("holds", "everything" if info.selection is None else ", ".join(info.selection)),
-        ("secrets", _secrets(info)),
+        ("secrets", archive_text(info)),
         ("format", f"{info.format_version}, {size(info.size)}{packed}"),
         ("id", info.archive_id),
         *([] if info.edited is None else [("edited", _edited(info.edited))]),
@@ -240,13 +240,6 @@ def inspected(info: ArchiveInfo) -> RenderableType:
     records = counted(info.records, "record")
     total = Text(f"{records} of {counted(len(info.collections), 'collection')}")
     return Group(_facts(facts), Text(""), total, _indented(table))
-
-
-def _secrets(info: ArchiveInfo) -> str:
-    secret = {name: found.secret for name, found in info.collections.items() if found.secret}
-    if not secret:
-        return info.secrets
-    return omitted_text(secret) if info.secrets == "omitted" else listed_text(secret)
 
 
 def _outlook(outlook: Outlook) -> list[tuple[str, str]]:

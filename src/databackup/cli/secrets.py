@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from databackup.operations.omitted import Secrets
+    from databackup.operations.reports import ArchiveInfo
 
 Choice = Literal["include", "omit"]
 _LISTED: Final = 10  # fields in a report
@@ -47,9 +48,12 @@ def omitted_text(omitted: Mapping[str, Sequence[str]]) -> str:
     return f"{counted(number, 'field')} left out: {_listed(omitted)}"
 
 
-def listed_text(included: Mapping[str, Sequence[str]]) -> str:
-    """The secret fields that an archive has, in a few words."""
-    return f"included: {_listed(included)}"
+def archive_text(info: ArchiveInfo) -> str:
+    """The secret fields that an archive has or leaves out, in a few words."""
+    secret = {name: found.secret for name, found in info.collections.items() if found.secret}
+    if not secret:
+        return info.secrets
+    return omitted_text(secret) if info.secrets == "omitted" else f"included: {_listed(secret)}"
 
 
 def _listed(fields: Mapping[str, Sequence[str]]) -> str:

@@ -14,8 +14,9 @@ import attrs
 from databackup.archive.records import Batch
 from databackup.errors import InvalidRecords, Problem
 from databackup.operations.keys import key_bytes, key_bytes_or_none, key_fields
-from databackup.schema import Collection, KindError
+from databackup.schema import Collection, KindError, classes
 from databackup.schema.compiled import json_pointer
+from databackup.schema.defaults import NO_DEFAULT
 from databackup.spill import KeyIndex, RowQueue
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Filling:
         self.kept = self.defaulted = 0
         self._in_order = in_order
         self._places = collection.positions(self.names)
-        self._defaults = [(name, collection.default_maker(name)) for name in self.names]
+        self._defaults = [(name, _default_maker(collection, name)) for name in self.names]
         together = (*recorded.field_names, *self.names)
         self._in_place = operator.itemgetter(*map(together.index, collection.field_names))
         self._remembered: RowQueue | None = None
@@ -203,6 +204,18 @@ class Filling:
         for part in codec.parts_held(rows):
             yield from _sound(part, numbers[start : start + len(part)], codec)
             start += len(part)
+
+
+def _default_maker(collection: Collection, name: str) -> Callable[[], Any] | None:
+    """What makes the value that a field of a new record has, None where it has no default.
+
+    It raises what a function of the host's raises.
+    """
+    field, model = collection.field(name), collection.model
+    if field.default is not NO_DEFAULT:
+        return lambda: field.default
+    make = None if model is None else classes.default_maker(model, name)
+    return None if make is None else lambda: collection.structurer.plain(name, make())
 
 
 _NEITHER: Final = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import attrs
@@ -213,17 +213,6 @@ class Collection:
     @functools.cached_property
     def _by_name(self) -> dict[str, Field]:
         return {field.name: field for field in self.fields}
-
-    def default_maker(self, name: str) -> Callable[[], Any] | None:
-        """What makes the value that a field of a new record has, None where it has no default.
-
-        It raises what the host's own function raises.
-        """
-        field = self.field(name)
-        if field.default is not NO_DEFAULT:
-            return lambda: field.default
-        make = None if self.model is None else classes.default_maker(self.model, name)
-        return None if make is None else lambda: self.structurer.plain(name, make())
 
     @functools.cached_property
     def codec(self) -> compiled.Codec:
