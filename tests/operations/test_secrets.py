@@ -16,6 +16,7 @@ from databackup import (
     Field,
     Problem,
     Progress,
+    Reference,
     Schema,
     diff,
     export_all,
@@ -23,12 +24,13 @@ from databackup import (
     import_all,
     inspect_archive,
     iter_export,
+    verify_archive,
 )
 from databackup.adapters.memory import MemoryRepository
 from databackup.adapters.sqlalchemy import SQLAlchemyRepository
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.archive.format import CollectionEnd
-from databackup.errors import InvalidRecords, SchemaMismatch, SecretsMissing
+from databackup.errors import InvalidRecords, KeysDiffer, SchemaMismatch, SecretsMissing
 from databackup.repository import BATCH_SIZE, Repository
 from databackup.schema import kinds
 from databackup.testing.harness import fill
@@ -392,3 +394,50 @@ def test_records_of_the_store_whose_keys_no_schema_allows(tmp_path: Path, ordere
     sqlite.run(tmp_path / "t.db", "INSERT INTO users VALUES (x'00', 'none', 'lost')")
     import_all(repository, io.BytesIO(archive))
     assert [("a", "Ana", "own a"), ("b", "Bo", "own b")] == rows_in(repository)["users"]
+
+
+def test_diff_with_what_needs_the_field() -> None:
+    """Where the other side has an omitted field in its key, in a reference, or alone, it stays."""
+    token = Collection("users", key="token", fields={"token": bytes, "id": int})
+    with pytest.raises(KeysDiffer):
+        diff(omitting(), memory({"users": [(b"", 1)]}, Schema(collections=[token])))
+    users = Collection("users", key="id", fields={"id": int, "password": str})
+    posts = Collection(
+        "posts",
+        key="id",
+        fields={"id": int, "by": str},
+        references=[Reference("by", "users", "password")],
+    )
+    other = memory({"users": [(1, "a")], "posts": [(1, "a")]}, Schema(collections=[users, posts]))
+    found = diff(omitting(), other, names=("a", "b")).collections["users"]
+    assert "field password only in b" in found.structure
+    alone = Collection("users", fields={"password": str})
+    found = diff(omitting(), memory({"users": []}, Schema(collections=[alone]))).collections[
+        "users"
+    ]
+    assert 2 == found.removed
+
+
+def test_references_of_an_archive_that_omits(store: Any) -> None:
+    """Collections with secrets refer to each other as others do."""
+    users = Collection(
+        "users",
+        key="id",
+        fields={"id": int, "boss": int | None, "password": str},
+        references=[Reference("boss", "users")],
+        secret=["password"],
+    )
+    schema = Schema(app="club", collections=[users])
+    rows: Dataset = {"users": [(1, 2, "a"), (2, None, "b")]}
+    archive = omitting(schema, rows).getvalue()
+    assert 2 == verify_archive(io.BytesIO(archive)).records
+    repository = store(schema, {"users": [(1, None, "a"), (2, 1, "b")]})
+    import_all(repository, io.BytesIO(archive))
+    assert rows == rows_in(repository)
+    lines = Lines.of(archive)
+    lines.collections["users"][0] = b'{"id":1,"boss":9}'
+    narrow = Collection("users", key="id", fields=users.fields[:2])
+    spoilt = lines.sealed(Schema(collections=[narrow]))
+    for read in (verify_archive, lambda file: import_all(repository, file)):
+        with pytest.raises(InvalidRecords, match="points at users int 9, which is not there"):
+            read(io.BytesIO(spoilt))

@@ -157,6 +157,9 @@ def test_removed_collection_with_secrets(tmp_path: Path) -> None:
     repository = memory({}, today)
     import_all(repository, io.BytesIO(file.getvalue()))
     assert {"notes": [(1,)]} == rows_in(repository)
+    written = io.BytesIO()
+    migrate_archive(io.BytesIO(file.getvalue()), written, today)
+    assert "included" == inspect_archive(io.BytesIO(written.getvalue())).secrets
 
 
 def _maps(m: Recorder) -> None:

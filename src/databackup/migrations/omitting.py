@@ -76,10 +76,6 @@ class _Left:
                     continue
                 case evolution.ChangeKind(name, field) if (name, field) in self._fields:
                     continue
-                case evolution.AddField() | MoveField():
-                    # There are fewer fields to stand among; they are put in order at the end.
-                    yield attrs.evolve(operation, position=None)
-                    continue
                 case JoinCollection(_, into, order):
                     left = tuple(name for name in order if (into, name) not in self._fields)
                     yield attrs.evolve(operation, order=left)
