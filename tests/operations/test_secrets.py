@@ -441,3 +441,28 @@ def test_references_of_an_archive_that_omits(store: Any) -> None:
     for read in (verify_archive, lambda file: import_all(repository, file)):
         with pytest.raises(InvalidRecords, match="points at users int 9, which is not there"):
             read(io.BytesIO(spoilt))
+
+
+def test_diff_with_a_side_that_refers_by_the_field() -> None:
+    """A field that is a reference on one side alone is not compared, and makes no difference."""
+    fields = {"id": int, "boss": int | None}
+    hidden = Schema(collections=[Collection("users", key="id", fields=fields, secret=["boss"])])
+    users = Collection("users", key="id", fields=fields, references=[Reference("boss", "users")])
+    rows: Dataset = {"users": [(1, None), (2, 1)]}
+    found = diff(omitting(hidden, rows), memory(rows, Schema(collections=[users])))
+    assert (True, 2) == (found.identical, found.unchanged)
+
+
+def test_default_of_its_own_self_is_none() -> None:
+    """A default that a class makes of the whole instance is none that a record could get."""
+
+    @attrs.define
+    class User:
+        id: int
+        token: str = attrs.field(default=attrs.Factory(lambda self: str(self.id), takes_self=True))
+
+    schema = Schema(collections=[Collection.of(User, "users", key="id", secret=["token"])])
+    plain = Collection("users", key="id", fields={"id": int, "token": str}, secret=["token"])
+    archive = omitting(Schema(collections=[plain]), {"users": [(1, "x")]})
+    with pytest.raises(SecretsMissing):
+        import_all(MemoryRepository(schema, {"users": []}), archive)

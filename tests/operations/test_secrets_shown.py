@@ -362,3 +362,18 @@ def test_read_back_remembers_what_was_filled_in() -> None:
         import_all(repository, io.BytesIO(file.getvalue()))
     assert [((4,), 4)] == [(p.key, p.record) for p in caught.value.problems]
     told(caught.value)
+
+
+def test_instances_that_give_no_rows() -> None:
+    """What an instance holds and no row can is told of without it."""
+
+    @attrs.define
+    class User:
+        id: int
+        codes: list[str]
+
+    schema = Schema(collections=[Collection.of(User, "users", key="id", secret=["codes"])])
+    users = [User(1, MARK)]  # type: ignore[arg-type]
+    with pytest.raises(InvalidRecords) as caught:
+        export_all(MemoryRepository(schema, {"users": users}), io.BytesIO())
+    assert WITHHELD in told(caught.value)

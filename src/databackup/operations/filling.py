@@ -20,7 +20,7 @@ from databackup.schema.defaults import NO_DEFAULT
 from databackup.spill import KeyIndex, RowQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from databackup.archive.records import RecordCodec
@@ -46,7 +46,8 @@ class Filling:
         self.names = tuple(n for n in collection.field_names if not recorded.has_field(n))
         self.kept = self.defaulted = 0
         self._in_order = in_order
-        self._places = collection.positions(self.names)
+        self._keys = _picker(collection.key_positions)
+        self._lacking = _picker(collection.positions(self.names))
         self._defaults = [(name, _default_maker(collection, name)) for name in self.names]
         together = (*recorded.field_names, *self.names)
         self._in_place = operator.itemgetter(*map(together.index, collection.field_names))
@@ -72,7 +73,7 @@ class Filling:
         """Finds what a store has for records that come in key order on both sides."""
         keys_of, left = self.collection.codec.sort_keys, self._stored(transaction)
         pairs = itertools.chain.from_iterable(
-            zip(keys_of(rows), map(self._lacking, rows), strict=True) for rows in left
+            zip(keys_of(rows), self._lacking(rows), strict=True) for rows in left
         )
         at = next(pairs, None)
 
@@ -104,7 +105,8 @@ class Filling:
         with KeyIndex() as index:
             for rows in self._stored(transaction):
                 index.add(
-                    (form(self.collection, row), pickle.dumps(self._lacking(row))) for row in rows
+                    (form(self.collection, row), pickle.dumps(values))
+                    for row, values in zip(rows, self._lacking(rows), strict=True)
                 )
             yield find
 
@@ -120,7 +122,7 @@ class Filling:
         fields, key = key_fields(self.collection), self.collection.codec.key
         if not any(field.nullable for field in fields):
             with contextlib.suppress(KindError):
-                self._keyed.codec.canonical(list(map(key, rows)))
+                self._keyed.codec.canonical(self._keys(rows))
                 return rows
         return [
             row
@@ -133,9 +135,6 @@ class Filling:
         """The collection with its key alone."""
         name, fields = self.collection.name, key_fields(self.collection)
         return Collection(name, fields=fields, key=self.collection.key)
-
-    def _lacking(self, row: Row) -> Values:
-        return tuple([row[place] for place in self._places])
 
     # -- filling in ----------------------------------------------------------------------------
 
@@ -204,6 +203,17 @@ class Filling:
         for part in codec.parts_held(rows):
             yield from _sound(part, numbers[start : start + len(part)], codec)
             start += len(part)
+
+
+def _picker(places: Sequence[int]) -> Callable[[list[Row]], list[Values]]:
+    """A function that takes the values at some places out of rows."""
+    if len(places) == 1:
+        place = places[0]
+        return lambda rows: [(row[place],) for row in rows]
+    if not places:
+        return lambda rows: [()] * len(rows)
+    pick = operator.itemgetter(*places)
+    return lambda rows: list(map(pick, rows))
 
 
 def _default_maker(collection: Collection, name: str) -> Callable[[], Any] | None:
