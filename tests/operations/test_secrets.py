@@ -411,6 +411,9 @@ def test_diff_with_what_needs_the_field() -> None:
     other = memory({"users": [(1, "a")], "posts": [(1, "a")]}, Schema(collections=[users, posts]))
     found = diff(omitting(), other, names=("a", "b")).collections["users"]
     assert "field password only in b" in found.structure
+    less = Collection("users", key="id", fields={"id": int, "name": str, "password": str})
+    found = diff(omitting(), memory({"users": []}, Schema(collections=[less]))).collections["users"]
+    assert () == found.structure
     alone = Collection("users", fields={"password": str})
     found = diff(omitting(), memory({"users": []}, Schema(collections=[alone]))).collections[
         "users"
@@ -464,5 +467,5 @@ def test_default_of_its_own_self_is_none() -> None:
     schema = Schema(collections=[Collection.of(User, "users", key="id", secret=["token"])])
     plain = Collection("users", key="id", fields={"id": int, "token": str}, secret=["token"])
     archive = omitting(Schema(collections=[plain]), {"users": [(1, "x")]})
-    with pytest.raises(SecretsMissing):
+    with pytest.raises(SecretsMissing, match="the field has no default"):
         import_all(MemoryRepository(schema, {"users": []}), archive)

@@ -73,8 +73,9 @@ def lacking(schema: Schema, omitted: Omitted) -> Schema:
 
 def _spare(collection: Collection, omitted: Omitted) -> set[str]:
     """The omitted fields that a collection can do without: one that has no others keeps them."""
-    found = set(omitted.get(collection.name, ())) - {*collection.key}
-    return found if found < {*collection.field_names} else set()
+    names = {*collection.field_names}
+    found = names & omitted.get(collection.name, frozenset()) - {*collection.key}
+    return found if found < names else set()
 
 
 def match_all(a: Schema, b: Schema, names: Sequence[str], sides: tuple[str, str]) -> list[Match]:
