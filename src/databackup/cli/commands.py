@@ -33,6 +33,7 @@ from databackup.cli.limits import limit_option
 from databackup.cli.migrate import migrate
 from databackup.cli.preview import preview
 from databackup.cli.progress import progress_bar
+from databackup.cli.secrets import Choice, chosen, secrets_option
 from databackup.cli.selection import known_collections, selection_options
 from databackup.cli.status import status
 from databackup.cli.versions import check, freeze, history
@@ -103,6 +104,7 @@ cli.add_command(status)
     help="Write an archive that the app of schema version N can read, by undoing migrations.",
 )
 @selection_options
+@secrets_option
 @wait_option
 @target_options
 @as_json
@@ -116,6 +118,8 @@ def export_command(
     version: int | None,
     collections: tuple[str, ...] | None,
     closure: bool,
+    secret: tuple[str, ...],
+    secrets: Choice | None,
     wait: float,
     types: Types,
     exclude: dict[str, str],
@@ -125,12 +129,12 @@ def export_command(
     A file ending in .gz or .zst is compressed. A FILE that exists must be an archive, and is
     replaced once the new one is complete; until then, and if anything goes wrong, the old one
     stays. With - the archive goes to standard output, uncompressed, and the report to standard
-    error.
+    error. Secret fields are left out, which the report says, unless --secrets include is given.
     """
     if file != "-":
         confirm.require_replaceable(file)
     repository = run.guard.repository(
-        open_repository(target, types=types, exclude=exclude, wait=wait)
+        open_repository(target, types=types, exclude=exclude, secret=secret, wait=wait)
     )
     with (
         progress_bar(
@@ -144,6 +148,7 @@ def export_command(
             collections=collections,
             closure=closure,
             version=version,
+            secrets=chosen(secrets, encrypted=False),
             progress=progress,
         )
     run.output.done(render.exported(report), report.as_json())

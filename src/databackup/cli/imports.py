@@ -13,8 +13,7 @@ from databackup.cli import confirm, render
 from databackup.cli.command import opened_archive, wait_option
 from databackup.cli.progress import progress_bar
 from databackup.cli.render_plan import asked, planned
-from databackup.errors import InvalidRecords
-from databackup.operations.importing import import_all
+from databackup.operations.importing import import_all, refusal
 from databackup.operations.options import Dangling, Mode, WrongAppChoice
 from databackup.operations.preview import preview_import
 
@@ -159,7 +158,7 @@ class Import:
         plan = self.preview(sample=0, **options)
         if plan.problem_count:
             headline = "the import would be refused, and nothing was changed"
-            raise InvalidRecords.of(headline, list(plan.problems), plan.problem_count)
+            raise refusal(headline, plan.problems, plan.problem_count)
         self.run.output.say(asked(plan, self.target))
         if not plan.identical:
             mode = plan.options.mode

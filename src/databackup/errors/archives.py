@@ -220,6 +220,16 @@ class InvalidRecords(DatabackupError):
         return cls(f"{what}: {count} {plural}{lines}{more}", found[:PROBLEM_LIMIT], count)
 
 
+class SecretsMissing(InvalidRecords):
+    """An archive omits secrets, and there is nothing that records could have in their place."""
+
+    code: ClassVar[str] = "secrets-missing"
+    remedy: ClassVar[str] = (
+        "Import an archive that includes the secrets (secrets='included', --secrets include), or "
+        "give the fields a default, which records get that are new"
+    )
+
+
 class InvalidEdit(InvalidRecords):
     """Records of an edited document that are not sound, so that it is not sealed."""
 

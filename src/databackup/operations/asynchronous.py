@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from databackup.archive.files import PathOrFile
     from databackup.archive.limits import Limits
+    from databackup.operations.omitted import Secrets
     from databackup.operations.options import Dangling, Mode, WrongAppChoice
     from databackup.operations.plans import ImportPlan
     from databackup.operations.reports import (
@@ -37,6 +38,7 @@ async def export_all_async(
     closure: bool = True,
     exclude: Mapping[str, str] | None = None,
     version: int | None = None,
+    secrets: Secrets = "included",
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """As `export_all`, in a thread. `progress` is called there.
@@ -49,6 +51,7 @@ async def export_all_async(
         "closure": closure,
         "exclude": exclude,
         "version": version,
+        "secrets": secrets,
     }
     return await _in_thread(
         lambda watched: export_all(repository, destination, progress=watched, **options), progress

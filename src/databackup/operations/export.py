@@ -13,6 +13,7 @@ from databackup.archive.format import Header, utc_now
 from databackup.archive.limits import needed
 from databackup.archive.writer import ArchiveWriter
 from databackup.errors import StoreFailed
+from databackup.operations.omitted import Omission, Secrets
 from databackup.operations.options import require_choice
 from databackup.operations.reports import ExportReport, MigrationReport, Progress
 from databackup.operations.selection import Choice, leaving_warnings, narrowed_header
@@ -40,6 +41,7 @@ def export_all(
     closure: bool = True,
     exclude: Mapping[str, str] | None = None,
     version: int | None = None,
+    secrets: Secrets = "included",
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """Write everything a repository holds to an archive, or some of its collections.
@@ -55,13 +57,17 @@ def export_all(
     `version` is an older version of the schema, by which the app of that time can read the archive:
     the migrations are undone on the way, and the report counts what is lost by that.
 
+    `secrets="omitted"` leaves secret fields out; an import of the archive keeps what the store has
+    in them.
+
     Raises `FileError`, `StoreError`, `InvalidRecords`, and whatever `progress` raises; for a
-    `version` also `VersionMismatch`, `NoInverse`, `SchemaError`, and TypeError for what is none;
-    for a selection `UnknownCollection`, `NeededCollection` where what is excluded is referred to,
-    `SchemaError` for what is no reason, and ValueError where nothing is left.
+    `version` also `VersionMismatch`, `NoInverse`, `SchemaError`, `SecretsMissing` where it has to
+    look at secrets that are left out, and TypeError for what is none; for a selection
+    `UnknownCollection`, `NeededCollection` where what is excluded is referred to, `SchemaError` for
+    what is no reason, and ValueError where nothing is left. Raises ValueError for other `secrets`.
     """
     choice = Choice(collections=collections, closure=closure, exclude=exclude)
-    export = _export(repository, choice, version, progress)
+    export = _export(repository, choice, version, secrets, progress)
     return export.report(files.write_archive(destination, export.chunks()))
 
 
@@ -73,6 +79,7 @@ def iter_export(
     closure: bool = True,
     exclude: Mapping[str, str] | None = None,
     version: int | None = None,
+    secrets: Secrets = "included",
     progress: ProgressCallback | None = None,
 ) -> Iterator[bytes]:
     """The bytes of an archive of everything a repository holds, for a streaming response.
@@ -87,7 +94,7 @@ def iter_export(
     if compression is not None:
         require_choice("compression", compression, packed.Compression)
     choice = Choice(collections=collections, closure=closure, exclude=exclude)
-    export = _export(repository, choice, version, progress)
+    export = _export(repository, choice, version, secrets, progress)
 
     def chunks() -> Iterator[bytes]:
         with contextlib.closing(export.chunks()) as plain:
@@ -100,15 +107,18 @@ def _export(
     repository: Repository,
     choice: Choice,
     version: int | None,
+    secrets: Secrets,
     progress: ProgressCallback | None,
 ) -> Export:
     require_version(version)
+    require_choice("secrets", secrets, Secrets)
+    omission = Omission.of(repository.schema, secrets)
     if version is None or version == repository.schema.version:
         selection = None if choice.is_everything else choice.among(repository.schema)
-        return Export(repository, selection, progress)
+        return Export(repository, selection, omission, progress)
     from databackup.operations.older import OlderExport  # noqa: PLC0415 - which few exports need
 
-    return OlderExport(repository, choice, version, progress)
+    return OlderExport(repository, choice, omission, version, progress)
 
 
 class Export:
@@ -118,10 +128,12 @@ class Export:
         self,
         repository: Repository,
         selection: Selection | None,
+        omission: Omission,
         progress: ProgressCallback | None,
     ) -> None:
         self._repository = repository
         self._selection = selection
+        self._omission = omission if selection is None else omission.among(selection.names)
         self._progress = progress
 
     def migrated(self) -> MigrationReport | None:
@@ -136,12 +148,12 @@ class Export:
             yield from self._writer.chunks(self._records(snapshot))
 
     def _header_of(self, snapshot: Snapshot) -> Header:
-        return _header(self._repository, snapshot)
+        return self._omission.header(header_of(self._repository, snapshot))
 
     def _records(self, snapshot: Snapshot) -> Iterator[tuple[Collection, Iterator[_Rows]]]:
         for name in self._header.collections:
             collection = self._repository.schema[name]
-            yield collection, self._batches(snapshot, collection)
+            yield self._omission.of_records(collection, self._batches(snapshot, collection))
 
     def _batches(self, snapshot: Snapshot, collection: Collection) -> Iterator[Forms | list[Row]]:
         total = snapshot.count(collection)
@@ -156,11 +168,15 @@ class Export:
 
     def report(self, written: files.Written) -> ExportReport:
         """What was written."""
-        return export_report(self._header, self._writer, written, self.migrated())
+        return export_report(self._header, self._writer, written, self.migrated(), self._omission)
 
 
 def export_report(
-    header: Header, writer: ArchiveWriter, written: files.Written, migrated: MigrationReport | None
+    header: Header,
+    writer: ArchiveWriter,
+    written: files.Written,
+    migrated: MigrationReport | None,
+    omission: Omission,
 ) -> ExportReport:
     """What a writer wrote to a destination."""
     counts = {name: end.count for name, end in writer.ends.items()}
@@ -179,7 +195,9 @@ def export_report(
             *written.warnings,
             *leaving_warnings(header, counts),
             *needed(writer.needs | written.needs),
+            *omission.warnings(),
         ),
+        omitted=omission.listed,
     )
 
 
@@ -189,7 +207,8 @@ def require_all(collection: str, total: int, done: int) -> None:
         raise StoreFailed(f"the store counts {total} records of {collection}, but gave {done}")
 
 
-def _header(repository: Repository, snapshot: Snapshot) -> Header:
+def header_of(repository: Repository, snapshot: Snapshot) -> Header:
+    """The header of an archive of everything that a snapshot holds."""
     schema, capabilities = repository.schema, repository.capabilities
     description = describe(schema)
     digest = description_digest(description)
