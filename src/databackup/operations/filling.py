@@ -64,7 +64,7 @@ class Filling:
         """What finds values for one pass: in the store, or among what was filled in before."""
         if self._remembered is not None:
             return contextlib.nullcontext(_recalling(self._remembered))
-        if transaction.count(self.collection) == 0:
+        if not self.collection.key or transaction.count(self.collection) == 0:
             return contextlib.nullcontext(_finding_nothing)
         return self._merging(transaction) if self._in_order else self._looking_up(transaction)
 
