@@ -52,6 +52,15 @@ def test_what_stays_is_not_told() -> None:
     assert [] == _warnings({"aware": [(1, NOW + 100 * HOUR)]}, {})
 
 
+def test_secret_times_are_not_told() -> None:
+    """A warning would show the value of a secret field."""
+    fields = {"id": int, "at": AwareDatetime, "seen": AwareDatetime}
+    schema = Schema(collections=[Collection("c", fields=fields, key="id", secret=["at"])])
+    store = memory({"c": [(1, NOW + HOUR, NOW + 2 * HOUR)]}, schema)
+    (warning,) = preview_import(store, io.BytesIO(exported(memory({"c": []}, schema)))).warnings
+    assert warning.startswith("c.seen is up to")
+
+
 def test_records_without_a_key() -> None:
     """All are deleted where a collection is replaced as a whole."""
     assert 1 == len(_warnings({"keyless": [(NOW + HOUR,)]}, {"keyless": [(NOW,)]}))

@@ -26,7 +26,7 @@ from databackup.repository import Repository
 from databackup.schema import Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from databackup.adapters.sqlite.reflect import Types
 
@@ -51,6 +51,7 @@ def open_repository(
     *,
     types: Types = "storage",
     exclude: Mapping[str, str] | None = None,
+    secret: Sequence[str] = (),
     wait: float = 5.0,
     create: bool = False,
 ) -> Repository:
@@ -63,9 +64,10 @@ def open_repository(
     What the form of the target says is final: write `./app:db` for a file of that name. No error
     has the password of a URL in it.
 
-    `types` and `exclude` (tables or columns that are not backed up, each with its reason) are for
-    stores whose schema is read from the store itself; `wait` is how many seconds it may be
-    locked while it is read. With `create` a database may be empty: tables will be made in it.
+    `types`, `exclude` (tables or columns that are not backed up, each with its reason) and `secret`
+    (columns, as TABLE.COLUMN) are for stores whose schema is read from the store itself; `wait` is
+    how many seconds it may be locked while it is read. With `create` a database may be empty:
+    tables will be made in it.
     Raises `TargetError`, `MissingExtra`, `FileError`, `StoreError`.
     """
     if url := _URL.fullmatch(target):
@@ -75,17 +77,18 @@ def open_repository(
             target,
             types,
             exclude or {},
+            secret=secret,
             wait=wait,
             create=create,
         )
     if attribute := _ATTRIBUTE.fullmatch(target):
-        if types != "storage" or exclude:
+        if types != "storage" or exclude or secret:
             raise TargetError(
-                f"{target} brings its own schema; types and exclusions are stated there, "
+                f"{target} brings its own schema; types, exclusions and secrets are stated there, "
                 "and as options only for a SQLite file"
             )
         return _open_attribute(target, attribute["module"], attribute["path"])
-    return _open_sqlite(target, types, exclude or {}, wait, create=create)
+    return _open_sqlite(target, types, exclude or {}, secret, wait, create=create)
 
 
 def open_schema(app: str) -> Schema:
@@ -164,11 +167,19 @@ def _place_of(target: str) -> tuple[object, ...]:
 
 
 def _open_sqlite(
-    path: str, types: Types, exclude: Mapping[str, str], wait: float, *, create: bool
+    path: str,
+    types: Types,
+    exclude: Mapping[str, str],
+    secret: Sequence[str],
+    wait: float,
+    *,
+    create: bool,
 ) -> Repository:
     if not path:  # which `Path` takes for the current folder
         raise FileError("a file without a name does not exist", path)
-    repository = SQLiteRepository.reflect(path, types=types, exclude=exclude, wait=wait)
+    repository = SQLiteRepository.reflect(
+        path, types=types, exclude=exclude, secret=secret, wait=wait
+    )
     if not repository.schema.collections and not create:
         # SQLite takes an empty file for an empty database, and a backup of it would seem to be one.
         raise TargetError(f"{path} holds no tables to back up")
@@ -182,15 +193,20 @@ def _open_url(
     types: Types,
     exclude: Mapping[str, str],
     *,
+    secret: Sequence[str],
     wait: float,
     create: bool,
 ) -> Repository:
     if scheme == "sqlite":
-        return _open_sqlite(_path_of(rest, target), types, exclude, wait, create=create)
+        return _open_sqlite(_path_of(rest, target), types, exclude, secret, wait, create=create)
     shown = without_password(target)
     if _is_sqlalchemys(scheme):
-        return _open_sqlalchemy(scheme, target, shown, exclude, wait=wait, create=create)
+        return _open_sqlalchemy(
+            scheme, target, shown, exclude, secret=secret, wait=wait, create=create
+        )
     opener = _installed(scheme, shown)
+    if secret:
+        raise TargetError(f"{shown}: secrets are stated where its schema is made, not as options")
     try:
         found = opener(target, types=types, exclude=exclude)
     except DatabackupError:
@@ -213,6 +229,7 @@ def _open_sqlalchemy(
     shown: str,
     exclude: Mapping[str, str],
     *,
+    secret: Sequence[str],
     wait: float,
     create: bool,
 ) -> Repository:
@@ -223,7 +240,9 @@ def _open_sqlalchemy(
             raise
         extra = _SERVERS.get(scheme.partition("+")[0], "sqlalchemy")
         raise MissingExtra.of(extra, shown) from error
-    repository: Repository = urls.open_url(target, shown, exclude, wait=wait, create=create)
+    repository: Repository = urls.open_url(
+        target, shown, exclude, secret=secret, wait=wait, create=create
+    )
     return repository
 
 

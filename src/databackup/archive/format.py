@@ -24,6 +24,7 @@ from databackup.schema.document import description_digest
 from databackup.schema.jsonplace import steps_to_flaw
 from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import shown
+from databackup.schema.narrowed import Omitted, secret_fields, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -97,6 +98,16 @@ class Header:
         Raises `ArchiveInvalid`.
         """
         return described_collections(self.schema["collections"])
+
+    @functools.cached_property
+    def omitted(self) -> Omitted:
+        """The secret fields that records lack, by collection. Raises `ArchiveInvalid`."""
+        return secret_fields(self.described) if self.secrets == "omitted" else {}
+
+    @functools.cached_property
+    def recorded(self) -> Schema:
+        """The schema of what records have. Raises `ArchiveInvalid`."""
+        return without(self.described, self.omitted)
 
     @property
     def counters(self) -> dict[str, int]:

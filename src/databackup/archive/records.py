@@ -19,6 +19,7 @@ from databackup.schema.jsonplace import Place, place_of_flaw
 from databackup.schema.jsonshort import is_refused
 from databackup.schema.jsontext import JsonTextError
 from databackup.schema.kind import KindError
+from databackup.schema.secrets import MASK, has_secrets, may_be_shown
 from databackup.schema.writtenout import (
     digits_may_be_held,
     digits_of_decimals,
@@ -108,7 +109,7 @@ class RecordCodec:
             lines = text.dump_lines(records)
             return lines, self._canonical(rows, records, lines, plain=plain)
         except (KindError, UnicodeEncodeError) as error:
-            raise self._refused(rows, first) from error
+            raise self._refused(rows, first) from self._told(error)
 
     def canonical(self, rows: list[Row] | Forms) -> list[bytes]:
         """The canonical form of each row. Raises `InvalidRecords`."""
@@ -118,7 +119,7 @@ class RecordCodec:
             plain = self.codec.are_plain(rows)
             return text.dump_sorted(self.codec.canonical(rows, plain=plain))
         except (KindError, UnicodeEncodeError) as error:
-            raise self._refused(rows, 1) from error
+            raise self._refused(rows, 1) from self._told(error)
 
     def parts_held(self, rows: _Rows) -> Iterable[_Rows]:
         """Rows, as many at a time as there can be canonical forms of in memory.
@@ -173,6 +174,10 @@ class RecordCodec:
         if self.codec.canonical_is_form(plain=plain):
             return text.dump_sorted(records)
         return text.dump_sorted(self.codec.canonical(rows, plain=plain))
+
+    def _told(self, error: Exception) -> Exception | None:
+        """An error as the cause of another, which tracebacks show; none that may show a secret."""
+        return None if has_secrets(self.collection) else error
 
     def _refused(self, rows: list[Row], first: int) -> InvalidRecords:
         problems = self.codec.explain_rows(rows, first)
@@ -271,9 +276,13 @@ def unreadable(
     if line is not None and isinstance(error, JsonTextError):
         place = place_of_flaw(line, error, collection.key)
     field = next(iter(place.steps), None)
+    message = str(error)
+    if not may_be_shown(collection, field):
+        message = f"no JSON that can be read {MASK}"
+        place = Place(place.steps[:1], place.key)
     return Problem(
         code="invalid-json",
-        message=str(error),
+        message=message,
         collection=collection.name,
         record=number,
         key=place.key,

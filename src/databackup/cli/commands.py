@@ -38,6 +38,7 @@ from databackup.cli.output import Output
 from databackup.cli.preview import preview
 from databackup.cli.progress import progress_bar
 from databackup.cli.safety import safety_options
+from databackup.cli.secrets import Choice, chosen, secrets_option
 from databackup.cli.selection import known_collections, selection_options
 from databackup.cli.status import status
 from databackup.cli.undo import undo
@@ -115,6 +116,7 @@ cli.add_command(undo)
 )
 @selection_options
 @writing_keys
+@secrets_option
 @wait_option
 @target_options
 @as_json
@@ -129,6 +131,8 @@ def export_command(
     collections: tuple[str, ...] | None,
     closure: bool,
     keys: Keys,
+    secret: tuple[str, ...],
+    secrets: Choice | None,
     wait: float,
     types: Types,
     exclude: dict[str, str],
@@ -142,12 +146,15 @@ def export_command(
     with --passphrase-file. A FILE that exists must be an archive, and is replaced once the new one
     is complete; until then, and if anything goes wrong, the old one stays. With - the archive goes
     to standard output, uncompressed, and the report to standard error.
+
+    Secret fields are left out, which the report says, unless --secrets include is given or what is
+    written is encrypted.
     """
     encryption = keys.of_new()
     if file != "-":
         confirm.require_replaceable(file)
     repository = run.guard.repository(
-        open_repository(target, types=types, exclude=exclude, wait=wait)
+        open_repository(target, types=types, exclude=exclude, secret=secret, wait=wait)
     )
     with (
         progress_bar(
@@ -162,6 +169,7 @@ def export_command(
             closure=closure,
             version=version,
             encryption=encryption,
+            secrets=chosen(secrets, encrypted=encryption is not None),
             progress=progress,
         )
     run.output.done(render.exported(report), report.as_json())

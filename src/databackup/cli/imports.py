@@ -15,8 +15,7 @@ from databackup.cli import confirm, render, safety
 from databackup.cli.command import opened_archive, wait_option
 from databackup.cli.progress import progress_bar
 from databackup.cli.render_plan import asked, planned
-from databackup.errors import InvalidRecords
-from databackup.operations.importing import import_all
+from databackup.operations.importing import import_all, refusal
 from databackup.operations.options import Dangling, Mode, WrongAppChoice
 from databackup.operations.preview import preview_import
 
@@ -127,7 +126,7 @@ def require_no_problems(plan: ImportPlan) -> None:
     """See that an import would not be refused. Raises `InvalidRecords`."""
     if plan.problem_count:
         headline = "the import would be refused, and nothing was changed"
-        raise InvalidRecords.of(headline, list(plan.problems), plan.problem_count)
+        raise refusal(headline, plan.problems, plan.problem_count)
 
 
 @attrs.frozen(kw_only=True)

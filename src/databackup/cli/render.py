@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from databackup.cli.secrets import archive_text, omitted_text
 from databackup.cli.text import counted, size, visible
 from databackup.errors import (
     ArchiveError,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from databackup.archive.format import Provenance
+    from databackup.operations.plans import ImportPlan
     from databackup.operations.reports import (
         ArchiveInfo,
         ExportReport,
@@ -122,7 +124,7 @@ def exported(report: ExportReport, done: str = "exported") -> RenderableType:
         *_migrated(report.migrated),
         Text(f"{done} {records} of {collections} to {visible(place)}, {size(report.size)}"),
         _indented(counts({"records": report.collections})),
-        _indented(_facts([("seal", f"sha256:{report.seal}"), *_left_out(report.excluded)])),
+        _indented(_facts([("seal", f"sha256:{report.seal}"), *_not_there(report)])),
         *warnings(report.warnings),
     )
 
@@ -167,6 +169,7 @@ def imported(report: ImportReport, source: str, target: str) -> RenderableType:
             if report.created
             else []
         ),
+        *map(_indented, secrets_of_import(report)),
         _indented(Text(checked)),
         *_left_alone(report),
         *marked,
@@ -178,6 +181,15 @@ def _left_alone(report: ImportReport) -> list[RenderableType]:
     if not report.left_alone:
         return []
     return [_indented(Text(f"left alone: {', '.join(map(visible, report.left_alone))}"))]
+
+
+def secrets_of_import(report: ImportReport | ImportPlan) -> Iterator[RenderableType]:
+    """What became of secrets that the archive omits."""
+    columns = {"kept": report.secrets_kept, "by default": report.secrets_defaulted}
+    names = sorted({*report.secrets_kept, *report.secrets_defaulted})
+    if names:
+        numbers = {what: {n: found.get(n, 0) for n in names} for what, found in columns.items()}
+        yield counts(numbers, of="secret")
 
 
 _DONE = {"replace": "imported", "merge": "merged", "add": "added"}
@@ -223,7 +235,7 @@ def inspected(info: ArchiveInfo) -> RenderableType:
         ("made", f"{info.created_at} by {info.producer.get('library', 'unknown')}"),
         ("from", f"{info.producer.get('adapter', 'unknown')}, {_CONSISTENCY[info.consistency]}"),
         ("holds", "everything" if info.selection is None else _selection(info.selection)),
-        ("secrets", info.secrets),
+        ("secrets", archive_text(info)),
         ("format", f"{info.format_version}, {size(info.size)}{packed}"),
         ("id", info.archive_id),
         *([] if info.edited is None else [("edited", _edited(info.edited))]),
@@ -341,6 +353,8 @@ def kind_text(described: Mapping[str, Any]) -> str:
         text += " or null"
     if described.get("off_kind") == "keep":
         text += ", other kinds kept"
+    if described.get("secret"):
+        text += ", secret"
     return text
 
 
@@ -354,6 +368,11 @@ def _labelled(label: str, style: str, text: str) -> Text:
 def warnings(found: Iterable[str]) -> list[Text]:
     """A line for each warning."""
     return [_labelled("warning", "bold yellow", warning) for warning in found]
+
+
+def _not_there(report: ExportReport) -> list[tuple[str, str]]:
+    omitted = [("secrets", omitted_text(report.omitted))] if report.omitted else []
+    return [*omitted, *_left_out(report.excluded)]
 
 
 def _left_out(excluded: Sequence[Exclusion]) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from databackup.archive.text import dump
 from databackup.cli import render
 from databackup.cli.text import counted, visible
 from databackup.operations.samples import excerpts
+from databackup.schema.secrets import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -114,6 +115,8 @@ def _text(value: Any) -> str:
                 return visible(text)
             case {"$invalid": str(text)}:
                 return f"not allowed: {visible(text)}"
+            case {"$secret": True}:
+                return MASK
     return visible(msgspec.json.format(dump(value), indent=0).decode())
 
 

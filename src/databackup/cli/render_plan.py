@@ -10,6 +10,7 @@ from rich.text import Text
 
 from databackup.cli import render
 from databackup.cli.render_diff import sampled
+from databackup.cli.secrets import omitted_text
 from databackup.cli.text import counted, visible
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ def _origin(plan: ImportPlan) -> Iterator[RenderableType]:
     yield Text(made)
     if plan.migrated is not None:
         yield from render.migration(plan.migrated, "It would be migrated")
+    if plan.omitted:
+        found = visible(omitted_text(plan.omitted))
+        yield Text(f"Secrets: {found}. Records that are there keep theirs.")
 
 
 def _doing(plan: ImportPlan, target: str) -> Iterator[RenderableType]:
@@ -78,6 +82,8 @@ def _doing(plan: ImportPlan, target: str) -> Iterator[RenderableType]:
         for what in (*render.CHANGES[plan.options.mode], "records")
     }
     yield Padding(render.counts(columns, _STYLES), (0, 0, 0, 2))
+    for table in render.secrets_of_import(plan):
+        yield Padding(table, (0, 0, 0, 2))
 
 
 def _refused(plan: ImportPlan) -> Iterator[RenderableType]:

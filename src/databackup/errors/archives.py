@@ -236,6 +236,16 @@ class NotMigratedBack(InvalidRecords):
     )
 
 
+class SecretsMissing(InvalidRecords):
+    """An archive omits secrets, and there is nothing that records could have in their place."""
+
+    code: ClassVar[str] = "secrets-missing"
+    remedy: ClassVar[str] = (
+        "Import an archive that includes the secrets (secrets='included', --secrets include), or "
+        "give the fields a default, which records get that are new"
+    )
+
+
 class InvalidEdit(InvalidRecords):
     """Records of an edited document that are not sound, so that it is not sealed."""
 

@@ -13,6 +13,7 @@ from databackup.migrations.flows import Flow, LookUp, Map, Project
 from databackup.migrations.lookups import Index
 from databackup.migrations.stages import Counts, Failed, LeftOut, Projecting, RecordMapping, Running
 from databackup.schema.compiled import Row, json_pointer
+from databackup.schema.secrets import WITHHELD, may_be_shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -134,9 +135,11 @@ class Runner:
         source = self._flow.source
         name = "" if source is None else source.name
         key = None if source is None else source.codec.key(row) or None
+        told = source is None or may_be_shown(source, None)
+        said = _said(failed.cause) if told else f"it failed; {WITHHELD}"
         return Problem(
             code="migration-failed",
-            message=f"{failed.origin}: {_said(failed.cause)}",
+            message=f"{failed.origin}: {said}",
             collection=name,
             record=number,
             key=key,

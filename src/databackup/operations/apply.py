@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from databackup.errors import Problem, RecordsRefused
 from databackup.operations.locate import Unlocated
 from databackup.repository import Row
+from databackup.schema.secrets import WITHHELD, has_secrets
 from databackup.spill import RowQueue
 
 if TYPE_CHECKING:
@@ -131,10 +132,15 @@ def _refusal(
 ) -> Unlocated:
     problem = Problem(
         code="store-refuses",
-        message=f"the store refuses the record: {error.message}",
+        message=f"the store refuses the record: {_words(collection, error)}",
         collection=collection.name,
         key=key or None,
         field=error.field,
         expected=f"a {'value' if error.field else 'record'} that the store takes",
     )
     return Unlocated(problem, names, values)
+
+
+def _words(collection: Collection, error: RecordsRefused) -> str:
+    """Why a store refuses a record; a server's words may show all of it."""
+    return WITHHELD if has_secrets(collection) else error.message

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from databackup.archive.encryption import Decryption, Encryption
     from databackup.archive.files import PathOrFile
     from databackup.archive.limits import Limits
+    from databackup.operations.omitted import Secrets
     from databackup.operations.options import Dangling, Mode, WrongAppChoice
     from databackup.operations.plans import ImportPlan
     from databackup.operations.reports import (
@@ -40,6 +41,7 @@ async def export_all_async(
     exclude: Mapping[str, str] | None = None,
     version: int | None = None,
     encryption: Encryption | None = None,
+    secrets: Secrets = "included",
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """As `export_all`, in a thread. `progress` is called there.
@@ -53,6 +55,7 @@ async def export_all_async(
         "exclude": exclude,
         "version": version,
         "encryption": encryption,
+        "secrets": secrets,
     }
     return await _in_thread(
         lambda watched: export_all(repository, destination, progress=watched, **options), progress

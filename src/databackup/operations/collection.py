@@ -18,6 +18,7 @@ from databackup.operations.tally import Tally
 from databackup.repository import BATCH_SIZE, BulkTransaction, Row, forms_of
 from databackup.schema import StructuringError
 from databackup.schema.compiled import json_pointer
+from databackup.schema.secrets import WITHHELD, may_be_shown
 from databackup.spill import RowQueue
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from databackup.operations.reports import ProgressCallback
     from databackup.repository import Transaction
     from databackup.schema import Collection, Schema
+
+_OF_TODAY = frozenset({"secret-omitted"})  # problems of batches, found after a migration
 
 
 @attrs.frozen
@@ -136,7 +139,8 @@ class CollectionImport:
         batches = reported(batches, stage, collection.name, end, self._progress)
         with UniqueKeys(collection, collection.codec, in_order=self._in_order) as keys:
             for batch in batches:
-                self._problems.add(batch.problems)
+                self._problems.add([p for p in batch.problems if p.code not in _OF_TODAY])
+                self._problems.add_of_today([p for p in batch.problems if p.code in _OF_TODAY])
                 self._problems.add_of_today([*self._structured(batch), *keys.check(batch)])
                 if self._problems.are_enough:
                     return
@@ -150,7 +154,9 @@ class CollectionImport:
             try:
                 field = structurer.changed_field(row)
             except StructuringError as error:
-                yield self._objection(number, row, error.field, error.message)
+                told = may_be_shown(self._collection, error.field)
+                message = error.message if told else f"the model objects; {WITHHELD}"
+                yield self._objection(number, row, error.field, message)
             else:
                 if field is not None:
                     yield self._objection(number, row, field, "the model changes the value")

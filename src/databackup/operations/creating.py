@@ -22,6 +22,7 @@ from databackup.operations.selection import pointer
 from databackup.repository import CreatesTables, Extent, Needs
 from databackup.schema import Schema, composite, kinds
 from databackup.schema.compiled import Codec
+from databackup.schema.narrowed import without
 from databackup.schema.narrowing import leaving, within
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def creating(
     missing = set(store.missing())
     schema = joined_schema(repository.schema, archive.header, options.wrong_app)
     missing |= {c.name for c in schema.collections if c.name not in repository.schema}
-    new = [c for c in schema.collections if c.name in missing]
+    recorded = without(schema, archive.header.omitted)
+    new = [c for c in recorded.collections if c.name in missing]
     _require_described(new, archive.header)
     nowhere = _leading_nowhere(new, schema, archive.header)
     if nowhere and options.dangling == "refuse":
@@ -87,7 +89,7 @@ def creating(
     needs = Needs(
         extents=_extents(archive, new, progress),
         counted=frozenset(archive.header.counters),
-        dangling=_dangling(archive, schema, progress) if keeps else frozenset(),
+        dangling=_dangling(archive, recorded, progress) if keeps else frozenset(),
     )
     return Creating(store.creating(schema, needs), needs, nowhere)
 

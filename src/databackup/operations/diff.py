@@ -13,7 +13,7 @@ from databackup.archive.limits import required_limits
 from databackup.errors import UnknownCollection
 from databackup.operations.compare import Comparison, Difference, Side, Sides
 from databackup.operations.differences import Diff
-from databackup.operations.matching import match_all
+from databackup.operations.matching import lacking, match_all
 from databackup.operations.operands import Comparable, opened
 from databackup.operations.reports import Progress
 from databackup.operations.samples import Sampler
@@ -72,7 +72,8 @@ def diff(
     names = names or (_name(a, "a"), _name(b, "b"))
     with opened(a, b, names, limits, decryption) as (old, new):
         chosen = _chosen(old, new, collections)
-        matches = match_all(old.schema, new.schema, chosen, names)
+        one, other = lacking(old.schema, new.omitted), lacking(new.schema, old.omitted)
+        matches = match_all(one, other, chosen, names)
         found = {match.name: _compared(match, old, new, sample, progress) for match in matches}
         old.finish()
         new.finish()
@@ -141,6 +142,10 @@ def _notes(old: Operand, new: Operand) -> Iterator[str]:
         yield (
             f"{old.name} has schema version {one.version}, {new.name} has version {other.version}"
         )
+    for operand in (old, new):
+        for name, fields in operand.omitted.items():
+            listed = ", ".join(f"{name}.{field}" for field in sorted(fields))
+            yield f"{operand.name} omits secrets, which are not compared: {listed}"
 
 
 # -- one collection ----------------------------------------------------------------------------

@@ -18,7 +18,8 @@ class RecordDiff:
     record's other fields on either side: of a changed record those that differ, of an added or
     removed one all, with None for the side that does not have it. Values are in the JSON forms of
     an archive; `{"$shortened": "…"}` stands for a long one, with the text of its JSON around the
-    first difference, `{"$invalid": "…"}` for one that its schema does not allow.
+    first difference, `{"$invalid": "…"}` for one that its schema does not allow, and
+    `{"$secret": true}` for that of a secret field.
     """
 
     what: What

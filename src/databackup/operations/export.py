@@ -17,6 +17,7 @@ from databackup.archive.limits import needed
 from databackup.archive.writer import ArchiveWriter
 from databackup.errors import StoreFailed
 from databackup.operations.naming import is_folder, write_into
+from databackup.operations.omitted import Omission, Secrets
 from databackup.operations.options import require_choice
 from databackup.operations.reports import ExportReport, MigrationReport, Progress
 from databackup.operations.selection import Choice, leaving_warnings, narrowed_header
@@ -46,6 +47,7 @@ def export_all(
     exclude: Mapping[str, str] | None = None,
     version: int | None = None,
     encryption: Encryption | None = None,
+    secrets: Secrets = "included",
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """Write everything a repository holds to an archive, or some of its collections.
@@ -65,15 +67,19 @@ def export_all(
 
     `encryption` is `Recipients`, to whom a file of any size is encrypted, or a `Passphrase`, for
     what can be held in memory. A path then ends with `.age`, as in `.json.zst.age`.
+    `secrets="omitted"` leaves secret fields out; an import of the archive keeps what the store has
+    in them.
 
     Raises `FileError`, `StoreError`, `InvalidRecords`, and whatever `progress` raises; for a
-    `version` also `VersionMismatch`, `NoInverse`, `SchemaError`, and TypeError for what is none;
-    for a selection `UnknownCollection`, `NeededCollection` where what is excluded is referred to,
-    `SchemaError` for what is no reason, and ValueError where nothing is left; for `encryption` also
-    `EncryptionMismatch`, `TooLargeForPassphrase`, `MissingExtra`.
+    `version` also `VersionMismatch`, `NoInverse`, `SchemaError`, `SecretsMissing` where it has to
+    look at secrets that are left out, and TypeError for what is none; for a selection
+    `UnknownCollection`, `NeededCollection` where what is excluded is referred to, `SchemaError` for
+    what is no reason, and ValueError where nothing is left; for `encryption` also
+    `EncryptionMismatch`, `TooLargeForPassphrase`, `MissingExtra`. Raises ValueError for other
+    `secrets`.
     """
     choice = Choice(collections=collections, closure=closure, exclude=exclude)
-    export = _export(repository, choice, version, progress)
+    export = _export(repository, choice, version, secrets, progress)
     return export.report(export.write(destination, encryption))
 
 
@@ -86,6 +92,7 @@ def iter_export(
     exclude: Mapping[str, str] | None = None,
     version: int | None = None,
     encryption: Encryption | None = None,
+    secrets: Secrets = "included",
     progress: ProgressCallback | None = None,
 ) -> Iterator[bytes]:
     """The bytes of an archive of everything a repository holds, for a streaming response.
@@ -101,7 +108,7 @@ def iter_export(
         require_choice("compression", compression, packed.Compression)
     require_encryption(encryption)
     choice = Choice(collections=collections, closure=closure, exclude=exclude)
-    export = _export(repository, choice, version, progress)
+    export = _export(repository, choice, version, secrets, progress)
 
     def chunks() -> Iterator[bytes]:
         with contextlib.closing(export.chunks()) as plain:
@@ -114,15 +121,18 @@ def _export(
     repository: Repository,
     choice: Choice,
     version: int | None,
+    secrets: Secrets,
     progress: ProgressCallback | None,
 ) -> Export:
     require_version(version)
+    require_choice("secrets", secrets, Secrets)
+    omission = Omission.of(repository.schema, secrets)
     if version is None or version == repository.schema.version:
         selection = None if choice.is_everything else choice.among(repository.schema)
-        return Export(repository, selection, progress)
+        return Export(repository, selection, omission, progress)
     from databackup.operations.older import OlderExport  # noqa: PLC0415 - which few exports need
 
-    return OlderExport(repository, choice, version, progress)
+    return OlderExport(repository, choice, omission, version, progress)
 
 
 class Export:
@@ -134,10 +144,12 @@ class Export:
         self,
         repository: Repository,
         selection: Selection | None,
+        omission: Omission,
         progress: ProgressCallback | None,
     ) -> None:
         self._repository = repository
         self._selection = selection
+        self._omission = omission if selection is None else omission.among(selection.names)
         self._progress = progress
 
     def migrated(self) -> MigrationReport | None:
@@ -169,12 +181,12 @@ class Export:
         return self._repository.snapshot()
 
     def _header_of(self, snapshot: Snapshot) -> Header:
-        return _header(self._repository, snapshot)
+        return self._omission.header(header_of(self._repository, snapshot))
 
     def _records(self, snapshot: Snapshot) -> Iterator[tuple[Collection, Iterator[_Rows]]]:
         for name in self._header.collections:
             collection = self._repository.schema[name]
-            yield collection, self._batches(snapshot, collection)
+            yield self._omission.of_records(collection, self._batches(snapshot, collection))
 
     def _batches(self, snapshot: Snapshot, collection: Collection) -> Iterator[Forms | list[Row]]:
         total = snapshot.count(collection)
@@ -190,14 +202,17 @@ class Export:
     def report(self, written: files.Written) -> ExportReport:
         """What was written."""
         unfrozen = _unfrozen(self._repository.schema, self._header.schema_version)
-        return export_report(self._header, self._writer, written, self.migrated(), unfrozen)
+        return export_report(
+            self._header, self._writer, written, self.migrated(), self._omission, unfrozen
+        )
 
 
-def export_report(
+def export_report(  # noqa: PLR0917 - what a report is made of
     header: Header,
     writer: ArchiveWriter,
     written: files.Written,
     migrated: MigrationReport | None,
+    omission: Omission,
     unfrozen: tuple[str, ...],
 ) -> ExportReport:
     """What a writer wrote to a destination."""
@@ -217,8 +232,10 @@ def export_report(
             *written.warnings,
             *leaving_warnings(header, counts),
             *needed(writer.needs | written.needs),
+            *omission.warnings(),
             *unfrozen,
         ),
+        omitted=omission.listed,
     )
 
 
@@ -237,7 +254,8 @@ def require_all(collection: str, total: int, done: int) -> None:
         raise StoreFailed(f"the store counts {total} records of {collection}, but gave {done}")
 
 
-def _header(repository: Repository, snapshot: Snapshot) -> Header:
+def header_of(repository: Repository, snapshot: Snapshot) -> Header:
+    """The header of an archive of everything that a snapshot holds."""
     schema, capabilities = repository.schema, repository.capabilities
     description = describe(schema)
     digest = description_digest(description)

@@ -11,7 +11,13 @@ from databackup.archive.files import PathOrFile
 from databackup.archive.limits import Limits
 from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
-from databackup.errors import InvalidRecords, Problem, RecordsNotTaken, StoreError
+from databackup.errors import (
+    InvalidRecords,
+    Problem,
+    RecordsNotTaken,
+    SecretsMissing,
+    StoreError,
+)
 from databackup.operations import partial, readback, status
 from databackup.operations.collection import CollectionImport, Outcome, Watch
 from databackup.operations.creating import Creating, creating
@@ -21,10 +27,17 @@ from databackup.operations.options import Dangling, ImportOptions, Mode, WrongAp
 from databackup.operations.readable import as_of_today, migration_of
 from databackup.operations.reports import ImportReport, Progress, sums, told_of_bytes
 from databackup.operations.safety import PathOrFolder, SafetyBackup
+from databackup.operations.secrets import (
+    completed,
+    secrets_defaulted,
+    secrets_kept,
+    withholding,
+)
 from databackup.repository import BulkTransaction, FiresTriggers
+from databackup.schema.narrowed import marked_as
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
     from databackup.archive.format import CollectionEnd
     from databackup.archive.reader import Archive
@@ -36,6 +49,7 @@ if TYPE_CHECKING:
 
 
 _OF_THE_STORE = {"store-refuses", "read-back"}
+_OF_SECRETS = {"secret-omitted"}
 
 
 def import_all(
@@ -85,9 +99,9 @@ def import_all(
 
     Raises `FileError`, the `ArchiveError`s, `WrongApp`, `SchemaMismatch`, `KeyRequired`,
     `CannotCreate`, `StalePlan`, `UnknownCollection`, `StoreError`; `InvalidRecords` with up to 100
-    problems, `RecordsNotTaken` where they are the store's; `SafetyBackupFailed`; `CommitUnknown`;
-    and whatever `progress` raises.
-    Raises ValueError or TypeError for an option that `ImportOptions` does not know.
+    problems, `RecordsNotTaken` where they are the store's, `SecretsMissing` where they are of
+    secrets that the archive omits; `SafetyBackupFailed`; `CommitUnknown`; and whatever `progress`
+    raises. Raises ValueError or TypeError for an option that `ImportOptions` does not know.
     """
     given = ImportOptions(
         mode=mode,
@@ -120,10 +134,12 @@ def import_all(
         before.prepare()
         with (
             before.kept_if_needed(),
+            withholding(marked_as(repository.schema, archive.header.described)),
             status.marked_transaction(repository, mark, chosen.wait) as transaction,
+            completed(archive, repository, transaction) as complete,
         ):
             before.make(transaction, chosen.limits, progress)
-            running = Import(archive, repository, transaction, chosen, progress)
+            running = Import(complete, repository, transaction, chosen, progress)
             if plan is not None:
                 running.require_planned(plan, new.maker.made if new else (), before.ends)
             running.write_collections()
@@ -173,6 +189,16 @@ def require_atomic(repository: Repository) -> None:
         )
 
 
+def refusal(headline: str, problems: Sequence[Problem], total: int) -> InvalidRecords:
+    """The error for an import that problems keep from happening."""
+    codes = {problem.code for problem in problems}
+    if codes <= _OF_THE_STORE:
+        return RecordsNotTaken.of(headline, problems, total)
+    return (SecretsMissing if codes <= _OF_SECRETS else InvalidRecords).of(
+        headline, problems, total
+    )
+
+
 def prepared(
     repository: Repository,
     opened: Archive,
@@ -206,7 +232,7 @@ class Import:
         progress: ProgressCallback | None,
     ) -> None:
         self._archive = archive
-        self._schema: Schema = repository.schema
+        self._schema: Schema = marked_as(repository.schema, archive.header.described)
         self._ordered_rows = repository.capabilities.ordered_rows
         self._transaction = transaction
         self._options = options
@@ -345,12 +371,8 @@ class Import:
         found = self._problems.locate(self._archive, self._schema)
         if of_triggers and isinstance(self._transaction, FiresTriggers):
             found = readback.blamed_on(self._transaction.triggers(), found)
-        of_store = all(problem.code in _OF_THE_STORE for problem in found)
-        raise (RecordsNotTaken if of_store else InvalidRecords).of(
-            self._problems.headline("the import was refused and nothing was changed"),
-            found,
-            self._problems.total,
-        )
+        headline = self._problems.headline("the import was refused and nothing was changed")
+        raise refusal(headline, found, self._problems.total)
 
     def report(self, mark: Mark | None, new: Creating | None, before: SafetyBackup) -> ImportReport:
         """What was committed, in tables that are new where `new` has made them."""
@@ -368,4 +390,6 @@ class Import:
             warnings=(*self._warnings, *(new.warnings() if new else ()), *before.warnings),
             import_id=None if mark is None else mark.import_id,
             safety_backup=before.path,
+            secrets_kept=secrets_kept(self._archive),
+            secrets_defaulted=secrets_defaulted(self._archive),
         )

@@ -11,7 +11,7 @@ import attrs
 from databackup.archive.records import RecordCodec
 from databackup.errors import PROBLEM_LIMIT, Problem
 from databackup.operations.keys import key_bytes_or_none
-from databackup.operations.readable import Migrated
+from databackup.operations.readable import migrated
 from databackup.repository import Row
 from databackup.schema.compiled import json_pointer
 
@@ -84,8 +84,9 @@ class ProblemList:
             self.located += _locate(archive, schema, self._unlocated[:room])
             self._of_today += range(before, len(self.located))
             self._unlocated = []
-        if self._of_today and isinstance(archive, Migrated):
-            traced = archive.traced([self.located[place] for place in self._of_today])
+        found = migrated(archive)
+        if self._of_today and found is not None:
+            traced = found.traced([self.located[place] for place in self._of_today])
             for place, problem in zip(self._of_today, traced, strict=True):
                 self.located[place] = problem
         self._of_today = []

@@ -42,7 +42,7 @@ class Lookout(Watch):
         self._times = [
             position
             for position, field in enumerate(collection.fields)
-            if isinstance(field.value_kind, DateTime | DateTimeTz)
+            if isinstance(field.value_kind, DateTime | DateTimeTz) and not field.secret
         ]
         self._latest: dict[int, datetime.datetime] = {}
 

@@ -8,14 +8,16 @@ import attrs
 
 from databackup.errors import KeysDiffer
 from databackup.operations.fit import kind_in
-from databackup.schema import Collection, Field
+from databackup.schema import Collection, Field, Schema
 from databackup.schema.composite import Enum, Optional
 from databackup.schema.kinds import Decimal, Int, Str
+from databackup.schema.narrowed import without_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from databackup.schema import Kind, Schema
+    from databackup.schema import Kind
+    from databackup.schema.narrowed import Omitted
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +46,36 @@ class Match:
     def key(self) -> tuple[str, ...]:
         """The fields by which records are told apart."""
         return self.either.key
+
+
+def lacking(schema: Schema, omitted: Omitted) -> Schema:
+    """One side's schema without the fields that the other side omits, and so has no values of.
+
+    Fields of a key stay, and so do those that references point at: there the sides do differ.
+    """
+    if not omitted:
+        return schema
+    kept = {
+        (reference.collection, name)
+        for collection in schema.collections
+        for reference in collection.references
+        for name in reference.to
+    }
+    return Schema(
+        app=schema.app,
+        version=schema.version,
+        collections=[
+            without_fields(c, {f for f in _spare(c, omitted) if (c.name, f) not in kept})
+            for c in schema.collections
+        ],
+    )
+
+
+def _spare(collection: Collection, omitted: Omitted) -> set[str]:
+    """The omitted fields that a collection can do without: one that has no others keeps them."""
+    names = {*collection.field_names}
+    found = names & omitted.get(collection.name, frozenset()) - {*collection.key}
+    return found if found < names else set()
 
 
 def match_all(a: Schema, b: Schema, names: Sequence[str], sides: tuple[str, str]) -> list[Match]:
@@ -86,7 +118,7 @@ def _key_and_kinds(collection: Collection) -> list[str]:
 def _matched(a: Collection, b: Collection, sides: tuple[str, str]) -> Match:
     structure = tuple(_differences(a, b, sides))
     shared = [
-        (field, b.field(field.name))
+        _as_secret(field, b.field(field.name))
         for field in a.fields
         if b.has_field(field.name) and _kind(field) == _kind(b.field(field.name))
     ]
@@ -102,6 +134,13 @@ def _matched(a: Collection, b: Collection, sides: tuple[str, str]) -> Match:
         same_order=a.key == b.key
         and all(a.field(name).form.describe() == b.field(name).form.describe() for name in key),
     )
+
+
+def _as_secret(one: Field, other: Field) -> tuple[Field, Field]:
+    """The two sides of a field, both secret where one of them is."""
+    if one.secret == other.secret:
+        return one, other
+    return attrs.evolve(one, secret=True), attrs.evolve(other, secret=True)
 
 
 def _kind(field: Field) -> str:

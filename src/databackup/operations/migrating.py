@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -12,16 +12,20 @@ from databackup.archive.digest import Digest
 from databackup.archive.format import CollectionEnd
 from databackup.archive.records import Batch, RecordCodec
 from databackup.errors import InvalidRecords, SchemaMismatch
-from databackup.migrations.flows import Flow, Given, LookUp, Origin, Project
+from databackup.migrations.flows import Flow, Given, LookUp, Origin, Project, root
+from databackup.migrations.omitting import omitting
 from databackup.migrations.running import Enough, Findings, Numbered, Runner
 from databackup.migrations.way import Way
 from databackup.operations.blame import Blame
 from databackup.operations.fit import in_key_order
 from databackup.operations.keys import UniqueKeys
 from databackup.operations.locate import ProblemList
+from databackup.operations.omitted import Omission
 from databackup.operations.reports import MigrationReport
 from databackup.operations.tracing import made_of, traced
 from databackup.schema.document import describe, description_digest
+from databackup.schema.requirements import evolved
+from databackup.schema.secrets import has_secrets, marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,19 +44,22 @@ class MigratedArchive:
     """What an archive would hold had it been made by today's app.
 
     It is read like an `Archive`. Its totals are known when its records have been read, and reading
-    them is what tells them to who asks before. Numbers of records are those in the file.
+    them is what tells them to who asks before. Numbers of records are those in the file. Secret
+    fields that the archive omits are lacking here, too. Raises `SecretsMissing` for a migration
+    that needs them.
     """
 
     def __init__(self, archive: Archive, schema: Schema, way: Way) -> None:
         self._archive = archive
-        self._schema = schema
-        self._way = way
-        self._composition = way.composition(schema.collections)
+        self._way, omitted = omitting(_marked(way, schema), archive.header.omitted)
+        omission = Omission(schema, omitted)
+        self._schema = schema = omission.recorded
+        self._composition = self._way.composition(schema.collections)
         self._flows = self._composition.flows
         if archive.header.selection is not None:
             there = frozenset(archive.header.collections)
             self._flows = _flows_of_selection(self._composition, there)
-        self.header = migrated_header(archive.header, schema, self._flows)
+        self.header = omission.header(migrated_header(archive.header, schema, self._flows))
         self.seal = archive.seal
         self.ends: dict[str, End] = {
             c.name: End(self, c.name) for c in schema.collections if c.name in self._flows
@@ -183,11 +190,52 @@ def _sound(  # noqa: PLR0917 - what a record has met on its way
     return Batch(rows, made.numbers, make_canonical=lambda: canonical)
 
 
+def _marked(way: Way, schema: Schema) -> Way:
+    """A way on which is secret what will be: old records are told of, too."""
+    if not any(map(has_secrets, schema.collections)):
+        return way
+    secret: dict[str, set[str]] = {}
+    for name, flow in way.flows(schema.collections).items():
+        for position, field in enumerate(schema[name].fields):
+            origin = _made_of(flow, position) if field.secret else None
+            if origin is not None and flow.source is not None:
+                names = secret.setdefault(flow.source.name, set())
+                names.add(flow.source.field_names[origin])
+    before = {
+        name: evolved(c, fields=marked(name, c.fields, secret.get(name, ())))
+        for name, c in way.before.items()
+    }
+    return Way.of(before, way.steps)
+
+
+def _made_of(flow: Flow, position: int) -> int | None:
+    """Where in the source the value stands that one at the flow's end is made of."""
+    for stage in reversed(flow.stages):
+        if isinstance(stage, Project):
+            origin = root(stage.expressions[position])
+            if not isinstance(origin, Given):
+                return None
+            position = origin.position
+        elif isinstance(stage, LookUp) and position >= stage.start:
+            return None
+    return position
+
+
+class Totalled(Protocol):
+    """What can tell the totals of its collections."""
+
+    def count_of(self, name: str) -> int:
+        """How many records a collection has."""
+
+    def digest_of(self, name: str) -> str:
+        """The digest of a collection."""
+
+
 @attrs.define(eq=False)
 class End:
     """Count and digest of a collection; the digest is found when it is asked for."""
 
-    _archive: MigratedArchive
+    _archive: Totalled
     _name: str
     _digest: str | None = None
 

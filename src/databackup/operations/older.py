@@ -9,10 +9,11 @@ import attrs
 
 from databackup.archive.records import Batch
 from databackup.errors import InvalidRecords, NotMigratedBack
+from databackup.migrations.omitting import omitting
 from databackup.migrations.running import Findings, Numbered, Runner
 from databackup.migrations.way import way_of
 from databackup.operations.doubted import DoubtedReferences
-from databackup.operations.export import Export, require_all
+from databackup.operations.export import Export, header_of, require_all
 from databackup.operations.keys import UniqueKeys
 from databackup.operations.locate import ProblemList
 from databackup.operations.migrating import (
@@ -21,17 +22,20 @@ from databackup.operations.migrating import (
     migration_report,
     run_removed,
 )
+from databackup.operations.omitted import Omission, rows_leaving_out
 from databackup.operations.reports import MigrationReport, Progress
 from databackup.operations.tracing import after_steps, made_of, steps_of, traced
 from databackup.schema import Schema
+from databackup.schema.narrowed import without
 from databackup.schema.versions import app_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from databackup.archive.format import Header
     from databackup.errors import Problem
     from databackup.migrations.flows import Flow
+    from databackup.migrations.way import Way
     from databackup.operations.reports import ProgressCallback
     from databackup.operations.selection import Choice
     from databackup.repository import Repository, Row, Snapshot
@@ -45,18 +49,24 @@ class OlderExport(Export):
         self,
         repository: Repository,
         choice: Choice,
+        omission: Omission,
         version: int,
         progress: ProgressCallback | None,
     ) -> None:
-        super().__init__(repository, None, progress)
-        self._way = way_of(repository.schema, repository.schema.version, version)
-        self._older = Schema(
+        way = way_of(repository.schema, repository.schema.version, version)
+        older = Schema(
             app=app_of(repository.schema, version),
             version=version,
-            collections=list(self._way.after.values()),
+            collections=list(way.after.values()),
             exclude={exclusion.name: exclusion.reason for exclusion in repository.schema.excluded},
         )
-        self._selection = choice.among(self._older)
+        selection = choice.among(older)
+        if selection is not None:
+            omission = omission.among(_sources(way, selection.names))
+        self._way, omitted_then = omitting(way, omission.omitted)
+        super().__init__(repository, selection, Omission(older, omitted_then), progress)
+        self._omitted = omission.omitted
+        self._older = without(older, omitted_then)
         self._composition = self._way.composition()
         self._flows = self._composition.flows
         self._counts: dict[str, int] = {}
@@ -101,7 +111,8 @@ class OlderExport(Export):
         return migration_report(self._way, composition, versions, self._counts, self._runners)
 
     def _header_of(self, snapshot: Snapshot) -> Header:
-        return migrated_header(super()._header_of(snapshot), self._older, self._flows)
+        today = header_of(self._repository, snapshot)
+        return self._omission.header(migrated_header(today, self._older, self._flows))
 
     def _records(self, snapshot: Snapshot) -> Iterator[tuple[Collection, Iterator[list[Row]]]]:
         own = self._repository.schema
@@ -115,7 +126,7 @@ class OlderExport(Export):
                 problems.add([problem])
 
         def read(name: str) -> Iterator[Numbered]:
-            return _numbered(snapshot, own[name])
+            return _numbered(snapshot, own[name], self._omitted.get(name))
 
         problems.located = traced(problems.located, self._way, self._flows, read)
         self._refuse(problems)
@@ -129,7 +140,7 @@ class OlderExport(Export):
         findings = Findings()
 
         def read(name: str) -> Iterator[Numbered]:
-            return _numbered(snapshot, self._repository.schema[name])
+            return _numbered(snapshot, self._repository.schema[name], self._omitted.get(name))
 
         with _unique(collection, flow) as keys, Runner(flow, read, findings) as runner:
             name = None if flow.source is None else flow.source.name
@@ -169,6 +180,12 @@ class OlderExport(Export):
         require_all(name, total, done)
 
 
+def _sources(way: Way, names: Iterable[str]) -> frozenset[str]:
+    """The collections at the start of a way that some at its end are made of."""
+    flows = way.flows()
+    return frozenset().union(*(flows[name].made_of for name in names))
+
+
 def _unique(
     collection: Collection, flow: Flow
 ) -> contextlib.AbstractContextManager[UniqueKeys | None]:
@@ -178,8 +195,13 @@ def _unique(
     return UniqueKeys(collection, collection.codec, in_order=False)
 
 
-def _numbered(snapshot: Snapshot, collection: Collection) -> Iterator[Numbered]:
+def _numbered(
+    snapshot: Snapshot, collection: Collection, omitted: frozenset[str] | None
+) -> Iterator[Numbered]:
     done = 0
-    for rows in snapshot.rows(collection):
+    batches = snapshot.rows(collection)
+    if omitted is not None:
+        batches = map(rows_leaving_out(collection, omitted), batches)
+    for rows in batches:
         yield Numbered(rows, range(done + 1, done + len(rows) + 1))
         done += len(rows)

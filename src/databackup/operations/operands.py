@@ -13,7 +13,6 @@ import attrs
 
 from databackup.archive.encryption import Decryption
 from databackup.archive.files import PathOrFile
-from databackup.archive.format import described_schema
 from databackup.archive.limits import Limits
 from databackup.archive.reader import open_archive
 from databackup.archive.records import Batch, RecordCodec
@@ -24,6 +23,7 @@ from databackup.repository import Repository, Row, forms_of
 from databackup.schema import Schema
 from databackup.schema.columns import Forms
 from databackup.schema.compiled import Codec
+from databackup.schema.narrowed import Omitted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,6 +66,10 @@ class Operand(Protocol):
     @property
     def is_selection(self) -> bool:
         """Whether there may be more collections than it holds."""
+
+    @property
+    def omitted(self) -> Omitted:
+        """The secret fields that its records lack, and that its schema does not have."""
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -143,8 +147,9 @@ class _ArchiveOperand:
     def __init__(self, name: str, archive: Archive) -> None:
         self.name = name
         header = archive.header
+        self.omitted: Omitted = header.omitted
         self.schema = Schema(
-            collections=described_schema(header).collections,
+            collections=header.recorded.collections,
             app=header.app,
             version=header.schema_version,
         )
@@ -217,6 +222,10 @@ class _StoreOperand:
     @property
     def schema(self) -> Schema:
         return self._repository.schema
+
+    @property
+    def omitted(self) -> Omitted:
+        return {}
 
     @property
     def order(self) -> tuple[str, ...]:

@@ -51,6 +51,8 @@ class ImportPlan:
     compared. What only the store can say is not among them: a unique value that is taken, what a
     CHECK or a trigger refuses.
 
+    `omitted` are the secret fields that the archive lacks; of them `secrets_kept` counts the values
+    that the store has, `secrets_defaulted` those that new records would get by default.
     `left_alone` are the collections that the archive, or the choice of collections, leaves out.
     `edited_at` says when an archive that was edited was sealed anew. `created` are the collections
     whose tables would be made, `migrated` says what the migrations do. `token` stands for archive,
@@ -80,6 +82,9 @@ class ImportPlan:
     problems: tuple[Problem, ...] = ()
     problem_count: int = 0
     warnings: tuple[str, ...] = ()
+    omitted: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    secrets_kept: Mapping[str, int] = attrs.field(factory=dict)
+    secrets_defaulted: Mapping[str, int] = attrs.field(factory=dict)
 
     @property
     def identical(self) -> bool:

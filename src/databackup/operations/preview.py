@@ -18,12 +18,14 @@ from databackup.operations.importing import Import, prepared, require_atomic
 from databackup.operations.keys import References
 from databackup.operations.locate import ProblemList
 from databackup.operations.lookout import Lookout
+from databackup.operations.omitted import Omission
 from databackup.operations.options import Dangling, ImportOptions, Mode, WrongAppChoice
 from databackup.operations.outcomes import Outcomes
 from databackup.operations.plans import CollectionPlan, ImportPlan
 from databackup.operations.readable import migration_of
 from databackup.operations.rehearsal import Rehearsal
 from databackup.operations.reports import sums, told_of_bytes
+from databackup.operations.secrets import completed, secrets_defaulted, secrets_kept
 from databackup.repository import Needs
 from databackup.schema import Collection, Reference, Schema
 from databackup.schema.document import describe, description_digest
@@ -64,8 +66,8 @@ def preview_import(
     what the plan says, or nothing. `sample` is how many records are shown at most, of each
     collection and kind of change; `decryption` opens an archive that is encrypted.
 
-    Raises what `import_all` raises before it writes, but for `InvalidRecords`; and whatever
-    `progress` raises.
+    Raises what `import_all` raises before it writes, but for `InvalidRecords`; `SecretsMissing`
+    where the archive omits secrets and no key tells whose to keep; and whatever `progress` raises.
     """
     require_sample(sample)
     require_atomic(repository)
@@ -100,10 +102,11 @@ def previewed(
     missing = _missing(repository, target) if options.create else ()
     with _snapshot(repository, target.schema, missing) as snapshot:
         rehearsal = Rehearsal(snapshot, missing)
-        running = Preview(archive, target, rehearsal, options, progress, sample)
-        running.write_collections()
-        running.check_references()
-        return running.plan(missing, opened.header)
+        with completed(archive, target, rehearsal) as complete:
+            running = Preview(complete, target, rehearsal, options, progress, sample)
+            running.write_collections()
+            running.check_references()
+            return running.plan(missing, opened.header)
 
 
 def _missing(repository: Repository, target: Repository) -> tuple[str, ...]:
@@ -225,6 +228,9 @@ class Preview(Import):
             problems=tuple(problems),
             problem_count=self._problems.total,
             warnings=(*self._warnings, *self._referred_to(), *self._newer()),
+            omitted=Omission(self._schema, self._archive.header.omitted).listed,
+            secrets_kept=secrets_kept(self._archive),
+            secrets_defaulted=secrets_defaulted(self._archive),
         )
 
     def _planned(self, name: str) -> CollectionPlan:

@@ -92,6 +92,23 @@ def as_of_today(archive: Archive, schema: Schema, wrong_app: WrongAppChoice = "r
     return MigratedArchive(archive, schema, way)
 
 
+@runtime_checkable
+class Completed(Readable, Protocol):
+    """An archive whose records are made complete on the way."""
+
+    @property
+    def incomplete(self) -> Readable:
+        """The archive as it is by itself."""
+
+
+def migrated(archive: Readable) -> Migrated | None:
+    """What migrates an archive on the way, complete or not; None where nothing does."""
+    if isinstance(archive, Completed):
+        archive = archive.incomplete
+    return archive if isinstance(archive, Migrated) else None
+
+
 def migration_of(archive: Readable) -> MigrationReport | None:
     """What was done to the records of an archive that were read, None where nothing had to be."""
-    return archive.report() if isinstance(archive, Migrated) else None
+    found = migrated(archive)
+    return None if found is None else found.report()

@@ -16,6 +16,7 @@ from databackup.operations.reports import Progress
 from databackup.operations.tally import Tally
 from databackup.repository import forms_of
 from databackup.schema.kind import shown
+from databackup.schema.secrets import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -159,8 +160,9 @@ def _given_back(collection: Collection, difference: Difference) -> Unlocated:
         message = "the store gives back another record than it was given"
         for part, one, other in zip(collection.fields, new, old, strict=True):
             if key_bytes_or_none([part], [one]) != key_bytes_or_none([part], [other]):
-                field, expected = part.name, shown(one)
-                message = f"the store gives back {shown(other)} for {shown(one)}"
+                field, expected = part.name, MASK if part.secret else shown(one)
+                back = MASK if part.secret else shown(other)
+                message = f"the store gives back {back} for {expected}"
                 break
     key = collection.codec.key(new or old or ())
     problem = Problem(

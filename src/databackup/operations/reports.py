@@ -104,6 +104,7 @@ class ExportReport(_Report):
 
     `selection` are its collections where not all were asked for, with those that came along.
     `migrated` is for an archive of another version than today's: what became of its records.
+    `omitted` are the secret fields that were left out, by collection.
     """
 
     path: str | None
@@ -117,6 +118,7 @@ class ExportReport(_Report):
     selection: tuple[str, ...] | None = None
     migrated: MigrationReport | None = None
     warnings: tuple[str, ...] = ()
+    omitted: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
@@ -153,7 +155,9 @@ class ImportReport(_Report):
     `records` is how many there are afterwards. `left_alone` are the store's collections that are
     not of the selection, `created` those whose tables were made. `import_id` is what the mark of an
     import has that leaves one, `migrated` what became of an archive of an older version,
-    `safety_backup` the path of the archive of what there was before.
+    `safety_backup` the path of the archive of what there was before. Of secret fields that the
+    archive omits, `secrets_kept` counts the values that the store had, `secrets_defaulted` those
+    that new records got by default.
     """
 
     archive_id: str
@@ -174,6 +178,8 @@ class ImportReport(_Report):
     warnings: tuple[str, ...] = ()
     import_id: str | None = None
     safety_backup: str | None = None
+    secrets_kept: Mapping[str, int] = attrs.field(factory=dict)
+    secrets_defaulted: Mapping[str, int] = attrs.field(factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The report as a JSON object; each collection has its `records` beside its changes."""
@@ -199,13 +205,17 @@ class ImportStatus(_Report):
 
 @attrs.frozen(kw_only=True)
 class CollectionInfo:
-    """One collection of an archive: its records, fields, key and digest."""
+    """One collection of an archive: its records, fields, key and digest.
+
+    `secret` are those of the fields that are secret.
+    """
 
     records: int
     fields: tuple[str, ...]
     key: tuple[str, ...]
     order: str
     digest: str
+    secret: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

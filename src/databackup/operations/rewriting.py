@@ -21,6 +21,7 @@ from databackup.operations.fit import wrong_app_error
 from databackup.operations.keys import UniqueKeys
 from databackup.operations.locate import ProblemList
 from databackup.operations.migrating import MigratedArchive
+from databackup.operations.omitted import Omission
 from databackup.operations.options import WrongAppChoice, require_choice
 from databackup.operations.reports import Progress, reported
 from databackup.schema import Schema
@@ -93,9 +94,10 @@ class _Rewriting:
         if version != schema.version:
             app = app_of(schema, version)
             schema = Schema(app=app, version=version, collections=list(way.after.values()))
-        self._schema = schema
         self._way = way
         self._archive = MigratedArchive(archive, schema, way)
+        self._omission = Omission(schema, self._archive.header.omitted)
+        self._schema = self._omission.recorded
         self._progress = progress
         self._header = attrs.evolve(self._archive.header, archive_id=str(uuid.uuid4()))
         self._writer = ArchiveWriter(self._header)
@@ -143,4 +145,6 @@ class _Rewriting:
     def report(self, written: files.Written) -> ExportReport:
         """What was written."""
         done = self._archive.report()
-        return export_report(self._header, self._writer, written, done, self._warnings)
+        return export_report(
+            self._header, self._writer, written, done, self._omission, self._warnings
+        )

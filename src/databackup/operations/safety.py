@@ -27,6 +27,7 @@ from databackup.errors import (
 )
 from databackup.operations.export import Export
 from databackup.operations.naming import is_folder
+from databackup.operations.omitted import Omission
 from databackup.operations.verify import verify_all_but_references
 from databackup.repository import place_of
 
@@ -153,7 +154,8 @@ class _SafetyExport(Export):
         transaction: Transaction,
         of: SafetyBackupOf,
     ) -> None:
-        super().__init__(repository, None, progress)
+        everything = Omission.of(repository.schema, "included")
+        super().__init__(repository, None, everything, progress)
         self._transaction = transaction
         self._of = of
 

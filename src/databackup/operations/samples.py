@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from databackup.repository import Row
 
 LONGEST: Final = 1000  # characters of a value's JSON
+_MASK: Final = '{"$secret":true}'
 
 
 class Sampler:
@@ -75,7 +76,7 @@ def _record(match: Match, what: What, found: Difference) -> RecordDiff:
 
 
 def _forms(side: Collection, row: Row) -> dict[str, Any]:
-    texts = {f.name: _json(f, value) for f, value in zip(side.fields, row, strict=True)}
+    texts = {f.name: _told(f, value) for f, value in zip(side.fields, row, strict=True)}
     return {name: _bounded(text, text[:LONGEST] + "…") for name, text in texts.items()}
 
 
@@ -86,7 +87,7 @@ def _changed(match: Match, old: Row, new: Row) -> tuple[dict[str, Any], dict[str
     for old_field, old_value, new_field, new_value in fields:
         form = _form(old_field, old_value)
         if form is None or form != _form(new_field, new_value):
-            texts = _json(old_field, old_value), _json(new_field, new_value)
+            texts = _told(old_field, old_value), _told(new_field, new_value)
             shortened = excerpts(*texts, LONGEST)
             before[old_field.name], after[new_field.name] = map(_bounded, texts, shortened)
     return before, after
@@ -99,6 +100,11 @@ def _form(field: Field, value: Any) -> bytes | None:
     except (KindError, UnicodeEncodeError):
         return None
     return Forms(Collection("", fields=[field])).of([(value,)], [canonical])[0]
+
+
+def _told(field: Field, value: Any) -> str:
+    """The JSON text of a value, or what stands for a secret one; null tells of no secret."""
+    return _MASK if field.secret and value is not None else _json(field, value)
 
 
 def _json(field: Field, value: Any) -> str:

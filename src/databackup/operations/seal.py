@@ -10,7 +10,7 @@ import attrs
 from databackup.archive import files
 from databackup.archive.edited import EditedDocument, open_edited
 from databackup.archive.encryption import Decryption, Encryption, require_encryption
-from databackup.archive.format import Header, Provenance, described_schema, utc_now
+from databackup.archive.format import Header, Provenance, utc_now
 from databackup.archive.limits import DEFAULTS, Limits, needed, required_limits
 from databackup.archive.records import RecordCodec
 from databackup.archive.writer import ArchiveWriter
@@ -83,7 +83,7 @@ class _Seal:
         self._document = document
         self._queue = queue
         self._progress = progress
-        self._schema = described_schema(document.header)
+        self._schema = document.header.recorded
         # A file describes these collections: no JSON Schema is made for them.
         self._codecs = {c.name: Codec(c, validated=False) for c in self._schema.collections}
         self._parts: dict[str, range] = {}
@@ -178,7 +178,7 @@ class _Seal:
 
     def chunks(self) -> Generator[bytes]:
         """The bytes of the new archive, in pieces."""
-        self._header = _sealed_header(self._document.header, self._schema, self._in_order)
+        self._header = _sealed_header(self._document.header, self._in_order)
         self._require_header_within_limits()
         self._writer = ArchiveWriter(self._header, self._codecs)
         yield from self._writer.chunks(
@@ -226,8 +226,9 @@ def _is_deeper(line: bytes, depth: int | None) -> bool:
     return deeper_than(depth + 1, line.decode("latin-1"))
 
 
-def _sealed_header(edited: Header, schema: Schema, in_order: AbstractSet[str]) -> Header:
+def _sealed_header(edited: Header, in_order: AbstractSet[str]) -> Header:
     """The header of the edited document, as one that says so."""
+    schema = edited.described
     described = {c.name: describe_collection(c, schema) for c in edited.whole}
     for name, collection in described.items():
         collection["order"] = "key" if name in in_order else "none"

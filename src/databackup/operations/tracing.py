@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     Read = Callable[[str], Iterable[Numbered]]
 
 _ABOUT_KEYS = frozenset({"duplicate-key", "key-order"})
-_OF_NO_STEP = frozenset({"read-back"})  # the store has made something else of what it was given
+# The store has made something else of what it was given, or lacks what the archive omits.
+_OF_NO_STEP = frozenset({"read-back", "secret-omitted"})
 
 
 def made_of(problem: Problem, source: Collection, start: Row) -> Problem:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from databackup.archive.encryption import Decryption
 from databackup.archive.files import PathOrFile
-from databackup.archive.format import described_schema
 from databackup.archive.limits import Limits
 from databackup.archive.reader import open_archive
 from databackup.archive.records import RecordCodec
@@ -16,6 +15,7 @@ from databackup.errors import (
     InvalidRecords,
     SchemaError,
     SchemaMismatch,
+    SecretsMissing,
     VersionMismatch,
     WrongApp,
 )
@@ -35,6 +35,7 @@ from databackup.operations.selection import leaving_warnings
 from databackup.schema import Schema
 from databackup.schema.arguments import require_schema
 from databackup.schema.compiled import Codec
+from databackup.schema.narrowed import without
 from databackup.schema.narrowing import narrowed
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def inspect_archive(
                 key=tuple(header.schema["collections"][name]["key"]),
                 order=header.schema["collections"][name]["order"],
                 digest=end.digest,
+                secret=tuple(f.name for f in header.described[name].fields if f.secret),
             )
             for name, end in archive.ends.items()
         }
@@ -103,7 +105,7 @@ def _outlook(archive: Archive, schema: Schema) -> Outlook:
     try:
         read = as_of_today(archive, schema)
         require_fit(read.header, schema, "refuse")
-    except (SchemaError, SchemaMismatch, VersionMismatch, WrongApp) as error:
+    except (SchemaError, SchemaMismatch, SecretsMissing, VersionMismatch, WrongApp) as error:
         return Outlook(app=schema.app, version=schema.version, refused=error.message)
     done = migration_of(read)
     steps = () if done is None else done.steps
@@ -132,13 +134,13 @@ def verify_archive(
     require_choice("dangling", dangling, Dangling)
     with open_archive(source, limits, decryption) as opened:
         if schema is None:
-            described = described_schema(opened.header)
             codec_of = functools.partial(Codec, validated=False)
-            return _verified(opened, described, dangling, progress, codec_of)
+            return _verified(opened, opened.header.recorded, dangling, progress, codec_of)
         archive = as_of_today(opened, schema)
         require_fit(archive.header, schema, "allow")
         if archive.header.selection is not None:
             schema = narrowed(schema, frozenset(archive.header.collections))
+        schema = without(schema, archive.header.omitted)
         return _verified(archive, schema, dangling, progress)
 
 
@@ -151,7 +153,7 @@ def verify_all_but_references(
     """
     with open_archive(source, limits) as opened:
         codec_of = functools.partial(Codec, validated=False)
-        return _verified(opened, described_schema(opened.header), None, progress, codec_of)
+        return _verified(opened, opened.header.recorded, None, progress, codec_of)
 
 
 def _verified(

@@ -21,7 +21,7 @@ from databackup.schema.interval import Interval, IntervalKind
 from databackup.schema.kind import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import cattrs
 
@@ -220,6 +220,19 @@ def _without_default(model: type[Any]) -> set[str]:
         and field.default in missing
         and getattr(field, "default_factory", dataclasses.MISSING) is dataclasses.MISSING
     }
+
+
+def default_maker(model: type[Any], name: str) -> Callable[[], Any] | None:
+    """What makes the default of a class's field; None where it has none, or one of its own self."""
+    field = next(field for field in _fields_of(model) if field.name == name)
+    factory = getattr(field, "default_factory", dataclasses.MISSING)
+    if factory is not dataclasses.MISSING:
+        return typing.cast("Callable[[], Any]", factory)
+    default = field.default
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        return None if default.takes_self else typing.cast("Callable[[], Any]", default.factory)
+    is_missing = default is attrs.NOTHING or default is dataclasses.MISSING
+    return None if is_missing else lambda: default
 
 
 def kinds_of_class(

@@ -19,6 +19,7 @@ from databackup.schema.composite import Json, has_decimals
 from databackup.schema.functions import PATIENCE, Functions
 from databackup.schema.jsonvalues import is_plain
 from databackup.schema.kind import Kind, KindError
+from databackup.schema.secrets import MASK
 from databackup.schema.sortkeys import compile_sort_keys, sort_keys_of
 from databackup.schema.validation import compile_validator
 
@@ -53,6 +54,10 @@ class Codec:
     @functools.cached_property
     def _forms(self) -> list[Kind]:
         return [field.form for field in self._collection.fields]
+
+    @functools.cached_property
+    def _secret(self) -> frozenset[str]:
+        return frozenset(field.name for field in self._collection.fields if field.secret)
 
     @functools.cached_property
     def _json(self) -> list[int]:
@@ -266,6 +271,8 @@ class Codec:
         self, error: KindError, number: int, key: Key | None, field: str | None
     ) -> Problem:
         name = self._collection.name
+        if field in self._secret:
+            error = KindError(error.expected, MASK)  # and its path may be of the value
         steps = ("data", name, number - 1, *([] if field is None else [field]), *error.path)
         return Problem(
             code="invalid-value",

@@ -61,7 +61,7 @@ def describe_collection(collection: Collection, schema: Schema) -> dict[str, Any
     It need not have what references point at that say so themselves.
     """
     return {
-        "fields": {field.name: field.form.describe() for field in collection.fields},
+        "fields": {field.name: _described(field) for field in collection.fields},
         "key": list(collection.key),
         "references": [
             {
@@ -74,14 +74,42 @@ def describe_collection(collection: Collection, schema: Schema) -> dict[str, Any
     }
 
 
+def _described(field: Field) -> dict[str, Any]:
+    described = field.form.describe()
+    return {**described, "secret": True} if field.secret else described
+
+
 def description_digest(description: Mapping[str, Any]) -> str:
-    """The SHA-256 of a description, whatever the order of its members and its records' `order`."""
-    collections = {
-        name: {member: value for member, value in collection.items() if member != "order"}
-        for name, collection in description["collections"].items()
-    }
-    text = _SORTED.encode({"collections": collections})
+    """The SHA-256 of a description's structure, whatever the order of its members."""
+    text = _SORTED.encode({"collections": structure(description["collections"])})
     return "sha256:" + hashlib.sha256(text).hexdigest()
+
+
+def structure(collections: Mapping[str, Any]) -> dict[str, Any]:
+    """What a version of a schema is known by: neither its records' `order` nor what is secret.
+
+    Takes collections as they were read, of which nothing is known.
+    """
+    return {
+        name: {
+            member: _unmarked(value) if member == "fields" else value
+            for member, value in collection.items()
+            if member != "order"
+        }
+        for name, collection in collections.items()
+    }
+
+
+def _unmarked(fields: Any) -> Any:
+    """The descriptions of fields without the mark of secret ones."""
+    if type(fields) is not dict:
+        return fields
+    return {
+        name: {member: value for member, value in kind.items() if member != "secret"}
+        if type(kind) is dict and "secret" in kind
+        else kind
+        for name, kind in fields.items()
+    }
 
 
 def described_collection(name: str, description: Any) -> Collection:
@@ -130,7 +158,10 @@ def _reference(description: Any) -> Reference:
 def _field(name: str, description: Any) -> Field:
     own = dict(description)
     off_kind = own.pop("off_kind", "refuse")
-    return Field(name, _kind(own), off_kind)
+    secret = own.pop("secret", False)
+    if type(secret) is not bool:
+        raise TypeError(f"secret is true or false, not {shown(secret)}")
+    return Field(name, _kind(own), off_kind, secret=secret)
 
 
 def _kind(description: Any, depth: int = 0) -> Kind:

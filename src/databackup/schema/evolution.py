@@ -6,11 +6,12 @@ the same to rows.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
 from databackup.schema.composite import Optional
+from databackup.schema.defaults import NO_DEFAULT as NO_DEFAULT  # noqa: PLC0414 - for others
 from databackup.schema.kind import Kind, shown
 from databackup.schema.model import Collection, Field, Reference
 from databackup.schema.requirements import CannotApply as CannotApply  # noqa: PLC0414 - for others
@@ -34,16 +35,6 @@ if TYPE_CHECKING:
 
     Value = Callable[[Any], Any]
     Record = dict[str, Any]
-
-
-class _NoDefault:
-    """That no value is given, since None is one."""
-
-    def __repr__(self) -> str:
-        return "no default"
-
-
-NO_DEFAULT: Final = _NoDefault()
 
 
 @attrs.frozen

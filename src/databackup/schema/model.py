@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import attrs
 
 from databackup.errors import SchemaError
-from databackup.schema import classes, compiled
+from databackup.schema import classes, compiled, secrets
 from databackup.schema.composite import Optional
-from databackup.schema.kind import Kind
+from databackup.schema.defaults import NO_DEFAULT
+from databackup.schema.kind import Kind, KindError
 from databackup.schema.offkind import Keep
 
 if TYPE_CHECKING:
@@ -30,22 +31,34 @@ _LISTED: Final = 20  # names in a message
 class Field:
     """A named value of a record and its kind.
 
-    `off_kind="keep"` takes values that are not of the kind and writes them under a tag.
+    `off_kind="keep"` takes values that are not of the kind and writes them under a tag. A `secret`
+    field is left out of an export with `secrets="omitted"`; its import then gives `default` to
+    records that the store does not have. Neither is part of a schema's version.
     """
 
     name: str
     kind: Kind
     off_kind: OffKind = "refuse"
+    secret: bool = attrs.field(default=False, kw_only=True)
+    default: Any = attrs.field(default=NO_DEFAULT, kw_only=True, eq=False)
 
     def __attrs_post_init__(self) -> None:
         problems = []
         kind: object = self.kind
+        secret: object = self.secret
         if self.name != "" and not _is_name(self.name):
             problems.append("its name is not text that UTF-8 can hold")
         if not isinstance(kind, Kind):
             problems.append(f"its kind is {kind!r}, which is no Kind")
         if self.off_kind not in get_args(OffKind):
             problems.append(f"off_kind is 'refuse' or 'keep', not {self.off_kind!r}")
+        if type(secret) is not bool:
+            problems.append(f"secret is true or false, not {secret!r}")
+        if not problems and self.default is not NO_DEFAULT:
+            try:
+                self.form.encode(self.default)
+            except KindError as error:
+                problems.append(f"its default is not of its kind: expected {error.expected}")
         if problems:
             raise SchemaError.of(f"the field {self.name!r}", problems)
 
@@ -94,7 +107,7 @@ class Collection:
     """One kind of record: name, fields, key, references, and the class that models it.
 
     `fields` maps names to types or kinds. Without a `key`, records have no identity and the
-    collection is compared and replaced as a whole.
+    collection is compared and replaced as a whole. `secret` names fields that are secret.
     """
 
     name: str
@@ -113,6 +126,7 @@ class Collection:
         key: str | Iterable[str] = (),
         references: Iterable[Reference] = (),
         exclude: Mapping[str, str] | None = None,
+        secret: str | Iterable[str] = (),
         model: type[Any] | None = None,
         converter: cattrs.Converter | None = None,
     ) -> None:
@@ -122,7 +136,7 @@ class Collection:
         found = _all_of(fields, f"the fields of {name}")
         self.__attrs_init__(
             name=name,
-            fields=found,
+            fields=secrets.marked(str(name), found, _names(secret)),
             key=_names(key),
             references=_require(Reference, references, f"the references of {name}"),
             model=model,
@@ -142,6 +156,7 @@ class Collection:
         key: str | Iterable[str] = (),
         references: Iterable[Reference] = (),
         exclude: Mapping[str, str] | None = None,
+        secret: str | Iterable[str] = (),
         kinds: Mapping[type[Any], Any] | None = None,
         converter: cattrs.Converter | None = None,
     ) -> Collection:
@@ -149,8 +164,9 @@ class Collection:
 
         `converter` structures types of the host's own; `kinds` says which type or kind such a type
         is stored as (by default what its unstructure hook is annotated to return, else any JSON).
-        `exclude` maps fields that are not backed up to the reason. Raises `SchemaError` for every
-        field whose type is not supported.
+        `exclude` maps fields that are not backed up to the reason; `secret` names fields that are
+        secret, whose defaults are the class's own. Raises `SchemaError` for every field whose type
+        is not supported.
         """
         found = classes.kinds_of_class(
             model, converter=converter, own=kinds or {}, exclude=exclude or {}
@@ -161,6 +177,7 @@ class Collection:
             key=key,
             references=references,
             exclude=exclude,
+            secret=secret,
             model=model,
             converter=converter,
         )
@@ -336,6 +353,7 @@ def _schema_problems(schema: Schema) -> Iterable[str]:
             yield f"two collections are named {collection.name!r}"
         seen.add(collection.name)
         yield from _collection_problems(collection)
+        yield from secrets.secret_reference_problems(schema, collection)
         for reference in collection.references:
             yield from _reference_problems(schema, collection, reference)
 
@@ -360,6 +378,7 @@ def _collection_problems(collection: Collection) -> Iterable[str]:
     for repeated in _repeated(collection.field_names):
         yield f"{name} has two fields named {repeated!r}"
     yield from _key_problems(collection)
+    yield from secrets.secret_problems(collection)
 
 
 def _key_problems(collection: Collection) -> Iterable[str]:

@@ -98,6 +98,14 @@ class Structurer:
             raise StructuringError(f"{type(error).__name__}: {error}") from error
         return self._with_doubles(picked if len(self._names) > 1 else (picked,))
 
+    def plain(self, name: str, value: Any) -> Any:
+        """A value of one field of the model as it stands in a row."""
+        made = self._converter.unstructure(value)
+        if type(made) is int and isinstance(self._collection.field(name).value_kind, kinds.Float):
+            with contextlib.suppress(KindError):
+                return _FLOAT.decode(made)
+        return made
+
     def with_excluded_of(self, old: Any, new: Any) -> Any:
         """The new instance with what the schema leaves out as the old one has it."""
         prefix = f"{self._collection}."

@@ -18,7 +18,12 @@ import attrs
 
 from databackup.errors import FileError, SchemaError, SchemaMismatch, reason_of
 from databackup.schema.arguments import require_schema
-from databackup.schema.document import describe, described_collection, description_digest
+from databackup.schema.document import (
+    describe,
+    described_collection,
+    description_digest,
+    structure,
+)
 from databackup.schema.evolution import RenameApp, described
 from databackup.schema.kind import shown
 from databackup.schema.model import Schema
@@ -44,7 +49,7 @@ class FrozenVersion:
     @classmethod
     def of(cls, schema: Schema) -> FrozenVersion:
         """A schema as it is today."""
-        collections = describe(schema)["collections"]
+        collections = structure(describe(schema)["collections"])
         return cls(schema.app, schema.version, {"collections": collections})
 
     @classmethod

@@ -14,6 +14,7 @@ from databackup.repository import Key, Row
 from databackup.schema import Interval, KindError, RawText, StructuringError, kind
 from databackup.schema.composite import Dict, Json, List, Nested
 from databackup.schema.jsonvalues import MAX_DEPTH
+from databackup.schema.secrets import WITHHELD, may_be_shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,8 @@ def read(collection: Collection, contents: Contents, problems: list[Problem]) ->
             row = copied(collection.structurer.row(instance))
         except StructuringError as error:
             key, field = _known_key(collection, instance), error.field
-            problems.append(wrong(code="invalid-record", message=str(error), key=key, field=field))
+            said = str(error) if may_be_shown(collection, field) else WITHHELD
+            problems.append(wrong(code="invalid-record", message=said, key=key, field=field))
             continue
         key = collection.codec.key(row)
         refusal = key_refusal(collection, key)

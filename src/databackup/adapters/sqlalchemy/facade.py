@@ -14,6 +14,7 @@ from databackup.adapters.sqlalchemy.repository import ServerRepository
 from databackup.adapters.sqlalchemy.sqlite import PooledConnections
 from databackup.adapters.sqlite import SQLiteRepository
 from databackup.errors import SchemaError
+from databackup.schema.narrowed import with_secrets
 
 if TYPE_CHECKING:
     import os
@@ -73,6 +74,7 @@ class SQLAlchemyRepository:
         app: str | None = None,
         version: int = 1,
         exclude: Mapping[str, str] | None = None,
+        secret: Iterable[str] = (),
         migrations: Iterable[Migration] = (),
         versions: str | os.PathLike[str] | None = None,
         schemas: Sequence[str] = (),
@@ -82,9 +84,10 @@ class SQLAlchemyRepository:
 
         Values are read and written as they are stored: neither the defaults of columns nor type
         decorators play a part. `exclude` has tables ("name") and columns ("table.column") that are
-        not backed up, with the reason. A table of the database that is in neither is refused when
-        the repository is used. The database is asked about types of an engine's own. `migrations`
-        and `versions` are those of the `Schema`.
+        not backed up, with the reason; `secret` has columns ("table.column") that are secret. A
+        table of the database that is in neither is refused when the repository is used. The
+        database is asked about types of an engine's own. `migrations` and `versions` are those of
+        the `Schema`.
 
         Raises `SchemaError` for all columns whose type has no sure kind; `StoreError`.
         """
@@ -101,7 +104,8 @@ class SQLAlchemyRepository:
             kind_in_store=catalogue.kind,
         )
         more = dict.fromkeys([*result.schemas, *schemas])
-        return cls(found, result.schema, tables=result.tables, schemas=tuple(more), wait=wait)
+        schema = with_secrets(result.schema, secret)
+        return cls(found, schema, tables=result.tables, schemas=tuple(more), wait=wait)
 
     @classmethod
     def reflect(
@@ -113,13 +117,14 @@ class SQLAlchemyRepository:
         exclude: Mapping[str, str] | None = None,
         migrations: Iterable[Migration] = (),
         versions: str | os.PathLike[str] | None = None,
+        secret: Iterable[str] = (),
         schemas: Sequence[str] = (),
         wait: float = DEFAULT_WAIT,
     ) -> Self:
         """The repository of a database whose catalogue says what there is.
 
         Declared types are mapped to kinds, so that digests compare with other stores. `exclude`,
-        `migrations` and `versions` are as for `from_metadata`.
+        `secret`, `migrations` and `versions` are as for `from_metadata`.
 
         Raises `SchemaError`, `StoreError`; `StoreMismatch` for tables that cannot be backed up.
         """
@@ -147,7 +152,7 @@ class SQLAlchemyRepository:
                 migrations=migrations,
                 versions=versions,
             )
-        return cls(found, schema, schemas=schemas, wait=wait)
+        return cls(found, with_secrets(schema, secret), schemas=schemas, wait=wait)
 
     def __repr__(self) -> str:
         inner = repr(self._store)

@@ -12,7 +12,7 @@ from databackup.adapters.sqlalchemy.facade import SQLAlchemyRepository
 from databackup.errors import MissingExtra, TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.engine import URL
 
@@ -21,7 +21,13 @@ _EXTRAS: Final = {"psycopg": "postgresql", "pymysql": "mysql"}
 
 
 def open_url(
-    target: str, shown: str, exclude: Mapping[str, str], *, wait: float, create: bool = False
+    target: str,
+    shown: str,
+    exclude: Mapping[str, str],
+    *,
+    secret: Sequence[str] = (),
+    wait: float,
+    create: bool = False,
 ) -> SQLAlchemyRepository:
     """The repository of a database whose schema is read from itself.
 
@@ -38,7 +44,9 @@ def open_url(
         ) from None
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
         raise TargetError(f"{shown} names no file")
-    repository = SQLAlchemyRepository.reflect(_engine(url, shown), exclude=exclude, wait=wait)
+    repository = SQLAlchemyRepository.reflect(
+        _engine(url, shown), exclude=exclude, secret=secret, wait=wait
+    )
     if not repository.schema.collections and not create:
         raise TargetError(f"{shown} holds no tables to back up")
     return repository

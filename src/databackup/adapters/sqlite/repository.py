@@ -21,6 +21,7 @@ from databackup.adapters.sqlite.snapshot import SQLiteSnapshot
 from databackup.adapters.sqlite.transaction import SQLiteTransaction
 from databackup.errors import SchemaError, StoreMismatch
 from databackup.repository import Capabilities, Place
+from databackup.schema.narrowed import with_secrets
 
 if TYPE_CHECKING:
     import sqlite3
@@ -88,6 +89,7 @@ class SQLiteRepository:
         app: str | None = None,
         version: int = 1,
         exclude: Mapping[str, str] | None = None,
+        secret: Iterable[str] = (),
         migrations: Iterable[Migration] = (),
         versions: str | os.PathLike[str] | None = None,
         datetimes: Datetimes = "space",
@@ -100,6 +102,8 @@ class SQLiteRepository:
             types of columns to kinds, so that digests compare with other stores.
         exclude
             Tables ("name") and columns ("table.column") that are not backed up, with the reason.
+        secret
+            Columns ("table.column") that are secret.
         migrations, versions
             Those of the `Schema`.
 
@@ -123,7 +127,7 @@ class SQLiteRepository:
                 migrations=migrations,
                 versions=versions,
             )
-        return cls(database, schema, datetimes=datetimes, wait=wait)
+        return cls(database, with_secrets(schema, secret), datetimes=datetimes, wait=wait)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self._connections)!r})"
