@@ -56,6 +56,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if type(value) is dict:
         return {name: _plain(item) for name, item in value.items()}
+    if type(value) is float and value.is_integer():
+        return Decimal(int(value))
     if type(value) in (int, float, Decimal):
         return Decimal(str(value)) if value == value else "NaN"  # noqa: PLR0124
     return None if value is JSON_NULL else value
