@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databackup import (
+    Identity,
     Limits,
+    Recipients,
     Schema,
     export_all,
     import_all,
@@ -540,3 +542,24 @@ def test_a_store_that_cannot_say_where_it_is(tmp_path: Path) -> None:
     """Nothing is guessed for a store without a place."""
     with pytest.raises(NoSafetyBackup, match="cannot say where its data live"):
         last_safety_backup(memory(), [tmp_path])
+
+
+# -- encrypted archives ------------------------------------------------------------------------
+
+
+def test_encrypted_exports_are_listed_and_pruned(tmp_path: Path) -> None:
+    """By name without a key; with it they are looked into, and are archives like any other."""
+    key = pytest.importorskip("pyrage").x25519.Identity.generate()
+    encryption, decryption = Recipients([str(key.to_public())]), Identity([str(key)])
+    for _ in range(2):
+        report = export_all(memory(club()), tmp_path, encryption=encryption)
+        assert str(report.path).endswith(".age")
+    listed = list_backups(tmp_path)
+    assert [False, False] == [backup.sound for backup in listed]
+    assert all("encrypted" in str(backup.problem) for backup in listed)
+    assert () == prune_backups(tmp_path, keep_last=1).removed
+    for verify in (False, True):
+        opened = list_backups(tmp_path, verify=verify, decryption=decryption)
+        assert [(True, report.records)] * 2 == [(b.sound, b.records) for b in opened]
+    assert 1 == len(prune_backups(tmp_path, keep_last=1, decryption=decryption).removed)
+    assert 1 == len(list(tmp_path.iterdir()))

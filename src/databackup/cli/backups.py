@@ -13,6 +13,7 @@ from rich.text import Text
 
 from databackup.cli import confirm
 from databackup.cli.command import Command, Run, as_json
+from databackup.cli.keys import Keys, reading_keys
 from databackup.cli.limits import limit_option
 from databackup.cli.progress import progress_bar
 from databackup.cli.text import counted, size, visible
@@ -33,17 +34,20 @@ _UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")
 @click.command(cls=Command)
 @click.argument("folder")
 @click.option("--verify", is_flag=True, help="Read every record of each archive, too.")
+@reading_keys
 @limit_option
 @as_json
 @click.pass_obj
-def backups(run: Run, /, folder: str, *, verify: bool, limits: Limits) -> None:
+def backups(run: Run, /, folder: str, *, verify: bool, keys: Keys, limits: Limits) -> None:
     """List the archives in FOLDER, the newest first: age, app, version, records, size, sound.
 
     The seal of each is checked. What is damaged, and what is named as an archive and is none, is
     listed with the reason. Other files are left out.
     """
     with progress_bar(f"reading {folder}") as progress:
-        found = list_backups(folder, verify=verify, limits=limits, progress=progress)
+        found = list_backups(
+            folder, verify=verify, limits=limits, decryption=keys.given, progress=progress
+        )
     text = _listed(found, folder, "verified" if verify else "sound")
     report = {"folder": folder, "backups": [backup.as_json() for backup in found]}
     run.output.result(text, report)
@@ -61,6 +65,7 @@ def backups(run: Run, /, folder: str, *, verify: bool, limits: Limits) -> None:
 @click.option("--app", "app", metavar="NAME", help="Remove archives of this app only.")
 @click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 @click.option("--yes", is_flag=True, help="Remove without asking.")
+@reading_keys
 @limit_option
 @as_json
 @click.pass_obj
@@ -73,6 +78,7 @@ def prune(
     app: str | None,
     dry_run: bool,
     yes: bool,
+    keys: Keys,
     limits: Limits,
 ) -> None:
     """Remove the archives in FOLDER but for the newest of each app, of which --keep-last stay.
@@ -81,7 +87,14 @@ def prune(
     and so does every other file. Says what will be removed and asks, unless --yes is given.
     """
     with progress_bar(f"verifying {folder}") as progress:
-        plan = planned_prune(folder, keep_last=keep_last, app=app, limits=limits, progress=progress)
+        plan = planned_prune(
+            folder,
+            keep_last=keep_last,
+            app=app,
+            limits=limits,
+            decryption=keys.given,
+            progress=progress,
+        )
     report = plan.report(dry_run=True)
     if dry_run or not report.removed:
         run.output.done(_pruned(report), report.as_json())

@@ -67,6 +67,11 @@ class Keys:
     passphrase: Passphrase | None
     recipients: Recipients | None
 
+    @property
+    def given(self) -> Decryption | None:
+        """What opens archives, as far as options name it."""
+        return self.identity or self.passphrase
+
     def of_new(self) -> Encryption | None:
         """What encrypts the archive of a command that reads none."""
         if self.recipients and self.passphrase:
@@ -89,7 +94,7 @@ class Keys:
                 return self.passphrase or self.identity or _asked_for(name)
             if way == "recipients":
                 break
-        return self.identity or self.passphrase
+        return self.given
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from databackup.archive import compression
+from databackup.archive.encryption import SUFFIX, Decryption
 from databackup.archive.limits import required_limits
 from databackup.archive.reader import begins_an_archive, open_archive
 from databackup.errors import DatabackupError, FileError, MissingExtra, NoSafetyBackup, reason_of
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from databackup.operations.safety import PathOrFolder
     from databackup.repository import Repository
 
-_SUFFIXES: Final = (".json", ".json.gz", ".json.zst")
+_PLAIN: Final = (".json", ".json.gz", ".json.zst")
+_SUFFIXES: Final = (*_PLAIN, *(plain + SUFFIX for plain in _PLAIN))
 
 
 def list_backups(
@@ -35,6 +37,7 @@ def list_backups(
     *,
     verify: bool = False,
     limits: Limits | None = None,
+    decryption: Decryption | None = None,
     progress: ProgressCallback | None = None,
 ) -> tuple[Backup, ...]:
     """The archives in a folder, the newest first; behind them what is damaged or is none.
@@ -42,11 +45,13 @@ def list_backups(
     Looked at are files whose names end as those of archives do, or that begin as one; of all others
     nothing is said, nor of symbolic links and of what is in folders within. The seal of each is
     checked; with `verify` every record is read, as by `verify_archive` but for references.
+    `decryption` opens those that are encrypted; without it nobody can tell whether they are sound.
 
     Raises `FileError` for what is no folder that can be read, and whatever `progress` raises. What
     is wrong with a file is its `problem`.
     """
-    return tuple(found.backup for found in _found(folder, verify, limits, progress))
+    reading = _Reading(limits, decryption, progress)
+    return tuple(found.backup for found in _found(folder, verify, reading))
 
 
 def prune_backups(
@@ -56,6 +61,7 @@ def prune_backups(
     app: str | None = None,
     dry_run: bool = False,
     limits: Limits | None = None,
+    decryption: Decryption | None = None,
     progress: ProgressCallback | None = None,
 ) -> PruneReport:
     """Remove archives from a folder: of each app all but the newest, of which `keep_last` stay.
@@ -68,7 +74,14 @@ def prune_backups(
     Raises ValueError for another `keep_last` than a number from 1 on; `FileError`, and whatever
     `progress` raises.
     """
-    plan = planned_prune(folder, keep_last=keep_last, app=app, limits=limits, progress=progress)
+    plan = planned_prune(
+        folder,
+        keep_last=keep_last,
+        app=app,
+        limits=limits,
+        decryption=decryption,
+        progress=progress,
+    )
     return plan.report(dry_run=True) if dry_run else plan.carry_out()
 
 
@@ -112,6 +125,7 @@ def planned_prune(
     keep_last: int,
     app: str | None = None,
     limits: Limits | None = None,
+    decryption: Decryption | None = None,
     progress: ProgressCallback | None = None,
 ) -> PrunePlan:
     """What `prune_backups` would do. Raises as it does."""
@@ -119,7 +133,8 @@ def planned_prune(
         raise ValueError(f"keep_last is a number of archives from 1 on, not {keep_last!r}")
     removed, kept = list[_Found](), list[_Found]()
     seen: dict[object, int] = {}
-    for found in _found(folder, verify=True, limits=limits, progress=progress):
+    reading = _Reading(limits, decryption, progress)
+    for found in _found(folder, verify=True, reading=reading):
         backup = found.backup
         if not backup.sound or (app is not None and backup.app != app):
             kept.append(found)
@@ -147,8 +162,9 @@ def last_safety_backup(
         raise NoSafetyBackup(
             "the store cannot say where its data live, so that its safety backups are not known"
         )
+    reading = _Reading(limits, None, progress)
     every = itertools.chain.from_iterable(
-        _found(folder, verify=False, limits=limits, progress=progress) for folder in looked_in
+        _found(folder, verify=False, reading=reading) for folder in looked_in
     )
     own = [found for found in every if found.of is not None and found.of.store == store]
     if not own:
@@ -157,6 +173,15 @@ def last_safety_backup(
 
 
 # -- what is there -----------------------------------------------------------------------------
+
+
+@attrs.frozen
+class _Reading:
+    """How archives are read: within which limits, with which key, and who is told."""
+
+    limits: Limits = attrs.field(converter=required_limits)
+    decryption: Decryption | None
+    progress: ProgressCallback | None
 
 
 @attrs.frozen(kw_only=True)
@@ -179,11 +204,9 @@ class _Found:
 def _found(
     folder: PathOrFolder,
     verify: bool,  # noqa: FBT001 - private
-    limits: Limits | None,
-    progress: ProgressCallback | None,
+    reading: _Reading,
 ) -> list[_Found]:
-    limits = required_limits(limits)
-    seen = [_looked_at(path, verify, limits, progress) for path in _archives(folder)]
+    seen = [_looked_at(path, verify, reading) for path in _archives(folder)]
     sound = sorted((found for found in seen if found.backup.sound), key=_age, reverse=True)
     return [*sound, *(found for found in seen if not found.backup.sound)]
 
@@ -226,8 +249,7 @@ def _begins_as_one(path: Path) -> bool:
 def _looked_at(
     path: Path,
     verify: bool,  # noqa: FBT001 - private
-    limits: Limits,
-    progress: ProgressCallback | None,
+    reading: _Reading,
 ) -> _Found:
     name = str(path)
     size = 0
@@ -235,7 +257,8 @@ def _looked_at(
     try:
         status = os.lstat(path)
         size, identity = status.st_size, _identity(status)
-        with open_archive(path, limits, None, told_of_bytes("checking", progress)) as archive:
+        told = told_of_bytes("checking", reading.progress)
+        with open_archive(path, reading.limits, reading.decryption, told) as archive:
             header = archive.header
             known = Backup(
                 path=name,
@@ -259,7 +282,12 @@ def _looked_at(
         return _unsound(name, size, identity, error.message)
     if verify:
         try:
-            verify_all_but_references(path, limits=limits, progress=progress)
+            verify_all_but_references(
+                path,
+                limits=reading.limits,
+                decryption=reading.decryption,
+                progress=reading.progress,
+            )
         except DatabackupError as error:
             problem = error.message.partition("\n")[0]
             return attrs.evolve(found, backup=attrs.evolve(known, problem=problem))

@@ -145,13 +145,17 @@ def verify_archive(
 
 
 def verify_all_but_references(
-    source: PathOrFile, *, limits: Limits | None = None, progress: ProgressCallback | None = None
+    source: PathOrFile,
+    *,
+    limits: Limits | None = None,
+    decryption: Decryption | None = None,
+    progress: ProgressCallback | None = None,
 ) -> VerifyReport:
     """As `verify_archive`, but for references: to look each up takes longer than all else.
 
     For an archive that is to be what a store held, where some may have pointed nowhere.
     """
-    with open_archive(source, limits) as opened:
+    with open_archive(source, limits, decryption) as opened:
         codec_of = functools.partial(Codec, validated=False)
         return _verified(opened, opened.header.recorded, None, progress, codec_of)
 
