@@ -72,6 +72,8 @@ def test_targets() -> None:
         ("models", "import with read-back", "≤ 3 ×"),
         ("django", "dumpdata", "≥ 7 ×"),
         ("django", "loaddata", "≥ 17.5 ×"),
+        ("reflected", "preview of equal data", "≤ 1.2 ×"),
+        ("models", "preview of equal data", "≤ 1.2 ×"),
         ("reflected", "export to .json.age", "≤ 1.3 ×"),
         ("reflected", "export to .json.zst.age", "≤ 1.3 ×"),
         ("migrations", "import of version 1", "≤ 1.6 ×"),

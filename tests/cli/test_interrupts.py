@@ -77,6 +77,11 @@ def _start(*arguments: str, stage: str = "") -> "subprocess.Popen[str]":
     )
 
 
+def _files() -> list[Path]:
+    """What is in the current folder, but for what Python puts there."""
+    return sorted(path for path in Path().iterdir() if path.name != "__pycache__")
+
+
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("times", [1, 3])
 def test_at_each_stage(workshop: Workshop, stage: str, times: int) -> None:
@@ -88,7 +93,7 @@ def test_at_each_stage(workshop: Workshop, stage: str, times: int) -> None:
         "DELETE FROM orders WHERE id > 10",
         "UPDATE people SET name = 'Al' WHERE id = 1",
     )
-    before, files = workshop.dump(), sorted(Path().iterdir())
+    before, files = workshop.dump(), _files()
     target = workshop.module(STALLING.format(app=app.partition(":")[0]))
     files.append(Path(f"{target}.py"))
     child = _start("import", str(archive), f"{target}:repository", "--yes", stage=stage)
@@ -104,7 +109,7 @@ def test_at_each_stage(workshop: Workshop, stage: str, times: int) -> None:
         child.communicate()
     assert (130, CANCELLED) == (child.returncode, told)
     assert before == workshop.dump()
-    assert sorted(files) == sorted(p for p in Path().iterdir() if p.name != "__pycache__")
+    assert sorted(files) == _files()
 
 
 @pytest.mark.slow

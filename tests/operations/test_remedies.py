@@ -99,7 +99,7 @@ def test_records_that_cannot_be_migrated(tmp_path: Path) -> None:
     """The migration may be what has to be mended, too."""
     first, new = numbered(tmp_path)
     error = failing(new, archive_of(first, {"teams": [(1,)]}))
-    assert "where a migration is named: let it take such records" in error.remedy
+    assert "Mend these records or the named migration" in error.remedy
 
 
 def test_no_folder_of_versions() -> None:

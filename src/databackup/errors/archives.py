@@ -207,8 +207,7 @@ class InvalidRecords(DatabackupError):
 
     code: ClassVar[str] = "invalid-records"
     remedy: ClassVar[str] = (
-        "Mend these records and export again, or take another backup; where a migration is named: "
-        "let it take such records; to mend them in the file: "
+        "Mend these records or the named migration, or take another backup; in the file: "
         f"{_SEAL_COMMAND}"
     )
 
