@@ -1,6 +1,8 @@
 """What a host does before an import, within its transaction and after its commit."""
 
 import io
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,3 +101,16 @@ def test_what_was_agreed_to_is_what_is_done(archive: bytes) -> None:
     with pytest.raises(StalePlan, match="notes"):
         import_all(store, io.BytesIO(archive), before_import=meanwhile)
     assert [*BEFORE, (7, "meanwhile")] == _notes(store)
+
+
+def test_a_plan_knows_of_no_safety_backup(tmp_path: Path, archive: bytes) -> None:
+    """The plan that a hook sees can be written as JSON, and is that of the import alone."""
+    store = memory({"notes": list(BEFORE)}, SCHEMA)
+    seen: list[ImportPlan] = []
+    expected = preview_import(store, io.BytesIO(archive))
+    report = import_all(
+        store, io.BytesIO(archive), safety_backup=tmp_path, before_import=seen.append
+    )
+    assert expected.token == seen[0].token
+    assert json.loads(json.dumps(seen[0].as_json()))["token"] == expected.token
+    assert report.safety_backup

@@ -168,6 +168,8 @@ def _preview(
 ) -> ImportPlan:
     from databackup.operations.preview import previewed  # noqa: PLC0415 - which imports this
 
+    # A plan is for what is imported, wherever the safety backup of that goes.
+    options = attrs.evolve(options, safety_backup=None)
     return previewed(repository, opened, options, progress=progress)
 
 
