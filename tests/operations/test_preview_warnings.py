@@ -24,10 +24,14 @@ SCHEMA = Schema(
 )
 
 
+KEYED = Schema(collections=[SCHEMA["aware"], SCHEMA["naive"]])
+
+
 def _warnings(store: dict[str, Any], archive: dict[str, Any], mode: Any = "replace") -> list[str]:
-    empty: dict[str, Any] = {"aware": [], "naive": [], "keyless": []}
-    file = io.BytesIO(exported(memory({**empty, **archive}, SCHEMA)))
-    return list(preview_import(memory({**empty, **store}, SCHEMA), file, mode=mode).warnings)
+    schema = SCHEMA if mode == "replace" else KEYED
+    empty: dict[str, Any] = {collection.name: [] for collection in schema.collections}
+    file = io.BytesIO(exported(memory({**empty, **archive}, schema)))
+    return list(preview_import(memory({**empty, **store}, schema), file, mode=mode).warnings)
 
 
 @pytest.mark.parametrize("name,naive", [("aware", False), ("naive", True)])
@@ -47,7 +51,10 @@ def test_what_stays_is_not_told() -> None:
     """Equal records, those that a merge leaves alone, nulls, and what is planned for later."""
     later = [(1, NOW + HOUR)]
     assert [] == _warnings({"aware": later}, {"aware": later})
-    assert [] == _warnings({"aware": later}, {}, mode="replace")[1:]
+    assert 1 == len(_warnings({"aware": later}, {}))
+    assert [] == _warnings({"aware": later}, {}, mode="merge")
+    assert [] == _warnings({"aware": later}, {"aware": [(1, NOW)]}, mode="add")
+    assert 1 == len(_warnings({"aware": later}, {"aware": [(1, NOW)]}, mode="merge"))
     assert [] == _warnings({"aware": [(1, None)]}, {})
     assert [] == _warnings({"aware": [(1, NOW + 100 * HOUR)]}, {})
 

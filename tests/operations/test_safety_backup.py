@@ -34,7 +34,7 @@ from databackup.errors import (
     StalePlan,
     StoreFailed,
 )
-from databackup.operations import safety
+from databackup.operations import readback, safety
 from databackup.operations.options import Mode
 from databackup.operations.safety import SafetyBackup, store_of
 from databackup.operations.verify import verify_all_but_references
@@ -422,11 +422,22 @@ def test_no_name_of_an_encrypted_file(tmp_path: Path) -> None:
     assert import_all(memory(club()), io.BytesIO(NEW), safety_backup=folder).safety_backup
 
 
-def test_with_a_plan(tmp_path: Path) -> None:
+def test_with_a_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it holds tells whether the plan still does; the store is not read once more for that."""
     store = Passed(memory(club()))
     plan = preview_import(store, io.BytesIO(NEW))
+    digested: list[str] = []
+    digest_of = readback.digest_of
+
+    def noted(snapshot: Any, collection: Collection, *rest: Any) -> Any:
+        digested.append(collection.name)
+        return digest_of(snapshot, collection, *rest)
+
+    monkeypatch.setattr(readback, "digest_of", noted)
+    import_all(memory(club()), io.BytesIO(NEW))
+    without, digested[:] = list(digested), []
     report = import_all(store, io.BytesIO(NEW), plan=plan, safety_backup=tmp_path)
+    assert without == digested
     assert plan.changed == report.changed
     assert [report.safety_backup] == [str(path) for path in tmp_path.iterdir()]
     with pytest.raises(StalePlan):
